@@ -1,0 +1,55 @@
+//! What is wrong with a file, said so that a person can mend it.
+//!
+//! A diagnostic never quotes a secret: digests and keys stay out of messages.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::origin::Origin;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, but something in it is probably not what was meant.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable word for programs, such as `unknown_cluster`.
+    pub code: &'static str,
+    /// One sentence for people: what is wrong and what is allowed.
+    pub message: String,
+    /// Where it is.
+    pub at: Origin,
+    /// How many characters of the line it spans, at least 1.
+    pub width: u32,
+    /// How to mend it, where that can be said.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}[{}]: {}", self.at, self.severity, self.code, self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, " ({help})")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! All resources of one generation, encoded once and shared by every stream.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use legation_protos::ResourceType;
+
+use crate::origin::Origin;
+
+/// One resource, encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Its name, unique among resources of its kind.
+    pub name: Arc<str>,
+    /// A hash of what it was made from: equal across restarts and replicas as long as the resource means the same.
+    pub version: Arc<str>,
+    /// The encoded message, without the `Any` around it.
+    pub body: Bytes,
+    /// The place in the file that a rejection of it is about.
+    pub origin: Origin,
+}
+
+/// The resources of one kind, by name.
+pub type Resources = BTreeMap<Arc<str>, Arc<Resource>>;
+
+/// All resources of one generation. It never changes; the next generation is another snapshot.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    generation: u64,
+    kinds: [Resources; ResourceType::COUNT],
+}
+
+impl Snapshot {
+    /// The resources of a generation, in any order. Of two with one kind and name the later stays.
+    pub fn new(generation: u64, resources: impl IntoIterator<Item = (ResourceType, Resource)>) -> Self {
+        let mut kinds = <[Resources; ResourceType::COUNT]>::default();
+        for (kind, resource) in resources {
+            if let Some(of_kind) = kinds.get_mut(kind.index()) {
+                of_kind.insert(resource.name.clone(), Arc::new(resource));
+            }
+        }
+        Self { generation, kinds }
+    }
+
+    /// Which generation it is, from 1.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// All resources of a kind, sorted by name.
+    pub fn resources(&self, kind: ResourceType) -> &Resources {
+        // `index` is below COUNT by construction; the fallback only spares an indexing that could panic.
+        static NONE: Resources = BTreeMap::new();
+        self.kinds.get(kind.index()).unwrap_or(&NONE)
+    }
+
+    /// One resource.
+    pub fn get(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
+        self.resources(kind).get(name)
+    }
+
+    /// Whether it holds just the same resources, whatever their generation or place in the file.
+    pub fn same_resources(&self, other: &Self) -> bool {
+        self.kinds.iter().zip(&other.kinds).all(|(a, b)| {
+            a.len() == b.len() && a.iter().zip(b).all(|((an, ar), (bn, br))| an == bn && ar.version == br.version)
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! The gateway filter.
+#![allow(missing_docs)]
+pub mod config;

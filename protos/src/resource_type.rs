@@ -1,0 +1,97 @@
+//! The kinds of xDS resource, their type URLs and their names.
+
+use std::fmt;
+
+/// A kind of resource that is served. The order of the variants is the order in which a change is pushed: the filter's
+/// configuration before anything that turns the filter on, clusters and their endpoints before listeners and routes that
+/// refer to them (`xds_protocol`, "Eventual consistency considerations").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceType {
+    /// ECDS: configuration of HTTP filters.
+    Extension,
+    /// CDS.
+    Cluster,
+    /// EDS: load assignments.
+    Endpoints,
+    /// LDS.
+    Listener,
+    /// RDS: route configurations.
+    Route,
+}
+
+impl ResourceType {
+    /// How many kinds there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// All kinds, in the order in which a change is pushed.
+    pub const ALL: [Self; 5] = [Self::Extension, Self::Cluster, Self::Endpoints, Self::Listener, Self::Route];
+
+    /// The type URL of the resources in a response.
+    pub const fn type_url(self) -> &'static str {
+        match self {
+            Self::Extension => "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            Self::Cluster => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+            Self::Endpoints => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+            Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
+            Self::Route => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+        }
+    }
+
+    /// The kind with this type URL, if it is served.
+    pub fn from_type_url(type_url: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
+    }
+
+    /// The discovery service, as people abbreviate it: `LDS`.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Extension => "ECDS",
+            Self::Cluster => "CDS",
+            Self::Endpoints => "EDS",
+            Self::Listener => "LDS",
+            Self::Route => "RDS",
+        }
+    }
+
+    /// What the file calls resources of this kind; also the values of `dump --type`.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Extension => "extensions",
+            Self::Cluster => "clusters",
+            Self::Endpoints => "endpoints",
+            Self::Listener => "listeners",
+            Self::Route => "routes",
+        }
+    }
+
+    /// Where this kind stands in [`Self::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether a client gets all resources of the kind without naming them (LDS and CDS; `xds_protocol`, "How the client
+    /// specifies what resources to return").
+    pub const fn has_wildcard(self) -> bool {
+        matches!(self, Self::Cluster | Self::Listener)
+    }
+}
+
+impl fmt::Display for ResourceType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_type_url_and_stands_at_its_index() {
+        for (index, kind) in ResourceType::ALL.into_iter().enumerate() {
+            assert_eq!(ResourceType::from_type_url(kind.type_url()), Some(kind));
+            assert_eq!(kind.index(), index);
+        }
+        assert_eq!(ResourceType::from_type_url("type.googleapis.com/unknown"), None);
+    }
+}
