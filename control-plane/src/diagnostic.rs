@@ -8,6 +8,10 @@ use serde::Serialize;
 
 use crate::origin::Origin;
 
+mod render;
+
+pub use render::{Entry, render, render_in_colours};
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

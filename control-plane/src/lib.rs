@@ -1,6 +1,29 @@
 //! Legation's control plane: one watched YAML file in, xDS out.
+//!
+//! ```text
+//! file ─watch─> bytes ─config─> Model ─translate─> Resources ─> Arc<Snapshot N>
+//!         any failure: diagnostics to log and status; generation N-1 stays    │ tokio watch
+//! Envoy ─request─> Session (sans-IO) ─diff(subscription, snapshot)─> responses ─> Envoy ─ACK/NACK─> Session ─event─> Status
+//! ```
+//!
+//! `config`, `model`, `translate`, `snapshot` and the session are pure; time, files and the network are at the rim
+//! (`reload`, `watch`, `source`, `xds::server`, `admin`, `envoy`, `cli`).
 
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod control_plane;
 pub mod diagnostic;
+pub mod envoy;
+pub mod filter_module;
+pub mod metrics;
 pub mod model;
 pub mod origin;
+pub mod reload;
 pub mod snapshot;
+pub mod source;
+pub mod state;
+pub mod status;
+pub mod translate;
+pub mod watch;
+pub mod xds;

@@ -1,3 +1,39 @@
-//! The gateway filter.
-#![allow(missing_docs)]
+//! Legation's gateway filter: API keys, plans, rate limits and identity headers, inside Envoy (proxy-wasm).
+//!
+//! Envoy calls the filter once when a request's headers are complete. The filter decides there and then, from what it
+//! has in memory and from counts in Envoy's shared data, and never waits for anything: bodies, trailers, upgrades and
+//! 1xx responses pass without it.
+//!
+//! ```text
+//!            on_configure                                   on_request_headers
+//! JSON ─config─> Config ─compile─> Tables ─retired─> Active ──┐
+//!                                                             v
+//! headers ─pairs─> [(name, value)] ────────────────────────> decide ─> Allow { edits, fields }
+//! route name, address, clock ──(Outside, when asked for)──────^  │  └> Refuse ─reply─> local reply (problem+json or gRPC)
+//! counts <──limit, slots──(SharedState, compare and swap)────────┘
+//! ```
+//!
+//! Everything but [`config`] and the two modules named next is pure code with native tests: headers in, decision out;
+//! the clock, the counts and Envoy's properties come in by the [`decide::Outside`] trait. `abi`, the only module with
+//! `unsafe`, speaks proxy-wasm 0.2.1, and `glue` joins the two; both exist on wasm32 alone.
+//!
+//! *Invariant:* nothing that a request, a configuration or another plugin's shared data says can panic. A panic in a
+//! filter cuts every stream of its worker.
+
+pub mod compile;
 pub mod config;
+pub mod decide;
+pub mod limit;
+pub mod pairs;
+pub mod ratelimit_fields;
+pub mod reply;
+pub mod retired;
+pub mod slots;
+pub mod tables;
+pub mod units;
+mod ways;
+
+#[cfg(target_arch = "wasm32")]
+mod abi;
+#[cfg(target_arch = "wasm32")]
+mod glue;

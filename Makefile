@@ -1,0 +1,35 @@
+# `make` lists the targets. Needs rustup, python3 with venv, make and a C compiler; everything else is fetched.
+#
+# ENVOY=/path/to/envoy uses that Envoy instead of the fetched one. CARGO_TARGET_DIR is honoured for what cargo builds.
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup envoy build wasm up test lint bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## add the wasm target to the Rust toolchain if it is missing
+	@scripts/setup
+
+envoy: ## fetch Envoy into target/envoy/ if it is missing
+	@scripts/envoy
+
+build: setup envoy ## build legation (filter embedded) and the demo upstream in release mode
+	cargo build --release --package legation --package upstream
+
+wasm: build ## write the filter alone to target/legation_filter.wasm
+	$(TARGET_DIR)/release/legation filter -o $(TARGET_DIR)/legation_filter.wasm
+
+up: build ## run the quickstart: four demo upstreams, control plane and Envoy; Ctrl-C ends it
+	@scripts/up
+
+test: setup envoy ## run all tests, those with a real Envoy too
+	@envoy=$$(scripts/envoy) && set -x && ENVOY="$$envoy" cargo test --workspace
+
+lint: setup ## formatting, clippy for the host and for wasm, scripts, licences
+	@scripts/lint
+
+bench: setup ## run the benchmarks
+	cargo bench --workspace --benches

@@ -1,0 +1,83 @@
+//! Builds the filter's module, which the control plane carries, and takes the build's part of resource versions.
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sha2::{Digest, Sha256};
+
+const TARGET: &str = "wasm32-wasip1";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let workspace = here.parent().ok_or("the control plane lies in the workspace")?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    println!("cargo::rustc-env=LEGATION_TRANSLATE_BUILD={}", translate_build(&here)?);
+
+    println!("cargo::rerun-if-env-changed=LEGATION_FILTER");
+    let module = match env::var_os("LEGATION_FILTER") {
+        Some(path) => PathBuf::from(path),
+        None => build_filter(workspace, &out)?,
+    };
+    println!("cargo::rerun-if-changed={}", module.display());
+    let bytes = fs::read(&module).map_err(|error| format!("cannot read {}: {error}", module.display()))?;
+    fs::write(out.join("filter.wasm"), &bytes)?;
+    println!("cargo::rustc-env=LEGATION_FILTER_SHA256={}", hex(&Sha256::digest(&bytes)));
+    Ok(())
+}
+
+/// A hash of the sources that decide what a resource says.
+fn translate_build(here: &Path) -> Result<String, Box<dyn Error>> {
+    let folder = here.join("src/translate");
+    let mut sources: Vec<PathBuf> =
+        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+    sources.retain(|path| path.is_file());
+    sources.push(here.join("src/model.rs"));
+    sources.sort();
+    let mut hash = Sha256::new();
+    hash.update(env::var("CARGO_PKG_VERSION")?);
+    println!("cargo::rerun-if-changed={}", folder.display());
+    for source in sources {
+        println!("cargo::rerun-if-changed={}", source.display());
+        hash.update(fs::read(source)?);
+    }
+    Ok(hex(hash.finalize().get(..8).unwrap_or_default()))
+}
+
+/// Builds the filter in a target folder of its own (cargo holds a lock on the one in use) and gives the module's path.
+fn build_filter(workspace: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let filter = workspace.join("filters/gateway");
+    for part in ["src", "Cargo.toml"] {
+        println!("cargo::rerun-if-changed={}", filter.join(part).display());
+    }
+    println!("cargo::rerun-if-changed={}", workspace.join("Cargo.toml").display());
+    // OUT_DIR is <target>/<profile>/build/<package>-<hash>/out; debug, release and clippy share one module.
+    let target = out.ancestors().nth(4).ok_or("OUT_DIR lies in the target folder")?.join("filter");
+    let status = Command::new(env::var("CARGO")?)
+        .current_dir(workspace)
+        .args(["build", "--package", "legation-filter", "--lib", "--profile", "wasm", "--target", TARGET, "--locked"])
+        .arg("--target-dir")
+        .arg(&target)
+        // What cargo and clippy set for this build does not hold for that one.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env_remove("CLIPPY_ARGS")
+        .status()?;
+    if !status.success() {
+        return Err(format!(
+            "the filter did not build; if its target is missing: rustup target add {TARGET} (or set LEGATION_FILTER to a built module)"
+        )
+        .into());
+    }
+    Ok(target.join(TARGET).join("wasm").join("legation_filter.wasm"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

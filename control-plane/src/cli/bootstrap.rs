@@ -1,0 +1,59 @@
+//! `legation bootstrap`: how an Envoy joins.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use legation_protos::descriptors;
+
+use super::failed;
+use crate::envoy::bootstrap::{Join, bootstrap};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The node's name, by which /status knows it; unique among the Envoys of a control plane
+    #[arg(long, value_name = "ID")]
+    node_id: String,
+    /// The group that the node belongs to
+    #[arg(long, value_name = "NAME", default_value = "legation")]
+    cluster: String,
+    /// Where the control plane serves xDS
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18000", value_parser = host_port)]
+    xds: (String, u16),
+    /// Where the Envoy's admin interface listens
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
+    envoy_admin: SocketAddr,
+    /// State of the world rather than delta
+    #[arg(long)]
+    sotw: bool,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    let (xds_host, xds_port) = args.xds;
+    let join = Join {
+        node_id: args.node_id,
+        node_cluster: args.cluster,
+        xds_host,
+        xds_port,
+        admin: args.envoy_admin,
+        sotw: args.sotw,
+    };
+    match to_yaml(&join) {
+        Ok(yaml) => {
+            print!("{yaml}");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => failed(reason),
+    }
+}
+
+/// The bootstrap as YAML.
+pub fn to_yaml(join: &Join) -> Result<String, Box<dyn std::error::Error>> {
+    Ok(serde_yaml::to_string(&descriptors::message_to_value(&bootstrap(join))?)?)
+}
+
+fn host_port(text: &str) -> Result<(String, u16), String> {
+    let allowed = "HOST:PORT, such as control-plane:18000 or [::1]:18000";
+    let (host, port) = text.rsplit_once(':').ok_or(allowed)?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = port.parse().map_err(|_| allowed)?;
+    if host.is_empty() { Err(allowed.to_owned()) } else { Ok((host.to_owned(), port)) }
+}

@@ -1,0 +1,83 @@
+//! `legation dump`: what Envoy is told, as Envoy YAML.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use legation_protos::{ResourceType, descriptors};
+use serde_json::{Map, Value, json};
+
+use super::{failed, validate};
+use crate::{
+    filter_module::MODULE,
+    model::Model,
+    translate::{resources, static_bootstrap},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file
+    #[arg(default_value = "gateway.yaml")]
+    file: PathBuf,
+    /// Only the resources of one kind
+    #[arg(long, value_name = "KIND", conflicts_with = "r#static",
+        value_parser = ["listeners", "routes", "clusters", "endpoints", "extensions"])]
+    r#type: Option<String>,
+    /// A whole envoy.yaml that runs with no control plane, the filter's module inside
+    #[arg(long)]
+    r#static: bool,
+    /// Where the admin interface of that Envoy listens; nowhere unless said
+    #[arg(long, value_name = "HOST:PORT", requires = "r#static")]
+    envoy_admin: Option<SocketAddr>,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    let model = match validate::load_or_explain(&args.file) {
+        Ok(model) => model,
+        Err(code) => return code,
+    };
+    let value = if args.r#static {
+        descriptors::message_to_value(&static_bootstrap(&model, &MODULE, args.envoy_admin)).map_err(Into::into)
+    } else {
+        by_kind(&model, args.r#type.as_deref())
+    };
+    let written = value.and_then(|value| {
+        let yaml = serde_yaml::to_string(&value)?;
+        Ok(io::stdout().lock().write_all(yaml.as_bytes())?)
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => failed(reason),
+    }
+}
+
+/// The resources as a mapping from kind to list; of one kind, the list.
+fn by_kind(model: &Model, only: Option<&str>) -> Result<Value, Box<dyn std::error::Error>> {
+    let resources = resources(model, &MODULE);
+    let mut kinds = Map::new();
+    for kind in ResourceType::ALL.into_iter().filter(|kind| only.is_none_or(|only| kind.noun() == only)) {
+        let mut list = Vec::new();
+        for (_, resource) in resources.iter().filter(|(of, _)| *of == kind) {
+            let mut value = descriptors::to_value(kind.type_url(), &resource.body)?;
+            if kind == ResourceType::Extension {
+                summarise_module(&mut value);
+            }
+            list.push(value);
+        }
+        kinds.insert(kind.noun().to_owned(), Value::Array(list));
+    }
+    Ok(match only.and_then(|only| kinds.remove(only)) {
+        Some(list) => list,
+        None => Value::Object(kinds),
+    })
+}
+
+/// Shows the module by its digest: its bytes would bury everything else. `--static` keeps them.
+fn summarise_module(extension: &mut Value) {
+    if let Some(code) = extension.pointer_mut("/typed_config/config/vm_config/code") {
+        *code = json!(format!("<{} bytes of WebAssembly, sha256 {}>", MODULE.bytes.len(), MODULE.sha256));
+    }
+}

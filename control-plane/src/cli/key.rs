@@ -1,0 +1,136 @@
+//! `legation key`: API keys, and the digests of them that a file holds.
+
+use std::{
+    io::{self, Read, Write},
+    process::ExitCode,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::failed;
+
+/// How many characters of six random bits each: 192 bits.
+const RANDOM_CHARACTERS: usize = 32;
+/// 64 characters that stand for themselves in a header, a URL and a shell.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// Marks a key as one, for people and for scanners of leaked secrets, and keeps it from beginning with `-`.
+const PREFIX: &str = "lgn_";
+/// The longest key that is read: more than any header may carry.
+const LONGEST: u64 = 64 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a random key, shown this once, and the YAML to paste
+    New {
+        /// The consumer that the YAML is for
+        #[arg(long, value_name = "NAME", default_value = "NAME")]
+        consumer: String,
+    },
+    /// Print the SHA-256 of a key as the file wants it
+    Hash {
+        /// The key; read from standard input unless given, which keeps it out of the shell's history
+        key: Option<String>,
+    },
+}
+
+/// Exits with 0 when done, and with 1 when there is no key or no randomness.
+pub fn run(args: Args) -> ExitCode {
+    let text = match args.command {
+        Command::New { consumer } => new_key().map(|key| yaml(&key, &consumer)),
+        Command::Hash { key } => key.map_or_else(from_stdin, Ok).and_then(|key| hash(&key)),
+    };
+    let written =
+        text.and_then(|text| io::stdout().lock().write_all(text.as_bytes()).map_err(|reason| reason.to_string()));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => failed(reason),
+    }
+}
+
+fn new_key() -> Result<String, String> {
+    let mut bytes = [0; RANDOM_CHARACTERS];
+    getrandom::fill(&mut bytes).map_err(|reason| format!("the system gives no random bytes: {reason}"))?;
+    let characters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 64)).copied());
+    Ok(PREFIX.chars().chain(characters.map(char::from)).collect())
+}
+
+fn yaml(key: &str, consumer: &str) -> String {
+    let sha256 = sha256(key);
+    // A few digits of the digest name the key and say nothing about it.
+    let id: String = sha256.chars().take(8).collect();
+    // A JSON string is a YAML string, whatever the name is.
+    let name = serde_json::Value::from(consumer);
+    format!(
+        "# The key, shown this once: {key}\n\
+         consumers:\n\
+         - name: {name}\n  \
+           api_keys:\n  \
+           - {{id: \"{id}\", sha256: \"{sha256}\"}}\n"
+    )
+}
+
+fn hash(key: &str) -> Result<String, String> {
+    if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic() || c == ' ') || key.trim() != key {
+        return Err("a key must be visible ASCII with no space around it: no header could carry this one".to_owned());
+    }
+    Ok(format!("sha256: \"{}\"\n", sha256(key)))
+}
+
+/// All of standard input, without the newline at its end.
+fn from_stdin() -> Result<String, String> {
+    let mut text = String::new();
+    let read = io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text);
+    read.map_err(|reason| format!("cannot read the key: {reason}"))?;
+    if text.len() as u64 > LONGEST {
+        return Err(format!("a key has at most {LONGEST} bytes"));
+    }
+    let key = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(key.strip_suffix('\r').unwrap_or(key).to_owned())
+}
+
+fn sha256(key: &str) -> String {
+    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Source};
+
+    #[test]
+    fn a_key_is_random_and_long_and_safe_in_a_url() {
+        let (one, other) = (new_key().unwrap(), new_key().unwrap());
+        assert_ne!(one, other);
+        assert!(one.len() >= 32 && one.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+    }
+
+    #[test]
+    fn a_digest_is_the_known_one() {
+        // FIPS 180-2, appendix B.1.
+        let expected = "sha256: \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"\n";
+        assert_eq!(hash("abc").unwrap(), expected);
+    }
+
+    #[test]
+    fn a_key_that_no_header_carries_is_refused() {
+        for key in ["", " a", "a\n", "ä"] {
+            assert!(hash(key).is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn the_yaml_of_a_new_key_is_a_good_file_with_its_digest() {
+        let key = new_key().unwrap();
+        let text = format!("version: 1\n{}", yaml(&key, "alice:#1@example.com"));
+        let loaded = config::load(&Source { file: "gateway.yaml".into(), bytes: text.into_bytes() }, &|_| None);
+        let model = loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+        assert_eq!(model.consumers[0].name, "alice:#1@example.com");
+        assert_eq!(model.consumers[0].api_keys[0].sha256, sha256(&key));
+    }
+}

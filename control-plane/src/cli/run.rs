@@ -1,0 +1,78 @@
+//! `legation run`: the control plane and one local Envoy, a whole gateway in one command.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use super::{bootstrap, serve};
+use crate::{
+    control_plane::end_signal,
+    envoy::{
+        bootstrap::Join,
+        find::find,
+        supervise::{Plan, Supervisor},
+    },
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    serving: serve::Serving,
+    /// The Envoy binary; $ENVOY, `envoy` in $PATH or target/envoy/envoy unless said
+    #[arg(long, value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// Where Envoy's admin interface listens; port 0 is any free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
+    envoy_admin: SocketAddr,
+    /// Envoy's worker threads; one for each processor unless said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    concurrency: Option<u32>,
+    /// State of the world rather than delta
+    #[arg(long)]
+    sotw: bool,
+    /// How long requests that are under way may go on when the gateway ends
+    #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = duration)]
+    drain: Duration,
+    /// Arguments for Envoy
+    #[arg(last = true, value_name = "ENVOY ARGUMENT")]
+    envoy_arguments: Vec<String>,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    serve::block_on(async {
+        // Before anything starts: without Envoy there is no gateway.
+        let program = find(args.envoy.as_deref())?;
+        let end = end_signal()?;
+        let (control_plane, state) = serve::start(args.serving).await?;
+        let join = Join {
+            node_id: "local".to_owned(),
+            node_cluster: "legation".to_owned(),
+            // The server may listen on all addresses, and is reached by the loopback one of the same family.
+            xds_host: reachable(control_plane.xds).ip().to_string(),
+            xds_port: control_plane.xds.port(),
+            admin: args.envoy_admin,
+            sotw: args.sotw,
+        };
+        state.write("envoy.yaml", bootstrap::to_yaml(&join)?.as_bytes())?;
+        let plan = Plan {
+            program,
+            bootstrap: state.path("envoy.yaml")?,
+            concurrency: args.concurrency,
+            arguments: args.envoy_arguments,
+            drain: args.drain,
+        };
+        let ended = Supervisor::new(plan, state)?.run(end).await;
+        control_plane.end().await;
+        Ok(ended?)
+    })
+}
+
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (std::net::Ipv4Addr::LOCALHOST, v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),
+        named => named,
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    legation_filter::units::parse_duration(text).map_err(|error| error.to_string())
+}

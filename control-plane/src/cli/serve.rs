@@ -1,0 +1,80 @@
+//! `legation serve`: the control plane alone.
+
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use tracing_subscriber::EnvFilter;
+
+use super::failed;
+use crate::{
+    control_plane::{ControlPlane, Options, StartError, end_signal},
+    diagnostic, source,
+    state::State,
+};
+
+/// What `serve` and `run` share.
+#[derive(Debug, clap::Args)]
+pub struct Serving {
+    /// The file
+    #[arg(default_value = "gateway.yaml")]
+    file: PathBuf,
+    /// Where to serve xDS; port 0 is any free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:18000")]
+    xds: SocketAddr,
+    /// Where to serve status and metrics; port 0 is any free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18001")]
+    admin: SocketAddr,
+    /// Where to keep the last confirmed configuration; `.legation` beside the file unless said
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    serving: Serving,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    block_on(async {
+        let end = end_signal()?;
+        let (control_plane, _) = start(args.serving).await?;
+        end.await;
+        control_plane.end().await;
+        Ok(())
+    })
+}
+
+/// Starts the control plane; what is wrong with the file is said in full.
+pub async fn start(serving: Serving) -> Result<(ControlPlane, State), Box<dyn std::error::Error>> {
+    let state = State::new(serving.state, &serving.file);
+    let options = Options { file: serving.file.clone(), xds: serving.xds, admin: serving.admin, state: state.clone() };
+    let started = ControlPlane::start(options).await;
+    if let (Err(StartError::File(diagnostics)), Ok(source)) = (&started, source::read(&serving.file)) {
+        eprint!("{}", diagnostic::render(diagnostics, &source));
+    }
+    Ok((started?, state))
+}
+
+/// Runs a server to its end, with logs on standard error.
+pub fn block_on(server: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) -> ExitCode {
+    let filter = EnvFilter::try_from_env("LEGATION_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(format!("cannot start: {error}")),
+    };
+    match runtime.block_on(server) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error),
+    }
+}

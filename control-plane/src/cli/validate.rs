@@ -1,0 +1,119 @@
+//! `legation validate`: everything that is wrong with a file.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use super::failed;
+use crate::{
+    config::{self, Loaded, Source},
+    diagnostic::{self, Diagnostic, Severity},
+    model::Model,
+    source,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file
+    #[arg(default_value = "gateway.yaml")]
+    file: PathBuf,
+    /// For people (text) or for programs (json)
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Fail on warnings too
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Exits with 0 when the file is good and with 1 when it is not, or when it cannot be read.
+pub fn run(args: Args) -> ExitCode {
+    let (source, loaded) = load(&args.file);
+    let written = match args.output {
+        Output::Text => {
+            let details = render(&source, &loaded, &io::stdout());
+            io::stdout().lock().write_all(format!("{details}{}\n", summary(&source, &loaded)).as_bytes())
+        }
+        Output::Json => json(&loaded.diagnostics),
+    };
+    if let Err(reason) = written {
+        return failed(reason);
+    }
+    let good = loaded.model.is_some() && (!args.strict || loaded.diagnostics.is_empty());
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The file's model, for commands that do something else with it. What is wrong goes to standard error, warnings too; with
+/// an error comes the exit status to end with.
+pub fn load_or_explain(file: &Path) -> Result<Model, ExitCode> {
+    let (source, loaded) = load(file);
+    let mut details = render(&source, &loaded, &io::stderr());
+    if loaded.model.is_none() {
+        details.push_str(&format!("{}\n", summary(&source, &loaded)));
+    }
+    // Where standard error is closed there is nobody to tell; the exit status still says it.
+    let _ = io::stderr().lock().write_all(details.as_bytes());
+    loaded.model.ok_or(ExitCode::FAILURE)
+}
+
+/// A file that cannot be read is an empty one with a diagnostic that says why.
+fn load(file: &Path) -> (Source, Loaded) {
+    match source::read(file) {
+        Ok(source) => {
+            let loaded = config::load(&source, &|name| std::env::var(name).ok());
+            (source, loaded)
+        }
+        Err(diagnostic) => {
+            let source = Source { file: Arc::clone(&diagnostic.at.file), bytes: Vec::new() };
+            (source, Loaded { model: None, diagnostics: vec![*diagnostic] })
+        }
+    }
+}
+
+/// In colours where a person is looking who has not refused them (<https://no-color.org>).
+fn render(source: &Source, loaded: &Loaded, to: &impl IsTerminal) -> String {
+    if to.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        diagnostic::render_in_colours(&loaded.diagnostics, source)
+    } else {
+        diagnostic::render(&loaded.diagnostics, source)
+    }
+}
+
+fn json(diagnostics: &[Diagnostic]) -> io::Result<()> {
+    let entries: Vec<diagnostic::Entry<'_>> = diagnostics.iter().map(Into::into).collect();
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut stdout, &entries)?;
+    stdout.write_all(b"\n")
+}
+
+/// One line: how much is wrong or, where nothing is, how much there is.
+fn summary(source: &Source, loaded: &Loaded) -> String {
+    let count = |severity| loaded.diagnostics.iter().filter(|found| found.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let warnings = if warnings > 0 { format!(", {}", counted(warnings, "warning")) } else { String::new() };
+    match &loaded.model {
+        None => format!("{}: {}{warnings}", source.file, counted(errors, "error")),
+        Some(model) => {
+            let parts = [
+                counted(model.listeners.len(), "listener"),
+                counted(model.routes.len(), "route"),
+                counted(model.clusters.len(), "cluster"),
+                counted(model.consumers.len(), "consumer"),
+                counted(model.plans.len(), "plan"),
+            ];
+            format!("{} is valid: {}{warnings}", source.file, parts.join(", "))
+        }
+    }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

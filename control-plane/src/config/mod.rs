@@ -1,0 +1,60 @@
+//! The person's file → [`Model`], or everything that is wrong with it.
+//!
+//! ```text
+//! bytes ─source─> text ─parse─> Node ─interpolate─> Node ─decode─> schema::File ─resolve─> Model
+//!                      \____________________ diagnostics, each with its place ____________________/
+//! ```
+//! From `Node` on, nothing stops at the first fault. Pure: no files, no environment, no clock; variables come in as a
+//! function.
+
+use std::sync::Arc;
+
+use crate::{diagnostic::Diagnostic, model::Model};
+
+pub mod code;
+mod decode;
+mod interpolate;
+mod names;
+mod node;
+mod parse;
+mod report;
+mod resolve;
+mod schema;
+mod source;
+mod value;
+
+pub use source::MAX_BYTES;
+
+/// A file as it was read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its path as the person gave it; only shown, never opened.
+    pub file: Arc<str>,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// What came of a file.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Its meaning; none exactly where an error is among the diagnostics.
+    pub model: Option<Model>,
+    /// All errors and warnings, in the file's order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a file. `variable` says what a variable of the environment holds, for `${env:NAME}`.
+pub fn load(source: &Source, variable: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    let mut report = report::Report::new(Arc::clone(&source.file));
+    let model = model(&source.bytes, variable, &mut report);
+    let model = model.filter(|_| !report.has_errors());
+    Loaded { model, diagnostics: report.finish() }
+}
+
+fn model(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>, report: &mut report::Report) -> Option<Model> {
+    let text = source::text(bytes, report)?;
+    let mut node = parse::parse(text, report)?;
+    interpolate::interpolate(&mut node, variable, report);
+    let file = decode::Decode::decode(&node, "the file", report)?;
+    resolve::resolve(&file, report)
+}

@@ -1,0 +1,178 @@
+//! Text → [`Node`]s: the YAML and nothing but the YAML.
+//!
+//! `serde-saphyr` reads it, under a budget that is generous to honest files and small against hostile ones. Scalars are
+//! taken as text wherever they stand, so the type that YAML would guess for an unquoted word never matters: a name
+//! `no`, a version `1.10` and a digest of digits all stay what they are.
+
+mod raw;
+
+use std::collections::BTreeMap;
+
+use serde_saphyr::{
+    Error, Location, MessageFormatter, Options, Spanned, UserMessageFormatter,
+    options::{DuplicateKeyPolicy, NonFiniteFloatPolicy},
+};
+
+use self::raw::Raw;
+use super::{
+    code,
+    node::{Entry, Node, Scalar, Span, Value},
+    report::{Report, quoted},
+};
+
+/// Nodes in a file: 10,000 routes with everything on them take about 300,000.
+const MAX_NODES: usize = 2_000_000;
+/// Levels of nesting. The deepest legal place is at eight; the stack of any thread must bear this many.
+const MAX_DEPTH: usize = 32;
+/// Anchors, and uses of them.
+const MAX_ALIASES: usize = 50_000;
+/// What all aliases together may expand to, in YAML events: what bounds the memory that an alias bomb can take.
+const MAX_ALIAS_EVENTS: usize = 1_000_000;
+
+/// Reads one YAML document. Duplicate keys are reported and the first one kept, so that what follows is still checked;
+/// everything else that is not YAML is reported once and ends the reading.
+pub fn parse(text: &str, report: &mut Report) -> Option<Node> {
+    match serde_saphyr::from_str_with_options::<Option<Spanned<Raw>>>(text, options()) {
+        Ok(Some(raw)) => Some(Builder { text, report }.node(raw)),
+        Ok(None) => {
+            report.error(code::EMPTY, Span::START, "there is nothing in the file; it must begin with `version: 1`");
+            None
+        }
+        Err(error) => {
+            report_error(&error, text, report);
+            None
+        }
+    }
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: 4 * MAX_NODES,
+            max_nodes: MAX_NODES,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_aliases: MAX_ALIASES,
+            max_anchors: MAX_ALIASES,
+            max_recorded_anchor_events: MAX_ALIAS_EVENTS,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_EVENTS, },
+        // Passed through to `Builder`, which can name both places.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    }
+}
+
+struct Builder<'a> {
+    text: &'a str,
+    report: &'a mut Report,
+}
+
+impl Builder<'_> {
+    fn node(&mut self, raw: Spanned<Raw>) -> Node {
+        let value = match raw.value {
+            Raw::Null => Value::Null,
+            Raw::Plain => Value::Scalar(scalar(written(self.text, &raw.defined).to_owned(), true)),
+            Raw::Text(text) => Value::Scalar(scalar(text, false)),
+            Raw::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
+            Raw::Mapping(entries) => Value::Mapping(self.mapping(entries)),
+        };
+        Node { span: span(self.text, &raw.referenced), value }
+    }
+
+    fn mapping(&mut self, raw: Vec<(Spanned<Raw>, Spanned<Raw>)>) -> Vec<Entry> {
+        let mut first_places: BTreeMap<String, Span> = BTreeMap::new();
+        let mut entries = Vec::with_capacity(raw.len());
+        for (key, value) in raw {
+            let key = self.node(key);
+            let Value::Scalar(Scalar { text: name, .. }) = key.value else {
+                let message = format!("a key must be a text, not {}", key.value.noun());
+                let help = "text that begins with `{` or `[` needs quotes".to_owned();
+                self.report.error_with_help(code::WRONG_TYPE, key.span, message, Some(help));
+                continue;
+            };
+            if let Some(first) = first_places.get(&name) {
+                let message = format!("{} is already given at {}", quoted(&name), self.report.origin(*first));
+                self.report.error(code::DUPLICATE_KEY, key.span, message);
+                continue;
+            }
+            first_places.insert(name.clone(), key.span);
+            entries.push(Entry { key: name, key_span: key.span, node: self.node(value) });
+        }
+        entries
+    }
+}
+
+fn scalar(text: String, plain: bool) -> Scalar {
+    Scalar { text, plain, from_environment: false }
+}
+
+/// The text at a place, as it is written there.
+fn written<'a>(text: &'a str, location: &Location) -> &'a str {
+    let span = location.span();
+    let range = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {
+        let start = usize::try_from(start).ok()?;
+        Some(start..start.checked_add(usize::try_from(length).ok()?)?)
+    });
+    range.and_then(|range| text.get(range)).unwrap_or_default()
+}
+
+fn span(text: &str, location: &Location) -> Span {
+    let clamp = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let first_line = written(text, location).lines().next().unwrap_or_default();
+    let width = clamp(first_line.chars().count() as u64);
+    Span { line: clamp(location.line()).max(1), column: clamp(location.column()).max(1), width: width.max(1) }
+}
+
+fn report_error(error: &Error, text: &str, report: &mut Report) {
+    let location = error.location().unwrap_or(Location::UNKNOWN);
+    let at = span(text, &location);
+    let too_complex = |what: &str| {
+        (
+            code::TOO_COMPLEX,
+            format!(
+                "{what}; at most {MAX_DEPTH} levels, {MAX_NODES} values and {MAX_ALIAS_EVENTS} values behind aliases are read"
+            ),
+        )
+    };
+    let (code, message) = match error.without_snippet() {
+        Error::MultipleDocuments { .. } => {
+            (code::SYNTAX, "a second YAML document begins here; the file must be one document".to_owned())
+        }
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. }
+        | Error::AliasReplayCounterOverflow { .. } => too_complex("the file is nested too deep or is too large"),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            (code::SYNTAX, "an alias inside of what it stands for".to_owned())
+        }
+        Error::AliasError { error, .. } if matches!(error.without_snippet(), Error::Budget { .. }) => {
+            too_complex("the aliases stand for too much")
+        }
+        other => {
+            let message = UserMessageFormatter.format_message(other);
+            if message.contains("recursion limit") {
+                too_complex("the file is nested too deep")
+            } else {
+                (code::SYNTAX, format!("not YAML: {message}"))
+            }
+        }
+    };
+    report.error_with_help(code, at, message, help(text, at));
+}
+
+/// Hints for the commonest accidents, from the line that the error is on.
+fn help(text: &str, at: Span) -> Option<String> {
+    let line = text.lines().nth(usize::try_from(at.line).ok()?.checked_sub(1)?)?;
+    let indentation: String = line.chars().take_while(|c| c.is_whitespace()).collect();
+    if indentation.contains('\t') {
+        Some("indent with spaces; YAML allows no tabs there".to_owned())
+    } else if line.contains("${env:") {
+        Some("inside `{…}` and `[…]` a value with `${env:…}` needs quotes: \"${env:NAME}\"".to_owned())
+    } else {
+        None
+    }
+}

@@ -1,0 +1,91 @@
+//! `clusters`: where requests go.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    config::{code, names, report::Report, schema, schema::File, value},
+    model::{Cluster, LoadBalancing, Protocol},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub const PROTOCOLS: &[(&str, Protocol)] =
+    &[("http1", Protocol::Http1), ("http2", Protocol::Http2), ("auto", Protocol::Auto)];
+
+pub const LOAD_BALANCING: &[(&str, LoadBalancing)] = &[
+    ("round_robin", LoadBalancing::RoundRobin),
+    ("least_request", LoadBalancing::LeastRequest),
+    ("ring_hash", LoadBalancing::RingHash),
+    ("random", LoadBalancing::Random),
+    ("maglev", LoadBalancing::Maglev),
+];
+
+/// All that are whole.
+pub fn resolve(file: &File, report: &mut Report) -> Vec<Cluster> {
+    let used = used(file.routes.items());
+    let routes_are_known = file.routes.get().is_some() || !file.routes.is_written();
+    let mut resolved = Vec::new();
+    for cluster in file.clusters.items() {
+        if let Some(name) = cluster.name.get()
+            && routes_are_known
+            && !used.contains(name.value.as_str())
+        {
+            let message = format!("no route uses the cluster {}", name.shown());
+            report.warning(code::UNUSED_CLUSTER, name.span, message, None);
+        }
+        resolved.extend(one(cluster, report));
+    }
+    resolved
+}
+
+fn one(cluster: &schema::Cluster, report: &mut Report) -> Option<Cluster> {
+    let written = cluster.endpoints.items();
+    let endpoints = super::endpoint::resolve(written, report);
+    if cluster.endpoints.get().is_some_and(Vec::is_empty) && !cluster.has_planned {
+        let at = cluster.endpoints.key().unwrap_or(cluster.span);
+        let message = "the cluster has no endpoints: its requests are answered with 503";
+        report.warning(code::NO_ENDPOINTS, at, message, None);
+    }
+    let protocol = protocol(cluster, report);
+    let lb = match cluster.lb.get() {
+        Some(text) => value::word(text, "`lb`", LOAD_BALANCING, &[], report),
+        None => Some(LoadBalancing::RoundRobin),
+    };
+    let connect_timeout = match cluster.connect_timeout.get() {
+        Some(text) => value::positive_duration(text, "`connect_timeout`", report),
+        None => Some(CONNECT_TIMEOUT),
+    };
+    let origin = report.origin(cluster.span);
+    Some(Cluster {
+        name: names::of(&cluster.name)?,
+        endpoints,
+        protocol: protocol?,
+        lb: lb?,
+        connect_timeout: connect_timeout?,
+        origin,
+    })
+}
+
+fn protocol(cluster: &schema::Cluster, report: &mut Report) -> Option<Protocol> {
+    match cluster.protocol.get() {
+        Some(text) => value::word(text, "`protocol`", PROTOCOLS, &[], report),
+        None => Some(Protocol::Http1),
+    }
+}
+
+fn used(routes: &[schema::Route]) -> BTreeSet<&str> {
+    let single = routes.iter().filter_map(|route| route.cluster.get());
+    let shared = routes.iter().flat_map(|route| route.clusters.items()).filter_map(|cluster| cluster.name.get());
+    single.chain(shared).map(|name| name.value.as_str()).collect()
+}
+
+/// Whether the schema's cluster balances by hash, for the routes that lead there.
+pub fn hashes(cluster: &schema::Cluster) -> bool {
+    let lb = cluster.lb.get().and_then(|text| LOAD_BALANCING.iter().find(|(word, _)| *word == text.value));
+    lb.is_some_and(|(_, lb)| lb.hashes())
+}
+
+/// Whether the schema's cluster speaks HTTP/1.1 and nothing else.
+pub fn speaks_only_http1(cluster: &schema::Cluster) -> bool {
+    cluster.protocol.get().is_none_or(|text| text.value == "http1")
+}

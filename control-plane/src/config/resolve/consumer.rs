@@ -1,0 +1,89 @@
+//! `consumers`: who calls, known by the digests of keys.
+
+use std::collections::BTreeMap;
+
+use legation_filter::{
+    config::{ApiKey, Consumer},
+    units,
+};
+
+use super::Known;
+use crate::config::{code, decode::Text, names, node::Span, report::Report, schema};
+
+/// All that are whole. A digest belongs to one consumer alone.
+pub fn resolve(consumers: &[schema::Consumer], known: &Known<'_>, report: &mut Report) -> Vec<Consumer> {
+    let mut digests = BTreeMap::new();
+    consumers.iter().filter_map(|consumer| one(consumer, known, &mut digests, report)).collect()
+}
+
+fn one(
+    consumer: &schema::Consumer,
+    known: &Known<'_>,
+    digests: &mut BTreeMap<String, Span>,
+    report: &mut Report,
+) -> Option<Consumer> {
+    let plan = consumer.plan.get().map(|plan| known.plans.find(plan, report).map(|_| plan.value.clone()));
+    let mut ids: Vec<&Text> = Vec::new();
+    let mut api_keys = Some(Vec::new());
+    for key in consumer.api_keys.items() {
+        if let Some(id) = key.id.get() {
+            names::check(names::KEY, id, report);
+            if let Some(first) = ids.iter().find(|first| first.value == id.value) {
+                let message =
+                    format!("this consumer already has a key {} at {}", id.shown(), report.origin(first.span));
+                report.error(code::DUPLICATE_NAME, id.span, message);
+            }
+            ids.push(id);
+        }
+        let key = api_key(key, digests, report);
+        api_keys = api_keys.zip(key).map(|(mut keys, key)| {
+            keys.push(key);
+            keys
+        });
+    }
+    Some(Consumer {
+        name: names::of(&consumer.name)?,
+        plan: plan.map_or(Some(None), |plan| plan.map(Some))?,
+        api_keys: api_keys?,
+    })
+}
+
+fn api_key(key: &schema::ApiKey, digests: &mut BTreeMap<String, Span>, report: &mut Report) -> Option<ApiKey> {
+    let sha256 = key.sha256.get().and_then(|text| digest(text, digests, report));
+    let expires = key.expires.get().map(|text| time(text, report));
+    Some(ApiKey {
+        id: names::of(&key.id),
+        sha256: sha256?,
+        expires: expires.map_or(Some(None), |time| time.map(Some))?,
+    })
+}
+
+/// The digest in lower case. Never shown: neither it nor what may stand there by mistake.
+fn digest(text: &Text, digests: &mut BTreeMap<String, Span>, report: &mut Report) -> Option<String> {
+    if text.value.len() != 64 || !text.value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let message = "`sha256` must be the 64 hexadecimal digits of a SHA-256, not the key itself";
+        let help = "`legation key hash` makes it from a key".to_owned();
+        report.error_with_help(code::BAD_DIGEST, text.span, message, Some(help));
+        return None;
+    }
+    let digest = text.value.to_ascii_lowercase();
+    if let Some(first) = digests.get(&digest) {
+        let message = format!("this key is already given at {}: a key belongs to one consumer", report.origin(*first));
+        report.error(code::DUPLICATE_VALUE, text.span, message);
+        return None;
+    }
+    digests.insert(digest.clone(), text.span);
+    Some(digest)
+}
+
+fn time(text: &Text, report: &mut Report) -> Option<String> {
+    if units::parse_time(&text.value).is_err() {
+        let message = format!(
+            "`expires` must be a date such as `2027-01-31` or RFC 3339 such as `2027-01-31T12:00:00Z`, not {}",
+            text.shown()
+        );
+        report.error(code::INVALID_VALUE, text.span, message);
+        return None;
+    }
+    Some(text.value.clone())
+}

@@ -1,0 +1,197 @@
+//! `api_key` and `rate_limit` of a route: what the filter asks of its requests.
+
+use std::collections::BTreeMap;
+
+use legation_filter::config::{ApiKeyRule, By, Policy, RateLimit};
+
+use super::{Known, plan};
+use crate::config::{
+    code,
+    decode::Text,
+    names,
+    node::Span,
+    report::{Report, listed, quoted},
+    schema, value,
+};
+
+const DEFAULT_HEADER: &str = "x-api-key";
+
+const BY: &[(&str, By)] = &[("consumer", By::Consumer), ("ip", By::Ip), ("route", By::Route)];
+
+/// What the route asks, if it asks anything: `Some(None)` if not.
+pub fn resolve(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<Option<Policy>> {
+    let api_key = route.api_key.get().map(|rule| api_key(rule, route, known, report));
+    let limits: Vec<Option<RateLimit>> =
+        rate_limits(route).iter().map(|limit| rate_limit(limit, route, report)).collect();
+    if !route.api_key.is_written() && !route.rate_limit.is_written() {
+        return Some(None);
+    }
+    let api_key = api_key.map_or(Some(None), |rule| rule.map(Some))?;
+    let rate_limit: Vec<RateLimit> = limits.into_iter().collect::<Option<_>>()?;
+    let asks = api_key.is_some() || !rate_limit.is_empty();
+    let name = names::of(&route.name)?;
+    Some(asks.then_some(Policy { name, api_key, rate_limit }))
+}
+
+fn rate_limits(route: &schema::Route) -> &[schema::RateLimit] {
+    route.rate_limit.get().map(|limits| limits.0.as_slice()).unwrap_or_default()
+}
+
+fn api_key(
+    rule: &schema::ApiKeyRule,
+    route: &schema::Route,
+    known: &Known<'_>,
+    report: &mut Report,
+) -> Option<ApiKeyRule> {
+    let header = match rule.header.get() {
+        Some(text) => header(text, report),
+        None => Some(DEFAULT_HEADER.to_owned()),
+    };
+    for list in [&rule.consumers, &rule.plans] {
+        if let (Some([]), Some(at)) = (list.get().map(Vec::as_slice), list.key()) {
+            let help = "leave it out to admit everyone who has a key".to_owned();
+            report.error_with_help(code::INVALID_VALUE, at, "the list is empty: it would admit nobody", Some(help));
+        }
+    }
+    let find = |names: &[Text], report: &mut Report, exists: &dyn Fn(&Text, &mut Report) -> bool| {
+        let found: Vec<bool> = names.iter().map(|name| exists(name, report)).collect();
+        let names = || names.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
+        found.iter().all(|found| *found).then(names)
+    };
+    let consumers = find(rule.consumers.items(), report, &|name, report| known.consumers.find(name, report).is_some());
+    let plans = find(rule.plans.items(), report, &|name, report| known.plans.find(name, report).is_some());
+    let (consumers, plans) = (consumers?, plans?);
+    warn_of_callers(rule, route, known, report);
+    Some(ApiKeyRule { header: header?, consumers, plans, keep: rule.keep.get().is_some_and(|keep| keep.value) })
+}
+
+fn header(text: &Text, report: &mut Report) -> Option<String> {
+    match value::header_name(&text.value) {
+        Ok(name) => Some(name),
+        Err((problem, help)) => {
+            report.error_with_help(code::INVALID_VALUE, text.span, format!("{} {problem}", text.shown()), help);
+            None
+        }
+    }
+}
+
+fn rate_limit(written: &schema::RateLimit, route: &schema::Route, report: &mut Report) -> Option<RateLimit> {
+    if let Some(name) = written.name.get() {
+        names::check(names::LIMIT, name, report);
+    }
+    if let Some(algorithm) = written.algorithm.get() {
+        value::word(algorithm, "`algorithm`", &[("token_bucket", ())], &["sliding_window"], report);
+    }
+    let name = names::of(&written.name);
+    if let Some(plan) = written.plan.get().filter(|plan| plan.value) {
+        needs_api_key(route, "a limit by plan", plan.span, report);
+        let own = [
+            ("limit", written.limit.key()),
+            ("window", written.window.key()),
+            ("burst", written.burst.key()),
+            ("by", written.by.key()),
+        ];
+        for (field, at) in own.into_iter().filter_map(|(field, key)| Some((field, key?))) {
+            report.error(
+                code::CONFLICT,
+                at,
+                format!("only one of {} may be written: the plan says it", listed(&["plan", field])),
+            );
+        }
+        return Some(RateLimit { name, plan: true, by: By::Consumer, ..RateLimit::default() });
+    }
+    for (field, is_written) in [("limit", written.limit.is_written()), ("window", written.window.is_written())] {
+        if !is_written && !written.has_planned {
+            let help = "or `plan: true` for the limits of the consumer's plan".to_owned();
+            let message = format!("`rate_limit` needs a field `{field}`");
+            report.error_with_help(code::MISSING_FIELD, written.span, message, Some(help));
+        }
+    }
+    let by = match written.by.get() {
+        Some(text) => by(text, route, report),
+        None => Some(By::Route),
+    };
+    let limit = plan::limit(written.limit.get(), written.window.get(), written.burst.get(), report)?;
+    Some(RateLimit {
+        name,
+        limit: Some(limit.limit),
+        window: Some(limit.window),
+        burst: limit.burst,
+        by: by?,
+        plan: false,
+    })
+}
+
+fn by(text: &Text, route: &schema::Route, report: &mut Report) -> Option<By> {
+    if text.value.starts_with("header:") || text.value.starts_with("jwt:") {
+        let message = format!("`by` {} is not supported yet", quoted(&text.value));
+        report.error(code::NOT_SUPPORTED_YET, text.span, message);
+        return None;
+    }
+    let by = value::word(text, "`by`", BY, &[], report)?;
+    if by == By::Consumer {
+        needs_api_key(route, "a limit by consumer", text.span, report);
+    }
+    Some(by)
+}
+
+fn needs_api_key(route: &schema::Route, what: &str, at: Span, report: &mut Report) {
+    if !route.api_key.is_written() && !route.has_planned {
+        let help = "add `api_key: {}` to the route".to_owned();
+        report.error_with_help(code::NEEDS_API_KEY, at, format!("{what} needs `api_key` on its route"), Some(help));
+    }
+}
+
+/// Who could call where a key is asked for; counted once for all routes.
+pub struct Audience<'a> {
+    /// By plan: somebody who has a key.
+    keyed: BTreeMap<Option<&'a str>, &'a str>,
+}
+
+impl<'a> Audience<'a> {
+    /// Of all consumers, one with a key for each plan and one for none.
+    pub fn new(consumers: &'a [schema::Consumer]) -> Self {
+        let mut keyed = BTreeMap::new();
+        for consumer in consumers.iter().filter(|consumer| !consumer.api_keys.items().is_empty()) {
+            if let Some(name) = consumer.name.get() {
+                keyed.entry(plan_of(consumer)).or_insert(name.value.as_str());
+            }
+        }
+        Self { keyed }
+    }
+}
+
+fn plan_of(consumer: &schema::Consumer) -> Option<&str> {
+    consumer.plan.get().map(|plan| plan.value.as_str())
+}
+
+/// Warns where nobody is admitted, and where a limit by plan meets somebody whose plan says none.
+fn warn_of_callers(rule: &schema::ApiKeyRule, route: &schema::Route, known: &Known<'_>, report: &mut Report) {
+    let everyone = rule.consumers.items().is_empty() && rule.plans.items().is_empty();
+    let named = rule.consumers.items().iter().filter_map(|name| {
+        let consumer = known.consumers.get(&name.value)?;
+        (!consumer.api_keys.items().is_empty()).then_some((plan_of(consumer), name.value.as_str()))
+    });
+    let by_plan = known.audience.keyed.iter().map(|(plan, name)| (*plan, *name)).filter(|(plan, _)| {
+        everyone || rule.plans.items().iter().any(|admitted| Some(admitted.value.as_str()) == *plan)
+    });
+    let admitted: Vec<(Option<&str>, &str)> = by_plan.chain(named).collect();
+    let at = route.api_key.key().unwrap_or(rule.span);
+    if admitted.is_empty() {
+        let message = "no consumer that this route admits has a key: every request is refused";
+        report.warning(code::NOBODY_ADMITTED, at, message, None);
+    }
+    let Some(at) = rate_limits(route).iter().find_map(|limit| limit.plan.get().filter(|plan| plan.value)) else {
+        return;
+    };
+    for (plan, consumer) in admitted {
+        let limits = plan.and_then(|plan| known.plans.get(plan)).map(|plan| plan.limits.items().len());
+        let problem = match (plan, limits) {
+            (None, _) => "has no plan".to_owned(),
+            (Some(plan), Some(0)) => format!("has the plan {}, which has no limits", quoted(plan)),
+            _ => continue,
+        };
+        let message = format!("the consumer {} {problem}: nothing limits it here", quoted(consumer));
+        report.warning(code::WITHOUT_PLAN, at.span, message, None);
+    }
+}

@@ -1,0 +1,65 @@
+//! Routes that can never win, because another takes all of their requests first.
+//!
+//! Envoy's order is made by specificity: an exact path, then the longer prefix, then more conditions, then the file's
+//! order. A route is shadowed by one that comes before it and asks no more. With another path that cannot be: of two
+//! prefixes that match one request the longer comes first, and it matches less.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    config::{
+        code,
+        node::Span,
+        report::{Report, quoted},
+    },
+    model::{HeaderMatch, HeaderValueMatch, PathMatch, Route, RouteMatch},
+};
+
+/// How many routes with one path a route is compared with: all of them, in any file that a person wrote.
+const MOST_COMPARED: usize = 500;
+
+/// Warns of each route that can never win.
+pub fn warn(routes: &[(Route, Span)], report: &mut Report) {
+    let mut by_path: BTreeMap<&PathMatch, Vec<&(Route, Span)>> = BTreeMap::new();
+    for route in routes {
+        by_path.entry(&route.0.matcher.path).or_default().push(route);
+    }
+    for (_, mut rivals) in by_path {
+        rivals.sort_by_key(|(route, _)| std::cmp::Reverse(conditions(&route.matcher)));
+        for (index, (route, at)) in rivals.iter().enumerate() {
+            let mut earlier = rivals.iter().take(index).take(MOST_COMPARED);
+            if let Some((winner, place)) = earlier.find(|(rival, _)| covers(&rival.matcher, &route.matcher)) {
+                let message = format!(
+                    "the route {} can never win: {} at {} takes all of its requests",
+                    quoted(&route.name),
+                    quoted(&winner.name),
+                    report.origin(*place)
+                );
+                report.warning(code::SHADOWED_ROUTE, *at, message, None);
+            }
+        }
+    }
+}
+
+/// How many conditions there are beside the path. All methods together are one.
+fn conditions(matcher: &RouteMatch) -> usize {
+    usize::from(!matcher.methods.is_empty()) + matcher.headers.len()
+}
+
+/// Whether every request that meets the conditions of `other` beside its path meets these too.
+fn covers(matcher: &RouteMatch, other: &RouteMatch) -> bool {
+    let methods = matcher.methods.is_empty()
+        || (!other.methods.is_empty() && other.methods.iter().all(|method| matcher.methods.contains(method)));
+    methods && matcher.headers.iter().all(|header| other.headers.iter().any(|stricter| implies(stricter, header)))
+}
+
+fn implies(stricter: &HeaderMatch, header: &HeaderMatch) -> bool {
+    stricter.name == header.name
+        && match (&stricter.value, &header.value) {
+            (HeaderValueMatch::Exact(value) | HeaderValueMatch::Prefix(value), HeaderValueMatch::Prefix(prefix)) => {
+                value.starts_with(prefix)
+            }
+            (HeaderValueMatch::Exact(_) | HeaderValueMatch::Prefix(_), HeaderValueMatch::Present(present)) => *present,
+            (stricter, same) => stricter == same,
+        }
+}

@@ -1,0 +1,277 @@
+//! The file's shape, with a place at every leaf and no rules. [`resolve`](super::resolve) has the rules.
+//!
+//! What the design plans and is not built yet is listed as `planned` and refused by name.
+
+use super::{
+    code,
+    decode::{Decode, Flag, Integer, OneOrMany, Pairs, Text, mapping},
+    node::{Node, Value},
+    report::Report,
+};
+
+mapping! {
+    /// The whole file.
+    File, "the file" {
+        /// The version of the format: 1.
+        required version: Integer,
+        /// Where connections come in.
+        optional listeners: Vec<Listener>,
+        /// Which request goes where.
+        optional routes: Vec<Route>,
+        /// Where requests go.
+        optional clusters: Vec<Cluster>,
+        /// Who calls.
+        optional consumers: Vec<Consumer>,
+        /// What a consumer may use.
+        optional plans: Vec<Plan>,
+    }
+    planned: jwt_providers envoy defaults telemetry
+}
+
+mapping! {
+    /// One of `listeners`.
+    Listener, "a listener" {
+        /// Its name.
+        required name: Text,
+        /// The IP address to bind; `0.0.0.0` unless said.
+        optional address: Text,
+        /// The port to bind.
+        required port: Integer,
+    }
+    planned: tls redirect_to proxy_protocol trusted_hops
+}
+
+mapping! {
+    /// One of `routes`.
+    Route, "a route" {
+        /// Its name.
+        required name: Text,
+        /// Which requests.
+        required r#match: Match,
+        /// The cluster that they go to.
+        optional cluster: Text,
+        /// The clusters that share them.
+        optional clusters: Vec<WeightedCluster>,
+        /// What the gateway answers by itself.
+        optional respond: Respond,
+        /// What changes on the way to the cluster.
+        optional rewrite: Rewrite,
+        /// How long things may take.
+        optional timeouts: Timeouts,
+        /// A kind of long-lived exchange.
+        optional stream: Text,
+        /// A key is asked for.
+        optional api_key: ApiKeyRule,
+        /// Limits on the rate of requests.
+        optional rate_limit: OneOrMany<RateLimit>,
+    }
+    planned: listeners hosts redirect retry headers max_request_body jwt cors allow deny oauth2 basic_auth ext_authz cache
+        mirror aggregate graphql token_limit
+}
+
+mapping! {
+    /// A route's `match`.
+    Match, "`match`" {
+        /// A path prefix of whole segments.
+        optional prefix: Text,
+        /// A path.
+        optional path: Text,
+        /// Any of these methods.
+        optional methods: Vec<Text>,
+        /// All of these headers.
+        optional headers: Pairs<HeaderCondition>,
+    }
+    planned: regex query
+}
+
+/// What a header's value must be: a text, or a mapping that says how to compare.
+#[derive(Debug)]
+pub enum HeaderCondition {
+    /// This very text.
+    Exactly(Text),
+    /// As the mapping says.
+    As(HeaderComparison),
+}
+
+impl Decode for HeaderCondition {
+    fn decode(node: &Node, what: &str, report: &mut Report) -> Option<Self> {
+        match node.value {
+            Value::Mapping(_) => HeaderComparison::decode(node, what, report).map(Self::As),
+            _ => Text::decode(node, what, report).map(Self::Exactly),
+        }
+    }
+}
+
+mapping! {
+    /// How to compare a header's value.
+    HeaderComparison, "a header's condition" {
+        /// This very text.
+        optional exact: Text,
+        /// A text that begins so.
+        optional prefix: Text,
+        /// Any text, or no such header.
+        optional present: Flag,
+    }
+    planned: regex suffix contains
+}
+
+mapping! {
+    /// One of a route's `clusters`.
+    WeightedCluster, "one of a route's clusters" {
+        /// The cluster's name.
+        required name: Text,
+        /// Its share; 1 unless said.
+        optional weight: Integer,
+    }
+}
+
+mapping! {
+    /// A route's `respond`.
+    Respond, "`respond`" {
+        /// The status.
+        required status: Integer,
+        /// The body; empty unless said.
+        optional body: Text,
+    }
+}
+
+mapping! {
+    /// A route's `rewrite`.
+    Rewrite, "`rewrite`" {
+        /// What the matched prefix becomes.
+        required prefix: Text,
+    }
+    planned: path host
+}
+
+mapping! {
+    /// A route's `timeouts`: durations, of which `0s` is none.
+    Timeouts, "`timeouts`" {
+        /// From the end of the request to the end of the response.
+        optional request: Text,
+        /// Without a byte either way.
+        optional idle: Text,
+        /// To the first byte of the response.
+        optional first_byte: Text,
+        /// The longest life of an exchange.
+        optional max_stream: Text,
+    }
+}
+
+mapping! {
+    /// A route's `api_key`.
+    ApiKeyRule, "`api_key`" {
+        /// The request header that carries the key.
+        optional header: Text,
+        /// The consumers who may.
+        optional consumers: Vec<Text>,
+        /// The plans whose consumers may.
+        optional plans: Vec<Text>,
+        /// Whether the cluster sees the key.
+        optional keep: Flag,
+    }
+    planned: query cookie bearer optional
+}
+
+mapping! {
+    /// A route's `rate_limit`, or one of them.
+    RateLimit, "`rate_limit`" {
+        /// Requests a window.
+        optional limit: Integer,
+        /// A duration.
+        optional window: Text,
+        /// Requests that may come at once.
+        optional burst: Integer,
+        /// Whose requests are counted together.
+        optional by: Text,
+        /// How it is counted.
+        optional algorithm: Text,
+        /// What clients read it as.
+        optional name: Text,
+        /// Whether the consumer's plan says the limits.
+        optional plan: Flag,
+    }
+    planned: scope
+}
+
+mapping! {
+    /// One of `clusters`.
+    Cluster, "a cluster" {
+        /// Its name.
+        required name: Text,
+        /// Where it is.
+        required endpoints: Vec<Endpoint>,
+        /// What it speaks.
+        optional protocol: Text,
+        /// How a request's endpoint is chosen.
+        optional lb: Text,
+        /// How long a connection may take to come about.
+        optional connect_timeout: Text,
+    }
+    planned: tls health_check circuit_breaker outlier_detection endpoints_file aws_lambda_url aws_kinesis aws_s3
+}
+
+/// One of a cluster's `endpoints`: `host:port`.
+#[derive(Debug)]
+pub struct Endpoint(pub Text);
+
+impl Decode for Endpoint {
+    fn decode(node: &Node, what: &str, report: &mut Report) -> Option<Self> {
+        if let Value::Mapping(_) = node.value {
+            let help = "write `host:port`".to_owned();
+            let message = "an endpoint with fields of its own is not supported yet";
+            report.error_with_help(code::NOT_SUPPORTED_YET, node.span, message, Some(help));
+            return None;
+        }
+        Text::decode(node, what, report).map(Self)
+    }
+}
+
+mapping! {
+    /// One of `consumers`.
+    Consumer, "a consumer" {
+        /// Its name.
+        required name: Text,
+        /// The name of its plan.
+        optional plan: Text,
+        /// Its keys.
+        optional api_keys: Vec<ApiKey>,
+    }
+    planned: metadata
+}
+
+mapping! {
+    /// One of a consumer's `api_keys`.
+    ApiKey, "a key" {
+        /// A name for it that is not secret.
+        optional id: Text,
+        /// SHA-256 of the key as hexadecimal digits.
+        required sha256: Text,
+        /// When it ceases to be valid.
+        optional expires: Text,
+    }
+    planned: sha256_file
+}
+
+mapping! {
+    /// One of `plans`.
+    Plan, "a plan" {
+        /// Its name.
+        required name: Text,
+        /// All of them hold at once.
+        optional limits: Vec<Limit>,
+    }
+    planned: quota
+}
+
+mapping! {
+    /// One of a plan's `limits`.
+    Limit, "a limit" {
+        /// Requests a window.
+        required limit: Integer,
+        /// A duration.
+        required window: Text,
+        /// Requests that may come at once.
+        optional burst: Integer,
+    }
+}

@@ -1,0 +1,113 @@
+//! What values in many places have in common: durations, ranges, and words from a fixed list.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use legation_filter::units;
+
+use super::{
+    code,
+    decode::{Integer, Text},
+    report::{Report, listed, one_of},
+};
+
+/// The longest duration anywhere: a year.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
+/// A duration of at most a year. `what` names it in messages.
+pub fn duration(text: &Text, what: &str, report: &mut Report) -> Option<Duration> {
+    match units::parse_duration(&text.value) {
+        Ok(duration) if duration <= LONGEST => Some(duration),
+        Ok(_) => {
+            let message = format!("{what} must be at most `365d`, not {}", text.shown());
+            report.error(code::OUT_OF_RANGE, text.span, message);
+            None
+        }
+        Err(_) => {
+            let message = format!(
+                "{what} must be a duration, a whole number and one of the units ms, s, m, h, d, such as `15s`; not {}",
+                text.shown()
+            );
+            report.error(code::BAD_DURATION, text.span, message);
+            None
+        }
+    }
+}
+
+/// A duration of at most a year that is not zero.
+pub fn positive_duration(text: &Text, what: &str, report: &mut Report) -> Option<Duration> {
+    let duration = duration(text, what, report)?;
+    if duration.is_zero() {
+        report.error(code::OUT_OF_RANGE, text.span, format!("{what} must be more than zero"));
+        return None;
+    }
+    Some(duration)
+}
+
+/// A duration where zero stands for no limit: `Some(None)`.
+pub fn limit_of_time(text: &Text, what: &str, report: &mut Report) -> Option<Option<Duration>> {
+    duration(text, what, report).map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
+}
+
+/// A number within a range.
+pub fn within<T>(number: Integer, range: RangeInclusive<T>, what: &str, report: &mut Report) -> Option<T>
+where
+    T: TryFrom<i128> + PartialOrd + std::fmt::Display,
+{
+    let found = T::try_from(number.value).ok().filter(|number| range.contains(number));
+    if found.is_none() {
+        let message = format!("{what} must be {} to {}, not {}", range.start(), range.end(), number.value);
+        report.error(code::OUT_OF_RANGE, number.span, message);
+    }
+    found
+}
+
+/// One of a few words and what it stands for; `planned` words are refused as such.
+pub fn word<T: Copy>(text: &Text, what: &str, words: &[(&str, T)], planned: &[&str], report: &mut Report) -> Option<T> {
+    let found = words.iter().find(|(word, _)| *word == text.value);
+    if let Some((_, meaning)) = found {
+        return Some(*meaning);
+    }
+    if planned.contains(&text.value.as_str()) {
+        report.error(code::NOT_SUPPORTED_YET, text.span, format!("{what} {} is not supported yet", text.shown()));
+        return None;
+    }
+    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let help = report.did_you_mean(&text.value, known.iter().copied());
+    let message = format!("{what} must be {}, not {}", one_of(&known), text.shown());
+    report.error_with_help(code::INVALID_VALUE, text.span, message, help);
+    None
+}
+
+/// What is wrong with a header's name, or its lower-case form.
+///
+/// # Errors
+/// What is wrong, and where the thing meant belongs instead.
+pub fn header_name(name: &str) -> Result<String, (String, Option<String>)> {
+    const PUNCTUATION: &str = "!#$%&'*+-.^_`|~";
+    let lower = name.to_ascii_lowercase();
+    let instead = match lower.as_str() {
+        ":method" => Some("name methods in `methods`"),
+        ":path" => Some("name paths in `prefix` or `path`"),
+        "host" | ":authority" => Some("that is what `hosts` is for, which is not supported yet"),
+        _ => None,
+    };
+    if lower.starts_with(':') || lower == "host" {
+        return Err(("is not a header of its own in Envoy".to_owned(), instead.map(str::to_owned)));
+    }
+    if lower.is_empty() || !lower.chars().all(|c| c.is_ascii_alphanumeric() || PUNCTUATION.contains(c)) {
+        let message = format!("is not a header's name: letters, digits and {PUNCTUATION}");
+        return Err((message, None));
+    }
+    Ok(lower)
+}
+
+/// Reports which of some fields that exclude one another is one too many: all but the first.
+pub fn exclusive(written: &[(&'static str, super::node::Span)], report: &mut Report) {
+    let mut in_order = written.to_vec();
+    in_order.sort_by_key(|(_, span)| *span);
+    if let [(first, _), others @ ..] = in_order.as_slice() {
+        for (other, at) in others {
+            report.error(code::CONFLICT, *at, format!("only one of {} may be written", listed(&[first, other])));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The control plane as a whole: the file watched, xDS and the admin interface served, until it is told to end.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time,
+};
+
+use crate::{
+    admin, diagnostic::Diagnostic, filter_module::MODULE, metrics::Metrics, reload::Reloader, state::State,
+    status::Status, watch::FileWatch, xds,
+};
+
+/// An empty file is most often one that an editor is about to write: it is given this long before it is judged.
+const EMPTY_FILE_GRACE: time::Duration = time::Duration::from_millis(200);
+
+/// What to serve, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The person's file.
+    pub file: PathBuf,
+    /// Where xDS is served; port 0 is any free one.
+    pub xds: SocketAddr,
+    /// Where the admin interface is served; port 0 is any free one.
+    pub admin: SocketAddr,
+    /// What outlives the process.
+    pub state: State,
+}
+
+/// Why the control plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file can't be used, and no confirmed one was kept.
+    #[error("the file cannot be used, and there is no earlier one to fall back on")]
+    File(Vec<Diagnostic>),
+    /// A port can't be had.
+    #[error("cannot listen on {address} for {what}: {error} (another address: {flag} HOST:PORT)")]
+    Listen {
+        /// What the port is for.
+        what: &'static str,
+        /// The flag that names another.
+        flag: &'static str,
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A signal can't be listened for.
+    #[error("cannot listen for signals: {0}")]
+    Signal(io::Error),
+}
+
+/// A running control plane.
+pub struct ControlPlane {
+    /// Where xDS is served.
+    pub xds: SocketAddr,
+    /// Where the admin interface is served.
+    pub admin: SocketAddr,
+    end: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl ControlPlane {
+    /// Reads the file, takes the ports and starts to serve.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let (snapshots, _) = watch::channel(None);
+        let metrics = Arc::new(Metrics::default());
+        let (confirmations, confirmed) = mpsc::unbounded_channel();
+        let status = Arc::new(Status::new(options.file.display().to_string(), metrics.clone(), confirmations));
+        // Watched before it is read, so that no change falls between the two.
+        let watch = FileWatch::new(&options.file);
+        let mut reloader =
+            Reloader::new(&options.file, MODULE, options.state, snapshots.clone(), status.clone(), metrics.clone());
+        reloader.start().map_err(StartError::File)?;
+        let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
+
+        let xds = listen(options.xds, "xDS", "--xds").await?;
+        let admin = listen(options.admin, "the admin interface", "--admin").await?;
+        let addresses = (address(&xds, options.xds), address(&admin, options.admin));
+
+        let (end, ended) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let server = xds::server::serve(xds, snapshots.subscribe(), status.clone(), told(ended.clone()));
+        tasks.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!("xDS is not served any more: {error}");
+            }
+        });
+        let server = admin::serve(admin, status, metrics, told(ended.clone()));
+        tasks.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!("the admin interface is not served any more: {error}");
+            }
+        });
+        tasks.spawn(async move {
+            tokio::select! {
+                () = follow(reloader, watch, hangup, confirmed) => {}
+                () = told(ended) => {}
+            }
+        });
+        let (xds, admin) = addresses;
+        tracing::info!("xDS on {xds}, status on http://{admin}/status");
+        Ok(Self { xds, admin, end, tasks })
+    }
+
+    /// Ends everything that was started.
+    pub async fn end(mut self) {
+        self.end.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Reloads whenever the file may have changed, or on SIGHUP, for ever.
+async fn follow(
+    mut reloader: Reloader,
+    mut watch: FileWatch,
+    mut hangup: tokio::signal::unix::Signal,
+    mut confirmed: mpsc::UnboundedReceiver<u64>,
+) {
+    loop {
+        tokio::select! {
+            () = watch.changed() => {
+                if reloader.file_is_empty() {
+                    let _ = time::timeout(EMPTY_FILE_GRACE, watch.changed()).await;
+                }
+                tokio::task::block_in_place(|| reloader.reload());
+            }
+            _ = hangup.recv() => tokio::task::block_in_place(|| reloader.reload()),
+            Some(generation) = confirmed.recv() => reloader.keep_confirmed(generation),
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, what: &'static str, flag: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| StartError::Listen { what, flag, address, error })
+}
+
+fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+/// Comes when the end is told, or nobody is left to tell it.
+async fn told(mut ended: watch::Receiver<bool>) {
+    let _ = ended.wait_for(|ended| *ended).await;
+}
+
+/// Comes with SIGTERM or SIGINT.
+///
+/// # Errors
+/// The signals can't be listened for.
+pub fn end_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,154 @@
+//! The bootstrap with which an Envoy joins: who it is, and where the control plane is.
+
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+
+use legation_protos::{
+    pack,
+    pb::{
+        envoy::{
+            config::{
+                bootstrap::v3::{Admin, Bootstrap, bootstrap::DynamicResources, bootstrap::StaticResources},
+                cluster::v3::{
+                    Cluster,
+                    cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily},
+                },
+                core::v3::{
+                    Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, GrpcService,
+                    Http2ProtocolOptions, KeepaliveSettings, Node, SocketAddress, address,
+                    api_config_source::ApiType,
+                    config_source::ConfigSourceSpecifier,
+                    grpc_service::{self, EnvoyGrpc},
+                    socket_address::PortSpecifier,
+                },
+                endpoint::v3::{
+                    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
+                },
+            },
+            extensions::upstreams::http::v3::{
+                HttpProtocolOptions,
+                http_protocol_options::{
+                    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+                },
+            },
+        },
+        google::protobuf,
+    },
+};
+
+/// The name of the control plane's own cluster in an Envoy that joins; no cluster of the file may have it.
+pub const XDS_CLUSTER: &str = "legation-xds";
+
+/// A half-open connection to the control plane is found out after the interval and the timeout together.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How an Envoy joins.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// Its name in `/status`.
+    pub node_id: String,
+    /// The group it belongs to.
+    pub node_cluster: String,
+    /// The control plane's host name or address.
+    pub xds_host: String,
+    /// The control plane's xDS port.
+    pub xds_port: u16,
+    /// Where its admin interface listens.
+    pub admin: SocketAddr,
+    /// State of the world rather than delta.
+    pub sotw: bool,
+}
+
+/// The bootstrap.
+pub fn bootstrap(join: &Join) -> Bootstrap {
+    Bootstrap {
+        node: Some(Node { id: join.node_id.clone(), cluster: join.node_cluster.clone(), ..Node::default() }),
+        admin: Some(Admin { address: Some(tcp(&join.admin.ip().to_string(), join.admin.port())), ..Admin::default() }),
+        dynamic_resources: Some(DynamicResources {
+            ads_config: Some(ads(join.sotw)),
+            cds_config: Some(from_ads()),
+            lds_config: Some(from_ads()),
+            ..DynamicResources::default()
+        }),
+        static_resources: Some(StaticResources { clusters: vec![xds_cluster(join)], ..StaticResources::default() }),
+        ..Bootstrap::default()
+    }
+}
+
+fn ads(sotw: bool) -> ApiConfigSource {
+    let api_type = if sotw { ApiType::Grpc } else { ApiType::DeltaGrpc };
+    ApiConfigSource {
+        api_type: api_type.into(),
+        transport_api_version: ApiVersion::V3.into(),
+        grpc_services: vec![GrpcService {
+            target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(EnvoyGrpc {
+                cluster_name: XDS_CLUSTER.to_owned(),
+                ..EnvoyGrpc::default()
+            })),
+            ..GrpcService::default()
+        }],
+        // Only the first request of a stream need say who asks.
+        set_node_on_first_message_only: true,
+        ..ApiConfigSource::default()
+    }
+}
+
+fn from_ads() -> ConfigSource {
+    ConfigSource {
+        resource_api_version: ApiVersion::V3.into(),
+        config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
+        ..ConfigSource::default()
+    }
+}
+
+fn xds_cluster(join: &Join) -> Cluster {
+    let keepalive = KeepaliveSettings {
+        interval: Some(seconds(KEEPALIVE_INTERVAL)),
+        timeout: Some(seconds(KEEPALIVE_TIMEOUT)),
+        ..KeepaliveSettings::default()
+    };
+    let http2 = Http2ProtocolOptions { connection_keepalive: Some(keepalive), ..Http2ProtocolOptions::default() };
+    let options = HttpProtocolOptions {
+        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
+            protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(http2)),
+        })),
+        ..HttpProtocolOptions::default()
+    };
+    let endpoint = LbEndpoint {
+        host_identifier: Some(HostIdentifier::Endpoint(Endpoint {
+            address: Some(tcp(&join.xds_host, join.xds_port)),
+            ..Endpoint::default()
+        })),
+        ..LbEndpoint::default()
+    };
+    Cluster {
+        name: XDS_CLUSTER.to_owned(),
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::StrictDns.into())),
+        dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
+        connect_timeout: Some(protobuf::Duration { seconds: 1, nanos: 0 }),
+        load_assignment: Some(ClusterLoadAssignment {
+            cluster_name: XDS_CLUSTER.to_owned(),
+            endpoints: vec![LocalityLbEndpoints { lb_endpoints: vec![endpoint], ..LocalityLbEndpoints::default() }],
+            ..ClusterLoadAssignment::default()
+        }),
+        typed_extension_protocol_options: HashMap::from([(
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
+            pack(&options),
+        )]),
+        ..Cluster::default()
+    }
+}
+
+fn tcp(host: &str, port: u16) -> Address {
+    Address {
+        address: Some(address::Address::SocketAddress(SocketAddress {
+            address: host.to_owned(),
+            port_specifier: Some(PortSpecifier::PortValue(port.into())),
+            ..SocketAddress::default()
+        })),
+    }
+}
+
+fn seconds(duration: Duration) -> protobuf::Duration {
+    protobuf::Duration { seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), nanos: 0 }
+}

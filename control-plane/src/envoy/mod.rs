@@ -1,0 +1,6 @@
+//! A local Envoy: where its binary is, how it joins, and how it is kept running.
+
+pub mod admin;
+pub mod bootstrap;
+pub mod find;
+pub mod supervise;

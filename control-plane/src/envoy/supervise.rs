@@ -1,0 +1,221 @@
+//! Keeps one local Envoy running, and ends it in good order.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    process::{Child, Command},
+    time::{self, Instant},
+};
+
+use super::admin;
+use crate::state::State;
+
+/// The first pause before Envoy is started again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// An Envoy that ran this long starts again after the first pause.
+const LONG_RUN: Duration = Duration::from_secs(30);
+
+/// How long Envoy may take to end after a signal.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const POLL: Duration = Duration::from_millis(50);
+
+/// How the local Envoy is started.
+#[derive(Debug)]
+pub struct Plan {
+    /// The binary.
+    pub program: PathBuf,
+    /// Its bootstrap, a file.
+    pub bootstrap: PathBuf,
+    /// How many worker threads; Envoy's own choice unless said.
+    pub concurrency: Option<u32>,
+    /// Further arguments of the person's.
+    pub arguments: Vec<String>,
+    /// How long requests may go on when it ends.
+    pub drain: Duration,
+}
+
+/// The local Envoy.
+#[derive(Debug)]
+pub struct Supervisor {
+    plan: Plan,
+    state: State,
+    admin_address: PathBuf,
+}
+
+impl Supervisor {
+    /// Makes ready to start Envoy, and ends one that an earlier run, killed hard, left behind.
+    ///
+    /// # Errors
+    /// What the system says when the state can't be written.
+    pub fn new(plan: Plan, state: State) -> io::Result<Self> {
+        let admin_address = state.path("envoy-admin.address")?;
+        let supervisor = Self { plan, state, admin_address };
+        supervisor.end_leftover()?;
+        Ok(supervisor)
+    }
+
+    /// Runs Envoy until `shutdown`, starting it again whenever it ends, and then ends it: its listeners close at once, and it
+    /// goes when no request is under way any more, or the time to drain is over.
+    ///
+    /// # Errors
+    /// Envoy can't be started at all.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        tokio::pin!(shutdown);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let started = Instant::now();
+            let mut child = self.start()?;
+            let ended = tokio::select! {
+                status = child.wait() => status,
+                () = &mut shutdown => return self.end(child).await,
+            };
+            self.forget();
+            if started.elapsed() > LONG_RUN {
+                pause = FIRST_PAUSE;
+            }
+            tracing::error!("Envoy ended ({}); it is started again in {pause:?}", describe(ended));
+            tokio::select! {
+                () = time::sleep(pause) => {}
+                () = &mut shutdown => return Ok(()),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let plan = &self.plan;
+        // What an earlier Envoy wrote there is not true any more.
+        let _ = fs::remove_file(&self.admin_address);
+        let mut command = Command::new(&plan.program);
+        command.arg("--config-path").arg(&plan.bootstrap).arg("--admin-address-path").arg(&self.admin_address);
+        // Hot restart shares memory by a number that another Envoy on this machine may use.
+        command.arg("--disable-hot-restart");
+        let says = |names: &[&str]| plan.arguments.iter().any(|argument| names.contains(&argument.as_str()));
+        if !says(&["-l", "--log-level"]) {
+            command.args(["--log-level", "warning"]);
+        }
+        if let Some(concurrency) = plan.concurrency {
+            command.arg("--concurrency").arg(concurrency.to_string());
+        }
+        // Envoy's own process group: Ctrl-C in a terminal goes to all processes of a group, and would end Envoy before its
+        // streams are drained.
+        command.args(&plan.arguments).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+        let child = command.spawn().map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot start {}: {error}", plan.program.display()))
+        })?;
+        if let Some(pid) = child.id() {
+            self.remember(pid);
+            tracing::info!("Envoy runs: pid {pid}, {}", plan.program.display());
+        }
+        Ok(child)
+    }
+
+    async fn end(&self, mut child: Child) -> io::Result<()> {
+        if let Some(admin) = self.admin_address() {
+            self.drain(admin, &mut child).await;
+        }
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            if let Some(pid) = child.id() {
+                // It may have ended meanwhile.
+                let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
+            }
+            if time::timeout(PATIENCE, child.wait()).await.is_ok() {
+                break;
+            }
+        }
+        self.forget();
+        tracing::info!("Envoy ended");
+        Ok(())
+    }
+
+    async fn drain(&self, admin: SocketAddr, child: &mut Child) {
+        let deadline = Instant::now() + self.plan.drain;
+        if let Err(error) = admin::stop_listeners(admin).await {
+            tracing::debug!("Envoy does not close its listeners: {error}");
+            return;
+        }
+        loop {
+            let open = match admin::active_requests(admin).await {
+                Ok(0) | Err(_) => return,
+                Ok(open) => open,
+            };
+            if Instant::now() >= deadline {
+                tracing::warn!("{open} requests are still open after {:?} and are cut", self.plan.drain);
+                return;
+            }
+            if time::timeout(POLL, child.wait()).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn admin_address(&self) -> Option<SocketAddr> {
+        fs::read_to_string(&self.admin_address).ok()?.trim().parse().ok()
+    }
+
+    /// Keeps the process's number and its start, which together name it for good: numbers are used again.
+    fn remember(&self, pid: u32) {
+        let kept = format!("{pid} {}", start_time(pid).unwrap_or_default());
+        if let Err(error) = self.state.write("envoy.pid", kept.as_bytes()) {
+            tracing::warn!("cannot keep Envoy's process number: {error}");
+        }
+    }
+
+    fn forget(&self) {
+        if let Ok(path) = self.state.path("envoy.pid") {
+            // There is nothing to do about one that can't be removed: the start time in it names no other process.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn end_leftover(&self) -> io::Result<()> {
+        let Ok(kept) = fs::read_to_string(self.state.path("envoy.pid")?) else { return Ok(()) };
+        let Some((pid, started)) = kept.split_once(' ') else { return Ok(()) };
+        let Ok(pid) = pid.parse::<u32>() else { return Ok(()) };
+        if started.is_empty() || start_time(pid).as_deref() != Some(started) {
+            return Ok(());
+        }
+        tracing::warn!("ending the Envoy that an earlier run left behind: pid {pid}");
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+        // It is not our child, so that it can't be waited for; its ports are free once it is gone.
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while start_time(pid).as_deref() == Some(started) && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.forget();
+        Ok(())
+    }
+}
+
+/// When a process started, in the kernel's ticks: field 22 of `/proc/PID/stat` (`proc(5)`); none for one that has ended.
+fn start_time(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
+    // The name, field 2, stands in parentheses and may hold anything.
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    let mut fields = after_name.split(' ');
+    let state = fields.next()?;
+    if state == "Z" {
+        return None;
+    }
+    fields.nth(18).map(str::to_owned)
+}
+
+fn describe(ended: io::Result<ExitStatus>) -> String {
+    match ended {
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    }
+}

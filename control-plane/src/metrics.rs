@@ -1,0 +1,140 @@
+//! What Prometheus scrapes: a fixed set of names, none of which holds anything that a client or a file says.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use legation_protos::ResourceType;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// All metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    generation: Family<GenerationLabels, Gauge<i64, AtomicI64>>,
+    reloads: Family<ReloadLabels, Counter<u64, AtomicU64>>,
+    nodes: Gauge<i64, AtomicI64>,
+    responses: Family<TypeLabels, Counter<u64, AtomicU64>>,
+    resources: Family<TypeLabels, Counter<u64, AtomicU64>>,
+    acks: Family<TypeLabels, Counter<u64, AtomicU64>>,
+    nacks: Family<TypeLabels, Counter<u64, AtomicU64>>,
+}
+
+/// What became of a look at a changed file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum ReloadResult {
+    /// A new generation.
+    Published,
+    /// It says the same.
+    Unchanged,
+    /// It can't be used.
+    Refused,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    result: ReloadResult,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum GenerationState {
+    Serving,
+    Confirmed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GenerationLabels {
+    state: GenerationState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabels {
+    r#type: &'static str,
+}
+
+fn of(kind: ResourceType) -> TypeLabels {
+    TypeLabels { r#type: kind.short() }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("legation"),
+            generation: Family::default(),
+            reloads: Family::default(),
+            nodes: Gauge::default(),
+            responses: Family::default(),
+            resources: Family::default(),
+            acks: Family::default(),
+            nacks: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "generation",
+            "The newest generation, served and confirmed by a node",
+            metrics.generation.clone(),
+        );
+        registry.register("reloads", "Looks at a changed file, by what became of them", metrics.reloads.clone());
+        registry.register("nodes", "Connected nodes", metrics.nodes.clone());
+        registry.register("xds_responses", "Responses sent, by type", metrics.responses.clone());
+        registry.register("xds_resources", "Resources sent, by type", metrics.resources.clone());
+        registry.register("xds_acks", "Responses that nodes accepted, by type", metrics.acks.clone());
+        registry.register("xds_nacks", "Responses that nodes rejected, by type", metrics.nacks.clone());
+        for result in [ReloadResult::Published, ReloadResult::Unchanged, ReloadResult::Refused] {
+            drop(metrics.reloads.get_or_create(&ReloadLabels { result }));
+        }
+        for kind in ResourceType::ALL {
+            for family in [&metrics.responses, &metrics.resources, &metrics.acks, &metrics.nacks] {
+                drop(family.get_or_create(&of(kind)));
+            }
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    /// All of them in OpenMetrics' text form.
+    ///
+    /// # Errors
+    /// Formatting fails, which it has no reason to.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+
+    pub(crate) fn reload(&self, result: ReloadResult) {
+        self.reloads.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    pub(crate) fn serving(&self, generation: u64) {
+        self.set(GenerationState::Serving, generation);
+    }
+
+    pub(crate) fn confirmed(&self, generation: u64) {
+        self.set(GenerationState::Confirmed, generation);
+    }
+
+    fn set(&self, state: GenerationState, generation: u64) {
+        self.generation.get_or_create(&GenerationLabels { state }).set(generation.cast_signed());
+    }
+
+    pub(crate) fn connected(&self, nodes: usize) {
+        self.nodes.set(i64::try_from(nodes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn sent(&self, kind: ResourceType, resources: usize) {
+        self.responses.get_or_create(&of(kind)).inc();
+        self.resources.get_or_create(&of(kind)).inc_by(resources as u64);
+    }
+
+    pub(crate) fn acked(&self, kind: ResourceType) {
+        self.acks.get_or_create(&of(kind)).inc();
+    }
+
+    pub(crate) fn nacked(&self, kind: ResourceType) {
+        self.nacks.get_or_create(&of(kind)).inc();
+    }
+}

@@ -1,0 +1,59 @@
+//! What outlives the process, in a folder beside the file: the last configuration that an Envoy confirmed, and the Envoy
+//! that `run` started.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The folder. It comes into being with the first thing kept.
+#[derive(Clone, Debug)]
+pub struct State {
+    folder: PathBuf,
+}
+
+impl State {
+    /// The folder that was asked for, or `.legation` beside the file.
+    pub fn new(asked: Option<PathBuf>, file: &Path) -> Self {
+        let beside = || match file.parent() {
+            Some(parent) => parent.join(".legation"),
+            None => PathBuf::from(".legation"),
+        };
+        Self { folder: asked.unwrap_or_else(beside) }
+    }
+
+    /// A file in the folder, which is there afterwards.
+    ///
+    /// # Errors
+    /// What the system says when the folder can't be made.
+    pub fn path(&self, name: &str) -> io::Result<PathBuf> {
+        fs::create_dir_all(&self.folder)?;
+        Ok(self.folder.join(name))
+    }
+
+    /// The last confirmed configuration, if one was kept.
+    pub fn confirmed(&self) -> Option<(PathBuf, Vec<u8>)> {
+        let path = self.folder.join("confirmed.yaml");
+        fs::read(&path).ok().map(|bytes| (path, bytes))
+    }
+
+    /// Keeps the configuration that was confirmed: whole or not at all.
+    ///
+    /// # Errors
+    /// What the system says when it can't be written.
+    pub fn keep_confirmed(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write("confirmed.yaml", bytes)
+    }
+
+    /// Writes a file in the folder: whole or not at all.
+    ///
+    /// # Errors
+    /// What the system says when it can't be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(name)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        io::Write::write_all(&mut file, bytes)?;
+        file.persist(path)?;
+        Ok(())
+    }
+}

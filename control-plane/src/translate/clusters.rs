@@ -1,0 +1,105 @@
+//! Clusters (CDS). One with addresses only gets its endpoints by EDS, so that they move without touching the cluster.
+
+use std::{collections::HashMap, time::Duration};
+
+use legation_protos::{
+    pack,
+    pb::envoy::{
+        config::{
+            cluster::v3::{
+                Cluster,
+                cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy},
+            },
+            core::v3::{Http1ProtocolOptions, Http2ProtocolOptions},
+        },
+        extensions::upstreams::http::v3::{
+            HttpProtocolOptions,
+            http_protocol_options::{
+                ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
+                explicit_http_config::ProtocolConfig,
+            },
+        },
+    },
+    pb::google::protobuf::Any,
+};
+use serde::Serialize;
+
+use super::{
+    common::{duration, from_ads},
+    endpoints,
+};
+use crate::model::{self, Endpoints, HostPort, LoadBalancing, Protocol};
+
+/// What a cluster's resource is made from: all of it but the addresses that EDS serves.
+#[derive(Serialize)]
+pub(super) struct ClusterFragment<'a> {
+    name: &'a str,
+    /// The endpoints, where Envoy resolves them; none, where EDS serves them.
+    names: Option<&'a [HostPort]>,
+    protocol: Protocol,
+    lb: LoadBalancing,
+    connect_timeout: Duration,
+}
+
+pub(super) fn fragment(cluster: &model::Cluster) -> ClusterFragment<'_> {
+    ClusterFragment {
+        name: &cluster.name,
+        names: match &cluster.endpoints {
+            Endpoints::Addresses(_) => None,
+            Endpoints::Names(names) => Some(names),
+        },
+        protocol: cluster.protocol,
+        lb: cluster.lb,
+        connect_timeout: cluster.connect_timeout,
+    }
+}
+
+pub(super) fn cluster(fragment: &ClusterFragment<'_>) -> Cluster {
+    let (discovery, eds_cluster_config, load_assignment) = match fragment.names {
+        None => (
+            DiscoveryType::Eds,
+            Some(EdsClusterConfig { eds_config: Some(from_ads()), service_name: String::new() }),
+            None,
+        ),
+        Some(names) => (DiscoveryType::StrictDns, None, Some(endpoints::from_names(fragment.name, names))),
+    };
+    Cluster {
+        name: fragment.name.to_owned(),
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(discovery.into())),
+        eds_cluster_config,
+        load_assignment,
+        connect_timeout: Some(duration(fragment.connect_timeout)),
+        lb_policy: lb_policy(fragment.lb).into(),
+        // A name with both families would give each endpoint twice, one of which often does not listen.
+        dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
+        typed_extension_protocol_options: protocol_options(fragment.protocol),
+        ..Cluster::default()
+    }
+}
+
+fn lb_policy(lb: LoadBalancing) -> LbPolicy {
+    match lb {
+        LoadBalancing::RoundRobin => LbPolicy::RoundRobin,
+        LoadBalancing::LeastRequest => LbPolicy::LeastRequest,
+        LoadBalancing::RingHash => LbPolicy::RingHash,
+        LoadBalancing::Random => LbPolicy::Random,
+        LoadBalancing::Maglev => LbPolicy::Maglev,
+    }
+}
+
+/// HTTP/1.1 is Envoy's default and needs no options.
+fn protocol_options(protocol: Protocol) -> HashMap<String, Any> {
+    let options = match protocol {
+        Protocol::Http1 => return HashMap::new(),
+        Protocol::Http2 => UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
+            protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default())),
+        }),
+        Protocol::Auto => UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
+            http_protocol_options: Some(Http1ProtocolOptions::default()),
+            http2_protocol_options: Some(Http2ProtocolOptions::default()),
+            ..UseDownstreamHttpConfig::default()
+        }),
+    };
+    let options = HttpProtocolOptions { upstream_protocol_options: Some(options), ..HttpProtocolOptions::default() };
+    HashMap::from([("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(), pack(&options))])
+}

@@ -1,0 +1,52 @@
+//! What several kinds of resource need.
+
+use std::time::Duration;
+
+use legation_protos::pb::{
+    envoy::config::core::v3::{
+        Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
+        config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
+    },
+    google::protobuf,
+};
+
+/// From the control plane, over the one stream that carries everything.
+pub(super) fn from_ads() -> ConfigSource {
+    ConfigSource {
+        resource_api_version: ApiVersion::V3.into(),
+        config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
+        ..ConfigSource::default()
+    }
+}
+
+/// A TCP address: `host` is an address literal without brackets, or a name where Envoy resolves names.
+pub(super) fn tcp_address(host: String, port: u16) -> Address {
+    Address {
+        address: Some(address::Address::SocketAddress(SocketAddress {
+            address: host,
+            port_specifier: Some(PortSpecifier::PortValue(port.into())),
+            ..SocketAddress::default()
+        })),
+    }
+}
+
+/// A duration in protobuf's form. One of more than 2^63 seconds saturates.
+pub(super) fn duration(duration: Duration) -> protobuf::Duration {
+    protobuf::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
+    }
+}
+
+/// A limit in the form where Envoy takes zero for none.
+pub(super) fn limit(limit: Option<Duration>) -> protobuf::Duration {
+    duration(limit.unwrap_or_default())
+}
+
+pub(super) fn bool_value(value: bool) -> Option<protobuf::BoolValue> {
+    Some(protobuf::BoolValue { value })
+}
+
+pub(super) fn u32_value(value: u32) -> Option<protobuf::UInt32Value> {
+    Some(protobuf::UInt32Value { value })
+}

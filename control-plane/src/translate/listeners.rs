@@ -1,0 +1,113 @@
+//! Listeners (LDS). Whatever changes here drains connections, so all that changes often is elsewhere: routes by RDS, the
+//! filter by ECDS. The filter is in every chain from the start, disabled, and a route turns it on: hence the first key in a
+//! file is no listener change.
+
+use legation_protos::{
+    pack,
+    pb::{
+        envoy::{
+            config::{
+                core::v3::{
+                    ExtensionConfigSource, Http2ProtocolOptions, HttpProtocolOptions,
+                    http_protocol_options::HeadersWithUnderscoresAction,
+                },
+                listener::v3::{Filter, FilterChain, Listener, filter},
+                route::v3::RouteConfiguration,
+            },
+            extensions::filters::{
+                http::{router::v3::Router, wasm::v3::Wasm},
+                network::http_connection_manager::v3::{
+                    HttpConnectionManager, HttpFilter, Rds,
+                    http_connection_manager::{
+                        PathWithEscapedSlashesAction, RouteSpecifier, ServerHeaderTransformation,
+                    },
+                    http_filter::ConfigType,
+                },
+            },
+        },
+        google::protobuf,
+    },
+};
+use prost::Name;
+
+use super::{
+    common::{bool_value, from_ads, tcp_address, u32_value},
+    extensions::FILTER_NAME,
+};
+use crate::model;
+
+/// How long a client may take to send a request's headers. Envoy's default is for ever.
+const REQUEST_HEADERS_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
+
+/// The listener, with its routes and the filter's configuration discovered.
+pub(super) fn listener(listener: &model::Listener) -> Listener {
+    let routes = RouteSpecifier::Rds(Rds { config_source: Some(from_ads()), route_config_name: listener.name.clone() });
+    let filter = ConfigType::ConfigDiscovery(ExtensionConfigSource {
+        config_source: Some(from_ads()),
+        type_urls: vec![Wasm::type_url()],
+        ..ExtensionConfigSource::default()
+    });
+    build(listener, routes, filter)
+}
+
+/// The same listener with everything in it.
+pub(super) fn static_listener(listener: &model::Listener, routes: RouteConfiguration, filter: &Wasm) -> Listener {
+    build(listener, RouteSpecifier::RouteConfig(routes), ConfigType::TypedConfig(pack(filter)))
+}
+
+fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType) -> Listener {
+    let manager = connection_manager(&listener.name, routes, filter);
+    Listener {
+        name: listener.name.clone(),
+        address: Some(tcp_address(listener.address.to_string(), listener.port)),
+        filter_chains: vec![FilterChain {
+            name: listener.name.clone(),
+            filters: vec![Filter {
+                name: "envoy.filters.network.http_connection_manager".to_owned(),
+                config_type: Some(filter::ConfigType::TypedConfig(pack(&manager))),
+            }],
+            ..FilterChain::default()
+        }],
+        ..Listener::default()
+    }
+}
+
+/// Settings of an edge proxy, after Envoy's "Configuring Envoy as an edge proxy".
+fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) -> HttpConnectionManager {
+    HttpConnectionManager {
+        stat_prefix: name.to_owned(),
+        route_specifier: Some(routes),
+        http_filters: vec![
+            HttpFilter {
+                name: FILTER_NAME.to_owned(),
+                disabled: true,
+                config_type: Some(filter),
+                ..HttpFilter::default()
+            },
+            HttpFilter {
+                name: "envoy.filters.http.router".to_owned(),
+                config_type: Some(ConfigType::TypedConfig(pack(&Router::default()))),
+                ..HttpFilter::default()
+            },
+        ],
+        // The address of the connection, not what a client says in `x-forwarded-for`.
+        use_remote_address: bool_value(true),
+        normalize_path: bool_value(true),
+        merge_slashes: true,
+        path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
+        server_header_transformation: ServerHeaderTransformation::AppendIfAbsent.into(),
+        request_headers_timeout: Some(REQUEST_HEADERS_TIMEOUT),
+        common_http_protocol_options: Some(HttpProtocolOptions {
+            // `x_consumer_id` reaches many frameworks as `x-consumer-id`, which only the filter may say.
+            headers_with_underscores_action: HeadersWithUnderscoresAction::DropHeader.into(),
+            ..HttpProtocolOptions::default()
+        }),
+        http2_protocol_options: Some(Http2ProtocolOptions {
+            max_concurrent_streams: u32_value(100),
+            initial_stream_window_size: u32_value(64 * 1024),
+            initial_connection_window_size: u32_value(1024 * 1024),
+            ..Http2ProtocolOptions::default()
+        }),
+        ..HttpConnectionManager::default()
+    }
+}

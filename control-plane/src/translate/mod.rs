@@ -1,0 +1,69 @@
+//! From the model to Envoy's resources: a pure function for each kind, in a file each.
+//!
+//! What a resource says depends on one fragment of the model and nothing else, and its version is a hash of that fragment
+//! and of this code (`version`). It is never a hash of the encoded bytes: the generated messages keep protobuf maps in a
+//! hash map, so that one message has many encodings. Equal versions across restarts and replicas follow.
+
+mod clusters;
+mod common;
+mod endpoints;
+mod extensions;
+mod listeners;
+mod routes;
+mod static_bootstrap;
+mod version;
+
+use bytes::Bytes;
+use legation_protos::ResourceType;
+use prost::Message;
+
+use crate::{
+    model::{Endpoints, Model},
+    origin::Origin,
+    snapshot::Resource,
+};
+
+pub use extensions::{FILTER_NAME, Module};
+pub use static_bootstrap::static_bootstrap;
+
+/// All resources of a model, in the order in which they are pushed.
+pub fn resources(model: &Model, module: &Module) -> Vec<(ResourceType, Resource)> {
+    let mut resources = Vec::new();
+    let mut add = |kind, name: &str, version, body: Bytes, origin: &Origin| {
+        let resource = Resource { name: name.into(), version, body, origin: origin.clone() };
+        resources.push((kind, resource));
+    };
+
+    let filter = extensions::fragment(model, module);
+    let version = version::of(ResourceType::Extension, &filter);
+    add(ResourceType::Extension, FILTER_NAME, version, encode(&extensions::extension(&filter, module)), &model.origin);
+
+    for cluster in &model.clusters {
+        let fragment = clusters::fragment(cluster);
+        let version = version::of(ResourceType::Cluster, &fragment);
+        add(ResourceType::Cluster, &cluster.name, version, encode(&clusters::cluster(&fragment)), &cluster.origin);
+        if let Endpoints::Addresses(addresses) = &cluster.endpoints {
+            let version = version::of(ResourceType::Endpoints, addresses);
+            let assignment = endpoints::from_addresses(&cluster.name, addresses);
+            add(ResourceType::Endpoints, &cluster.name, version, encode(&assignment), &cluster.origin);
+        }
+    }
+
+    let routes = routes::fragments(&model.routes);
+    let routes_version = version::of(ResourceType::Route, &routes);
+    for listener in &model.listeners {
+        let version = version::of(ResourceType::Listener, listener);
+        add(ResourceType::Listener, &listener.name, version, encode(&listeners::listener(listener)), &listener.origin);
+        let configuration = routes::route_configuration(&listener.name, &routes);
+        let version = routes_version.clone();
+        add(ResourceType::Route, &listener.name, version, encode(&configuration), &listener.origin);
+    }
+    resources
+}
+
+fn encode(message: &impl Message) -> Bytes {
+    message.encode_to_vec().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! Routes (RDS): one route configuration for each listener, ordered so that the most specific route comes first.
+
+use std::{cmp::Reverse, collections::HashMap};
+
+use legation_protos::{
+    pack,
+    pb::{
+        envoy::{
+            config::{
+                core::v3::{DataSource, data_source},
+                route::v3::{
+                    DirectResponseAction, FilterConfig, HeaderMatcher, RetryPolicy, Route, RouteAction,
+                    RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster,
+                    header_matcher::HeaderMatchSpecifier,
+                    route,
+                    route_action::{
+                        ClusterSpecifier, HashPolicy, MaxStreamDuration, UpgradeConfig,
+                        hash_policy::{ConnectionProperties, PolicySpecifier},
+                    },
+                    route_match::PathSpecifier,
+                    weighted_cluster::ClusterWeight,
+                },
+            },
+            r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher::MatchPattern},
+        },
+        google::protobuf::Any,
+    },
+};
+
+use serde::Serialize;
+
+use super::{
+    common::{bool_value, duration, limit, u32_value},
+    extensions::FILTER_NAME,
+};
+use crate::model::{self, Action, Forward, HeaderMatch, HeaderValueMatch, PathMatch, Stream, Timeouts};
+
+/// Envoy's default for `max_direct_response_body_size_bytes`.
+const DEFAULT_MAX_RESPOND_BODY: usize = 4096;
+
+/// What a route is made from: all of it but what the filter asks of its requests, which ECDS carries.
+#[derive(Serialize)]
+pub(super) struct RouteFragment<'a> {
+    pub(super) name: &'a str,
+    matcher: &'a model::RouteMatch,
+    action: &'a Action,
+    stream: Option<Stream>,
+    timeouts: &'a Timeouts,
+    filtered: bool,
+}
+
+/// The routes in the order in which Envoy tries them: exact paths, longer prefixes, more conditions, and the file's order
+/// among equals.
+pub(super) fn fragments(routes: &[model::Route]) -> Vec<RouteFragment<'_>> {
+    let mut ordered: Vec<&model::Route> = routes.iter().collect();
+    ordered.sort_by_key(|route| specificity(&route.matcher));
+    ordered
+        .into_iter()
+        .map(|route| RouteFragment {
+            name: &route.name,
+            matcher: &route.matcher,
+            action: &route.action,
+            stream: route.stream,
+            timeouts: &route.timeouts,
+            filtered: route.policy.is_some(),
+        })
+        .collect()
+}
+
+fn specificity(matcher: &model::RouteMatch) -> impl Ord {
+    let (kind, length) = match &matcher.path {
+        PathMatch::Exact(_) => (0, 0),
+        PathMatch::Prefix(prefix) => (1, prefix.len()),
+    };
+    let conditions = usize::from(!matcher.methods.is_empty()) + matcher.headers.len();
+    (kind, Reverse(length), Reverse(conditions))
+}
+
+/// The route configuration of a listener, from routes that are in order.
+pub(super) fn route_configuration(name: &str, routes: &[RouteFragment<'_>]) -> RouteConfiguration {
+    let largest_body = routes
+        .iter()
+        .map(|route| match route.action {
+            Action::Respond { body, .. } => body.len(),
+            Action::Forward(_) => 0,
+        })
+        .max()
+        .unwrap_or_default();
+    RouteConfiguration {
+        name: name.to_owned(),
+        virtual_hosts: vec![VirtualHost {
+            name: "any".to_owned(),
+            domains: vec!["*".to_owned()],
+            routes: routes.iter().map(|route| build(route)).collect(),
+            ..VirtualHost::default()
+        }],
+        max_direct_response_body_size_bytes: (largest_body > DEFAULT_MAX_RESPOND_BODY)
+            .then(|| u32_value(u32::try_from(largest_body).unwrap_or(u32::MAX)))
+            .flatten(),
+        ..RouteConfiguration::default()
+    }
+}
+
+fn build(route: &RouteFragment<'_>) -> Route {
+    Route {
+        name: route.name.to_owned(),
+        r#match: Some(matcher(route.matcher)),
+        action: Some(match route.action {
+            Action::Forward(forward) => route::Action::Route(forwarding(route, forward)),
+            Action::Respond { status, body } => route::Action::DirectResponse(DirectResponseAction {
+                status: (*status).into(),
+                body: (!body.is_empty()).then(|| DataSource {
+                    specifier: Some(data_source::Specifier::InlineString(body.clone())),
+                    ..DataSource::default()
+                }),
+                ..DirectResponseAction::default()
+            }),
+        }),
+        typed_per_filter_config: if route.filtered {
+            HashMap::from([(FILTER_NAME.to_owned(), turn_on_filter())])
+        } else {
+            HashMap::new()
+        },
+        ..Route::default()
+    }
+}
+
+/// The filter is disabled in the chain; an empty configuration for a route enables it there.
+fn turn_on_filter() -> Any {
+    pack(&FilterConfig { config: Some(Any::default()), ..FilterConfig::default() })
+}
+
+fn matcher(matcher: &model::RouteMatch) -> RouteMatch {
+    let path = match &matcher.path {
+        PathMatch::Exact(path) => PathSpecifier::Path(path.clone()),
+        // Envoy's `path_separated_prefix` must not end with a slash, so it can't say "everything".
+        PathMatch::Prefix(prefix) if prefix == "/" => PathSpecifier::Prefix(prefix.clone()),
+        PathMatch::Prefix(prefix) => PathSpecifier::PathSeparatedPrefix(prefix.clone()),
+    };
+    RouteMatch {
+        path_specifier: Some(path),
+        headers: methods(&matcher.methods).into_iter().chain(matcher.headers.iter().map(header)).collect(),
+        ..RouteMatch::default()
+    }
+}
+
+fn methods(methods: &[String]) -> Option<HeaderMatcher> {
+    let pattern = match methods {
+        [] => return None,
+        [method] => MatchPattern::Exact(method.clone()),
+        // Methods are tokens; those of their characters that mean something in a regular expression are escaped.
+        several => MatchPattern::SafeRegex(regex(
+            several.iter().map(|method| regex_syntax::escape(method)).collect::<Vec<_>>().join("|"),
+        )),
+    };
+    Some(header_matcher(":method", pattern))
+}
+
+fn header(header: &HeaderMatch) -> HeaderMatcher {
+    match &header.value {
+        HeaderValueMatch::Exact(value) => header_matcher(&header.name, MatchPattern::Exact(value.clone())),
+        HeaderValueMatch::Prefix(value) => header_matcher(&header.name, MatchPattern::Prefix(value.clone())),
+        HeaderValueMatch::Present(present) => HeaderMatcher {
+            name: header.name.clone(),
+            header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(*present)),
+            ..HeaderMatcher::default()
+        },
+    }
+}
+
+fn header_matcher(name: &str, pattern: MatchPattern) -> HeaderMatcher {
+    HeaderMatcher {
+        name: name.to_owned(),
+        header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(StringMatcher {
+            match_pattern: Some(pattern),
+            ignore_case: false,
+        })),
+        ..HeaderMatcher::default()
+    }
+}
+
+fn forwarding(route: &RouteFragment<'_>, forward: &Forward) -> RouteAction {
+    let Timeouts { request, idle, first_byte, max_stream } = *route.timeouts;
+    let (prefix_rewrite, regex_rewrite) = rewrite(&route.matcher.path, forward.rewrite_prefix.as_deref());
+    RouteAction {
+        cluster_specifier: Some(cluster_specifier(forward)),
+        prefix_rewrite,
+        regex_rewrite,
+        // Explicit even where it is none: Envoy's own default of 15 s ends a response in its middle, with status 200.
+        timeout: Some(limit(request)),
+        idle_timeout: Some(limit(idle)),
+        max_stream_duration: max_stream.map(|longest| MaxStreamDuration {
+            max_stream_duration: Some(duration(longest)),
+            ..MaxStreamDuration::default()
+        }),
+        // Without a condition to retry on, the first try is the only one, and Envoy's timeout of a try ends with the first
+        // byte of the response.
+        retry_policy: first_byte.map(|first_byte| RetryPolicy {
+            per_try_timeout: Some(duration(first_byte)),
+            num_retries: u32_value(0),
+            ..RetryPolicy::default()
+        }),
+        hash_policy: if forward.hash_client_address { vec![client_address_hash()] } else { Vec::new() },
+        upgrade_configs: match route.stream {
+            Some(Stream::Websocket) => vec![UpgradeConfig {
+                upgrade_type: "websocket".to_owned(),
+                enabled: bool_value(true),
+                ..UpgradeConfig::default()
+            }],
+            _ => Vec::new(),
+        },
+        ..RouteAction::default()
+    }
+}
+
+fn cluster_specifier(forward: &Forward) -> ClusterSpecifier {
+    match forward.clusters.as_slice() {
+        [only] => ClusterSpecifier::Cluster(only.cluster.clone()),
+        several => ClusterSpecifier::WeightedClusters(WeightedCluster {
+            clusters: several
+                .iter()
+                .map(|share| ClusterWeight {
+                    name: share.cluster.clone(),
+                    weight: u32_value(share.weight),
+                    ..ClusterWeight::default()
+                })
+                .collect(),
+            ..WeightedCluster::default()
+        }),
+    }
+}
+
+/// Envoy replaces the matched characters, not segments. Where one of the two prefixes is `/`, plain replacement would make
+/// `//x` of `/api/x`, or `/v2x` of `/x`.
+fn rewrite(path: &PathMatch, to: Option<&str>) -> (String, Option<RegexMatchAndSubstitute>) {
+    match (path, to) {
+        (PathMatch::Prefix(from), Some("/")) if from != "/" => {
+            let pattern = format!("^{}/?", regex_syntax::escape(from));
+            let substitution = "/".to_owned();
+            (String::new(), Some(RegexMatchAndSubstitute { pattern: Some(regex(pattern)), substitution }))
+        }
+        (PathMatch::Prefix(from), Some(to)) if from == "/" && to != "/" => (format!("{to}/"), None),
+        (_, to) => (to.unwrap_or_default().to_owned(), None),
+    }
+}
+
+fn regex(regex: String) -> RegexMatcher {
+    RegexMatcher { regex, ..RegexMatcher::default() }
+}
+
+fn client_address_hash() -> HashPolicy {
+    HashPolicy {
+        policy_specifier: Some(PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true })),
+        terminal: false,
+    }
+}

@@ -1,0 +1,54 @@
+//! A whole Envoy configuration with no control plane: the same resources, held by one bootstrap.
+
+use std::net::SocketAddr;
+
+use legation_protos::pb::envoy::config::{
+    bootstrap::v3::{Admin, Bootstrap, bootstrap::StaticResources},
+    cluster::v3::{
+        Cluster,
+        cluster::{ClusterDiscoveryType, DiscoveryType},
+    },
+};
+
+use super::{Module, clusters, common::tcp_address, endpoints, extensions, listeners, routes};
+use crate::model::{self, Endpoints, Model};
+
+/// A bootstrap that serves what the model says, the filter's module inside. `admin` is where Envoy's admin interface
+/// listens, if anywhere.
+pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr>) -> Bootstrap {
+    let filter = extensions::wasm(&extensions::fragment(model, module), module);
+    let ordered = routes::fragments(&model.routes);
+    let listeners = model
+        .listeners
+        .iter()
+        .map(|listener| {
+            let routes = routes::route_configuration(&listener.name, &ordered);
+            listeners::static_listener(listener, routes, &filter)
+        })
+        .collect();
+    Bootstrap {
+        static_resources: Some(StaticResources {
+            listeners,
+            clusters: model.clusters.iter().map(static_cluster).collect(),
+            ..StaticResources::default()
+        }),
+        admin: admin.map(|admin| Admin {
+            address: Some(tcp_address(admin.ip().to_string(), admin.port())),
+            ..Admin::default()
+        }),
+        ..Bootstrap::default()
+    }
+}
+
+fn static_cluster(cluster: &model::Cluster) -> Cluster {
+    let discovered = clusters::cluster(&clusters::fragment(cluster));
+    match cluster.endpoints {
+        Endpoints::Names(_) => discovered,
+        Endpoints::Addresses(_) => Cluster {
+            cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into())),
+            eds_cluster_config: None,
+            load_assignment: Some(endpoints::assignment(&cluster.name, &cluster.endpoints)),
+            ..discovered
+        },
+    }
+}

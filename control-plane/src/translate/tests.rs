@@ -1,0 +1,171 @@
+//! Which change of the model moves which resource's version.
+
+use std::{net::SocketAddr, time::Duration};
+
+use legation_filter::config::{ApiKeyRule, By, Consumer, Policy, RateLimit};
+
+use super::*;
+use crate::model::{
+    Action, Cluster, Forward, Listener, LoadBalancing, PathMatch, Protocol, Route, RouteMatch, Timeouts,
+    WeightedCluster,
+};
+
+const MODULE: Module = Module { bytes: b"\0asm", sha256: "abc" };
+
+fn at(line: u32) -> Origin {
+    Origin { file: "gateway.yaml".into(), line, column: 1 }
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+fn model() -> Model {
+    Model {
+        listeners: vec![Listener { name: "http".into(), address: [0, 0, 0, 0].into(), port: 8000, origin: at(2) }],
+        routes: vec![route("api", "/api"), route("long", "/api/long"), route("any", "/")],
+        clusters: vec![Cluster {
+            name: "svc".into(),
+            endpoints: Endpoints::Addresses(vec![address("127.0.0.1:1")]),
+            protocol: Protocol::Http1,
+            lb: LoadBalancing::RoundRobin,
+            connect_timeout: Duration::from_secs(5),
+            origin: at(9),
+        }],
+        consumers: vec![Consumer { name: "alice".into(), plan: None, api_keys: vec![] }],
+        plans: vec![],
+        origin: at(1),
+    }
+}
+
+fn route(name: &str, prefix: &str) -> Route {
+    Route {
+        name: name.into(),
+        matcher: RouteMatch { path: PathMatch::Prefix(prefix.into()), methods: vec![], headers: vec![] },
+        action: Action::Forward(Forward {
+            clusters: vec![WeightedCluster { cluster: "svc".into(), weight: 1 }],
+            rewrite_prefix: None,
+            hash_client_address: false,
+        }),
+        stream: None,
+        timeouts: Timeouts { request: None, idle: None, first_byte: None, max_stream: None },
+        policy: None,
+        origin: at(5),
+    }
+}
+
+/// The kinds whose resources have other versions, or are others, after an edit.
+fn moved(edit: impl FnOnce(&mut Model)) -> Vec<&'static str> {
+    let versions = |model: &Model| -> Vec<_> {
+        let resources = resources(model, &MODULE).into_iter();
+        resources.map(|(kind, resource)| (kind, resource.name, resource.version)).collect()
+    };
+    let before = versions(&model());
+    let mut edited = model();
+    edit(&mut edited);
+    let after = versions(&edited);
+    let of =
+        |all: &[(ResourceType, _, _)], kind| all.iter().filter(|(of, ..)| *of == kind).cloned().collect::<Vec<_>>();
+    ResourceType::ALL
+        .into_iter()
+        .filter(|kind| of(&before, *kind) != of(&after, *kind))
+        .map(ResourceType::short)
+        .collect()
+}
+
+#[test]
+fn the_same_model_has_the_same_versions_wherever_it_stands_in_the_file() {
+    assert!(
+        moved(|model| {
+            model.origin.line += 1;
+            model.listeners[0].origin.line += 1;
+            model.routes[0].origin.line += 1;
+            model.clusters[0].origin.line += 1;
+        })
+        .is_empty()
+    );
+}
+
+#[test]
+fn an_endpoint_that_moves_moves_its_assignment_alone() {
+    assert_eq!(
+        moved(|model| model.clusters[0].endpoints = Endpoints::Addresses(vec![address("127.0.0.1:2")])),
+        ["EDS"]
+    );
+}
+
+#[test]
+fn a_clusters_own_setting_moves_the_cluster_alone() {
+    assert_eq!(moved(|model| model.clusters[0].connect_timeout = Duration::from_secs(1)), ["CDS"]);
+}
+
+#[test]
+fn a_route_moves_the_routes_alone() {
+    assert_eq!(moved(|model| model.routes.push(route("new", "/new"))), ["RDS"]);
+}
+
+#[test]
+fn the_first_key_in_a_file_is_no_listener_change() {
+    let with_key = |model: &mut Model| {
+        model.routes[0].policy = Some(Policy {
+            name: "api".into(),
+            api_key: Some(ApiKeyRule { header: "x-api-key".into(), consumers: vec![], plans: vec![], keep: false }),
+            rate_limit: vec![],
+        });
+    };
+    assert_eq!(moved(with_key), ["ECDS", "RDS"]);
+}
+
+#[test]
+fn a_changed_limit_moves_the_routes_too_only_where_it_is_the_first() {
+    let limit = |limit| Policy {
+        name: "api".into(),
+        api_key: None,
+        rate_limit: vec![RateLimit {
+            limit: Some(limit),
+            window: Some("1m".into()),
+            by: By::Route,
+            ..RateLimit::default()
+        }],
+    };
+    assert_eq!(moved(|model| model.routes[0].policy = Some(limit(1))), ["ECDS", "RDS"]);
+    let mut one = model();
+    one.routes[0].policy = Some(limit(1));
+    let mut two = model();
+    two.routes[0].policy = Some(limit(2));
+    let changed: Vec<_> = resources(&one, &MODULE)
+        .into_iter()
+        .zip(resources(&two, &MODULE))
+        .filter(|((_, a), (_, b))| a.version != b.version)
+        .map(|((kind, _), _)| kind.short())
+        .collect();
+    assert_eq!(changed, ["ECDS"]);
+}
+
+#[test]
+fn a_consumer_moves_the_filters_configuration_alone() {
+    assert_eq!(moved(|model| model.consumers[0].plan = Some("pro".into())), ["ECDS"]);
+}
+
+#[test]
+fn moving_consumers_about_moves_nothing() {
+    let bob = || Consumer { name: "bob".into(), plan: None, api_keys: vec![] };
+    let version = |model: &Model| resources(model, &MODULE)[0].1.version.clone();
+    let mut first = model();
+    first.consumers.insert(0, bob());
+    let mut last = model();
+    last.consumers.push(bob());
+    assert_eq!(version(&first), version(&last));
+}
+
+#[test]
+fn longer_prefixes_and_more_conditions_come_first() {
+    let mut exact = route("exact", "/");
+    exact.matcher.path = PathMatch::Exact("/".into());
+    let mut only_get = route("get", "/api");
+    only_get.matcher.methods = vec!["GET".into()];
+    let mut all = model().routes;
+    all.extend([exact, only_get]);
+    let names: Vec<_> = routes::fragments(&all).into_iter().map(|route| route.name).collect();
+    assert_eq!(names, ["exact", "long", "get", "api", "any"]);
+}

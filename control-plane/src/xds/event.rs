@@ -1,0 +1,108 @@
+//! What a session tells the rest of the control plane: who is there, what it was sent and what it said to it.
+
+use std::{fmt, sync::Arc};
+
+use legation_protos::{
+    ResourceType,
+    pb::envoy::config::core::v3::{Node, node::UserAgentVersionType},
+};
+
+use super::VariantName;
+use crate::snapshot::Resource;
+
+/// Hears what happens on all streams. It is called from the streams' tasks, so it must not block.
+pub trait Observer: Send + Sync {
+    /// Something happened on a stream. The first event of every stream is [`Event::Opened`].
+    fn event(&self, stream: StreamId, event: Event);
+
+    /// The stream ended; nothing follows. It is called for each stream that was opened.
+    fn closed(&self, stream: StreamId);
+}
+
+/// A stream, numbered from 1 since the server's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Something that happened on a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The client said who it is.
+    Opened {
+        /// Who.
+        node: NodeInfo,
+        /// The protocol's variant that it speaks.
+        variant: VariantName,
+    },
+    /// The client asked for a kind of resource for the first time.
+    Subscribed {
+        /// Which.
+        kind: ResourceType,
+    },
+    /// A response went out.
+    Sent {
+        /// Of what.
+        kind: ResourceType,
+        /// The generation that it brings, or a part of it.
+        generation: u64,
+        /// How many resources it carries.
+        resources: usize,
+        /// How many names it removes: by name in delta, by leaving them out in state of the world.
+        removed: usize,
+        /// The size of the resources in bytes, without the frame around them.
+        bytes: usize,
+    },
+    /// The client accepted a response, or a new generation changed nothing of this kind for it.
+    Acked {
+        /// Of what.
+        kind: ResourceType,
+        /// The generation that it has.
+        generation: u64,
+    },
+    /// The client rejected a response, or a new generation still holds what it rejected, which is not sent again.
+    Nacked {
+        /// Of what.
+        kind: ResourceType,
+        /// The generation that the rejected resources are part of.
+        generation: u64,
+        /// The client's words.
+        message: String,
+        /// What the response carried. Any of them may be the reason, and others may have been applied all the same.
+        resources: Vec<Arc<Resource>>,
+    },
+    /// The client has all that it subscribed to at this generation and accepted it.
+    Confirmed {
+        /// Which; it may be older than the one before, after a roll-back.
+        generation: u64,
+    },
+}
+
+/// Who a client says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// The node's id, never empty.
+    pub id: String,
+    /// The node's cluster; may be empty.
+    pub cluster: String,
+    /// The client's version, `1.40.0`; empty if it does not say.
+    pub build_version: String,
+}
+
+impl From<Node> for NodeInfo {
+    fn from(node: Node) -> Self {
+        let build_version = match node.user_agent_version_type {
+            Some(UserAgentVersionType::UserAgentVersion(version)) => version,
+            Some(UserAgentVersionType::UserAgentBuildVersion(build)) => build
+                .version
+                .map(|version| format!("{}.{}.{}", version.major_number, version.minor_number, version.patch))
+                .unwrap_or_default(),
+            None => String::new(),
+        };
+        Self { id: node.id, cluster: node.cluster, build_version }
+    }
+}

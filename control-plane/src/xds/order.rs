@@ -1,0 +1,30 @@
+//! The order between kinds of resource, as data: what waits for what, and for how long.
+
+use std::time::Duration;
+
+use legation_protos::ResourceType;
+
+/// How long anything waits for an ACK of another kind. Envoy holds the ACK of CDS until the clusters are warm, and gives up
+/// on a cluster without endpoints after its `initial_fetch_timeout` of 15 s (O3).
+pub const GATE: Duration = Duration::from_secs(15);
+
+/// How long a client may take to ask for the next kind of resource: on a new stream it asks for one after the other, and for
+/// routes only once it has the listeners that use them. Until then nothing is removed from it that a kind it has not asked for
+/// may refer to, and a generation of which it has not asked for everything does not count as confirmed.
+pub const SETTLING: Duration = Duration::from_secs(2);
+
+/// Whether a change of this kind waits until the clusters of the same generation are in place (O1, O2). ECDS waits for
+/// nothing, and EDS must not: the clusters warm with it (O3).
+pub(super) fn waits_for_clusters(kind: ResourceType) -> bool {
+    matches!(kind, ResourceType::Listener | ResourceType::Route)
+}
+
+/// The kinds that may refer to resources of this kind. What is gone is removed only when they no longer do (O1).
+pub(super) fn referrers(kind: ResourceType) -> &'static [ResourceType] {
+    match kind {
+        ResourceType::Extension | ResourceType::Listener => &[],
+        ResourceType::Cluster => &[ResourceType::Listener, ResourceType::Route],
+        ResourceType::Endpoints => &[ResourceType::Cluster],
+        ResourceType::Route => &[ResourceType::Listener],
+    }
+}

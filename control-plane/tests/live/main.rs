@@ -1,0 +1,17 @@
+//! The whole path: the real command, a real Envoy, real HTTP. Every test runs its own gateway, on ports of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+mod bad_files;
+mod ending;
+mod keys;
+mod limits;
+mod live_edits;
+mod quickstart;
+mod reconnect;
+mod rejections;
+mod routes;
+mod saves;
+mod standalone;
+mod support;

@@ -1,0 +1,35 @@
+//! What only Envoy can find bad.
+
+use std::net::TcpListener;
+
+use crate::support::{Gateway, eventually};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let taken_port = taken.local_addr().unwrap().port();
+    let file = |port: u16, second: &str| {
+        format!(
+            "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{second}routes:\n\
+             - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
+        )
+    };
+    let gateway = Gateway::start(|port| file(port, "")).await;
+    gateway.write(&file(gateway.port, &format!("- {{name: second, port: {taken_port}}}\n")));
+
+    eventually("the rejection shows", || async {
+        gateway.status().await["nodes"][0]["types"]["LDS"]["state"] == "NACKED"
+    })
+    .await;
+    let status = gateway.status().await;
+    assert_eq!(status["nodes"][0]["state"], "NACKED");
+    let rejected = &status["nodes"][0]["types"]["LDS"];
+    assert!(rejected["at"].as_str().unwrap().ends_with("gateway.yaml:4:3"), "{rejected}");
+    assert!(rejected["error"].as_str().unwrap().contains("Address already in use"), "{rejected}");
+    assert_eq!(status["generation"]["confirmed"], 1);
+    assert_eq!(gateway.get("/", &[]).await.status, 200);
+    assert!(gateway.process.output().contains("gateway.yaml:4:3: error[rejected_by_envoy]"));
+
+    gateway.write(&file(gateway.port, ""));
+    eventually("the node is well again", || async { gateway.status().await["nodes"][0]["state"] == "SYNCED" }).await;
+}

@@ -1,0 +1,43 @@
+//! A whole gateway for a test: the real command, the real Envoy, demo upstreams in this process.
+
+mod client;
+mod gateway;
+mod ports;
+mod process;
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use tokio::{net::TcpListener, time};
+
+pub use client::{Client, Response};
+pub use gateway::{Gateway, Options, admin_address};
+pub use ports::free_port;
+pub use process::{Process, envoy, legation};
+
+/// How long anything may take to come about. Reached only when a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a condition.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let mut tick = time::interval(Duration::from_millis(10));
+    let done = time::timeout(PATIENCE, async {
+        while !condition().await {
+            tick.tick().await;
+        }
+    });
+    assert!(done.await.is_ok(), "not within {PATIENCE:?}: {what}");
+}
+
+/// A demo upstream in this process. It ends with the test's runtime.
+pub async fn upstream(name: &str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(upstream::serve(listener, name.into()));
+    address
+}
+
+/// The keys of the tests' consumers, and their digests.
+pub const ALICE_KEY: &str = "alice-key";
+pub const ALICE_SHA256: &str = "72ee9d4355ccb9d3a4c9dbf37382e38e75c1b1a225b5bd1f729ee91bbda30c20";
+pub const BOB_KEY: &str = "bob-key";
+pub const BOB_SHA256: &str = "9b94dc1a51a38769f135edf04033ad7f2f487b6c25929be7a861cfc1ab10cf98";

@@ -1,0 +1,284 @@
+//! proxy-wasm 0.2.1 between Envoy and this module, and nothing else: the functions Envoy calls, those it offers, and the
+//! bytes between them. The only module with `unsafe`.
+//!
+//! Where Envoy gives bytes back, it asks for memory first ([`proxy_on_memory_allocate`]), fills it and says where it is.
+//! That memory is a vector kept in [`RETURNED`] until the call is over; it never changes hands as a bare pointer.
+//!
+//! Only what is used is exported: each function that is costs a call for every stream.
+#![allow(unsafe_code, reason = "a foreign interface: pointers and lengths into this module's own memory")]
+
+use std::cell::RefCell;
+use std::ptr;
+
+use crate::glue;
+use crate::reply::LocalReply;
+
+/// The most that Envoy may hand over at once. It caps request headers far below; a configuration is the largest.
+const MOST_BYTES: usize = 64 << 20;
+
+/// A status other than OK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(pub(crate) u32);
+
+impl Status {
+    pub(crate) const NOT_FOUND: Self = Self(1);
+    pub(crate) const CAS_MISMATCH: Self = Self(8);
+    /// Envoy gave back memory that it was not given.
+    const INVALID_MEMORY: Self = Self(6);
+}
+
+/// A log level of Envoy.
+#[derive(Clone, Copy)]
+pub(crate) enum Level {
+    Error = 4,
+}
+
+const REQUEST_HEADERS: u32 = 0;
+const RESPONSE_HEADERS: u32 = 2;
+const PLUGIN_CONFIGURATION: u32 = 7;
+/// What a header callback answers: go on, or stop, after a local reply.
+const CONTINUE: u32 = 0;
+const STOP_ITERATION: u32 = 1;
+/// Says "no gRPC status" to [`proxy_send_local_response`].
+const NO_GRPC_STATUS: u32 = u32::MAX;
+
+thread_local! {
+    static RETURNED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, length: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(now: *mut u64) -> u32;
+    fn proxy_get_property(path: *const u8, length: usize, value: *mut *const u8, value_length: *mut usize) -> u32;
+    fn proxy_get_buffer_bytes(kind: u32, start: usize, most: usize, value: *mut *const u8, length: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(kind: u32, value: *mut *const u8, length: *mut usize) -> u32;
+    fn proxy_add_header_map_value(
+        kind: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *const u8,
+        length: usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        kind: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *const u8,
+        length: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(kind: u32, name: *const u8, name_length: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_length: usize,
+        value: *mut *const u8,
+        length: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_length: usize, value: *const u8, length: usize, cas: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_length: usize,
+        body: *const u8,
+        body_length: usize,
+        headers: *const u8,
+        headers_length: usize,
+        grpc_status: u32,
+    ) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(bytes: *mut u8, length: usize) -> u32;
+}
+
+unsafe extern "C" {
+    /// Made by the linker: runs what must run before anything else.
+    fn __wasm_call_ctors();
+}
+
+// What Envoy calls. SAFETY of the names: proxy-wasm and this module alone define them.
+
+/// Envoy calls this once. Without it the linker takes the module for a command and wraps every function below in one
+/// that starts and ends the C library anew.
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {
+    // SAFETY: Envoy calls this before anything else, and once.
+    unsafe { __wasm_call_ctors() }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+/// Memory for what Envoy is about to give back; null, which Envoy takes as a failure of its call, where there is none.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    let allocate = |returned: &mut Vec<u8>| {
+        let mut bytes = Vec::new();
+        if size > MOST_BYTES || bytes.try_reserve_exact(size).is_err() {
+            return ptr::null_mut();
+        }
+        bytes.resize(size, 0);
+        *returned = bytes;
+        returned.as_mut_ptr()
+    };
+    RETURNED.with(|returned| returned.try_borrow_mut().map_or(ptr::null_mut(), |mut returned| allocate(&mut returned)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_vm_start(_root: u32, _size: usize) -> u32 {
+    1
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_configure(root: u32, size: usize) -> u32 {
+    u32::from(glue::on_configure(root, size))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(context: u32, parent: u32) {
+    glue::on_context_create(context, parent);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_delete(context: u32) {
+    glue::on_delete(context);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(context: u32, _count: u32, _end_of_stream: u32) -> u32 {
+    if glue::on_request_headers(context) { CONTINUE } else { STOP_ITERATION }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(context: u32, _count: u32, _end_of_stream: u32) -> u32 {
+    glue::on_response_headers(context);
+    CONTINUE
+}
+
+// What Envoy offers. SAFETY of all calls below: every pointer is that of a live slice or local, with its own length,
+// and Envoy keeps none of them beyond the call.
+
+/// Writes to Envoy's log.
+pub(crate) fn log(level: Level, message: &str) {
+    // SAFETY: see above. A log that fails can not be reported anywhere.
+    let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
+}
+
+/// Nanoseconds since 1970; 0 if Envoy does not say, which no Envoy does.
+pub(crate) fn now() -> u64 {
+    let mut now = 0;
+    // SAFETY: see above.
+    let _ = unsafe { proxy_get_current_time_nanoseconds(&raw mut now) };
+    now
+}
+
+/// Bytes that nobody can foresee.
+pub(crate) fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    // SAFETY: see above. Where the host has no randomness, fingerprints are guessable but right.
+    let _ = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+    bytes
+}
+
+/// A property, its path joined by zeros; `None` where there is none.
+pub(crate) fn property(path: &[u8]) -> Option<Vec<u8>> {
+    // SAFETY: see above.
+    returned(|value, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), value, length) }).ok()
+}
+
+/// The plugin's configuration, its first `most` bytes.
+pub(crate) fn plugin_configuration(most: usize) -> Option<Vec<u8>> {
+    // SAFETY: see above.
+    returned(|value, length| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, most, value, length) }).ok()
+}
+
+/// All headers of the request, in the form of [`crate::pairs`].
+pub(crate) fn request_headers() -> Option<Vec<u8>> {
+    // SAFETY: see above.
+    returned(|value, length| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, value, length) }).ok()
+}
+
+/// A value of shared data and the number of its last write.
+pub(crate) fn shared_data(key: &[u8]) -> Result<(Vec<u8>, u32), Status> {
+    let mut cas = 0;
+    // SAFETY: see above.
+    let call = |value, length| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), value, length, &raw mut cas) };
+    let value = returned(call)?;
+    Ok((value, cas))
+}
+
+/// Writes a value of shared data.
+pub(crate) fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+    // SAFETY: see above.
+    ok(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) })
+}
+
+/// Adds a header to the request.
+pub(crate) fn add_request_header(name: &str, value: &str) -> Result<(), Status> {
+    add_header(REQUEST_HEADERS, name, value)
+}
+
+/// Adds a header to the response.
+pub(crate) fn add_response_header(name: &str, value: &str) -> Result<(), Status> {
+    add_header(RESPONSE_HEADERS, name, value)
+}
+
+fn add_header(kind: u32, name: &str, value: &str) -> Result<(), Status> {
+    // SAFETY: see above.
+    ok(unsafe { proxy_add_header_map_value(kind, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Puts a value in place of the request's.
+pub(crate) fn replace_request_header(name: &str, value: &str) -> Result<(), Status> {
+    // SAFETY: see above.
+    ok(unsafe {
+        proxy_replace_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// Removes all headers of this name from the request.
+pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), Status> {
+    // SAFETY: see above.
+    ok(unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) })
+}
+
+/// Answers the request; `headers` in the form of [`crate::pairs`].
+pub(crate) fn send_local_response(reply: &LocalReply, headers: &[u8]) -> Result<(), Status> {
+    let (details, body) = (&reply.response_code_details, &reply.body);
+    // SAFETY: see above.
+    ok(unsafe {
+        proxy_send_local_response(
+            reply.status,
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            reply.grpc_status.unwrap_or(NO_GRPC_STATUS),
+        )
+    })
+}
+
+/// Makes a call that gives bytes back, and takes them.
+fn returned(call: impl FnOnce(*mut *const u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
+    let (mut value, mut length) = (ptr::null(), 0);
+    let called = ok(call(&raw mut value, &raw mut length));
+    let mut bytes = RETURNED
+        .with(|returned| returned.try_borrow_mut().map(|mut bytes| std::mem::take(&mut *bytes)).unwrap_or_default());
+    called?;
+    if length == 0 {
+        return Ok(Vec::new());
+    }
+    if value != bytes.as_ptr() || length > bytes.len() {
+        return Err(Status::INVALID_MEMORY);
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn ok(status: u32) -> Result<(), Status> {
+    if status == 0 { Ok(()) } else { Err(Status(status)) }
+}

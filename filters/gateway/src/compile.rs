@@ -1,0 +1,399 @@
+//! From the configuration as written to the tables that requests are looked up in. All that is wrong with it is found
+//! here, each thing with its place in the document; past this point nothing about a configuration can fail.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::{self, By, Config};
+use crate::decide::{CONSUMER_HEADER, PLAN_HEADER};
+use crate::limit::Gcra;
+use crate::tables::{
+    Allowed, ApiKeyRule, Consumer, Digest, HostPattern, Key, Limit, Plan, Policy, PolicyLimit, Rule, Rules, Tables,
+};
+use crate::units;
+
+/// The largest document, in bytes: 100,000 consumers and room to spare.
+pub const MAX_BYTES: usize = 16 << 20;
+/// The largest `limit` and `burst`.
+pub const MAX_LIMIT: u64 = 1_000_000_000;
+/// The longest `window`, and the longest time an empty bucket may take to fill, in nanoseconds: 366 days.
+pub const MAX_WINDOW: u64 = 366 * 86_400 * 1_000_000_000;
+/// The shortest time between two requests, in nanoseconds: a million requests a second.
+const MIN_INTERVAL: u64 = 1_000;
+/// The longest name, in bytes.
+const MAX_NAME: usize = 256;
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, such as `policies[2].rate_limit[0].window`; empty for the document as a whole.
+    pub path: String,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            return f.write_str(&self.message);
+        }
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// Reads and compiles a document.
+///
+/// # Errors
+/// All that is wrong with it; the first thing alone where it is not a document of this form.
+pub fn compile(json: &[u8]) -> Result<Tables, Vec<Problem>> {
+    let whole = |message: String| vec![Problem { path: String::new(), message }];
+    if json.len() > MAX_BYTES {
+        return Err(whole(format!("the configuration is larger than {MAX_BYTES} bytes")));
+    }
+    if json.iter().all(u8::is_ascii_whitespace) {
+        return Err(whole("the configuration is empty; the least is {\"version\": 1}".to_owned()));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let config: Config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        vec![Problem { path: if path == "." { String::new() } else { path }, message: error.into_inner().to_string() }]
+    })?;
+    deserializer.end().map_err(|error| whole(error.to_string()))?;
+    compile_config(&config)
+}
+
+/// Compiles a configuration that was not read from a document.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn compile_config(config: &Config) -> Result<Tables, Vec<Problem>> {
+    let mut problems = Problems::default();
+    if config.version != 1 {
+        problems.add("version", format!("version {} is not known; this filter reads version 1", config.version));
+    }
+    let plans = plans(&config.plans, &mut problems);
+    let (consumers, keys) = consumers(&config.consumers, &plans, &mut problems);
+    let policies = policies(&config.policies, &plans, &consumers, &mut problems);
+    let rules = rules(&config.rules, &policies, &mut problems);
+    let has_limits = config.policies.iter().any(|policy| !policy.rate_limit.is_empty());
+    if problems.0.is_empty() { Ok(Tables { keys, rules, has_limits }) } else { Err(problems.0) }
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { path: path.into(), message: message.into() });
+    }
+
+    /// The value, or a problem at the path.
+    fn take<T, E: Into<String>>(&mut self, path: impl Into<String>, result: Result<T, E>) -> Option<T> {
+        result.map_err(|message| self.add(path, message)).ok()
+    }
+}
+
+/// The place of each name; one given twice points at both places.
+fn places<'a>(list: &str, names: impl Iterator<Item = &'a str>, problems: &mut Problems) -> BTreeMap<&'a str, usize> {
+    let mut places = BTreeMap::new();
+    for (place, name) in names.enumerate() {
+        let path = format!("{list}[{place}].name");
+        check_name(&path, name, problems);
+        if let Some(first) = places.insert(name, place) {
+            problems.add(path, format!("`{name}` is already the name of {list}[{first}]"));
+        }
+    }
+    places
+}
+
+fn check_name(path: &str, name: &str, problems: &mut Problems) {
+    if name.is_empty() || name.len() > MAX_NAME {
+        problems.add(path, format!("a name has 1 to {MAX_NAME} bytes"));
+    }
+}
+
+/// Names of consumers and plans become header values.
+fn check_header_value(path: &str, name: &str, problems: &mut Problems) {
+    let printable = name.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    if !printable || name.starts_with(' ') || name.ends_with(' ') {
+        problems
+            .add(path, "a name that upstreams see as a header has printable ASCII characters and no space at its ends");
+    }
+}
+
+fn plans(written: &[config::Plan], problems: &mut Problems) -> BTreeMap<String, Arc<Plan>> {
+    places("plans", written.iter().map(|plan| plan.name.as_str()), problems);
+    let mut plans = BTreeMap::new();
+    for (place, plan) in written.iter().enumerate() {
+        check_header_value(&format!("plans[{place}].name"), &plan.name, problems);
+        let limits = plan.limits.iter().enumerate().filter_map(|(index, limit)| {
+            let path = format!("plans[{place}].limits[{index}]");
+            let id = format!("plan {} {index}", quoted(&plan.name));
+            compile_limit(&path, plan.name.clone(), id, limit, problems)
+        });
+        let compiled = Plan { name: plan.name.clone(), limits: limits.collect() };
+        plans.insert(plan.name.clone(), Arc::new(compiled));
+    }
+    plans
+}
+
+/// With its length in front, so that no two lists of names are written alike.
+fn quoted(name: &str) -> String {
+    format!("{}:{name}", name.len())
+}
+
+/// The place of each consumer, and all keys in the order of their digests.
+fn consumers<'a>(
+    written: &'a [config::Consumer],
+    plans: &BTreeMap<String, Arc<Plan>>,
+    problems: &mut Problems,
+) -> (BTreeMap<&'a str, usize>, Vec<Key>) {
+    let places = places("consumers", written.iter().map(|consumer| consumer.name.as_str()), problems);
+    let mut keys: BTreeMap<Digest, (String, Key)> = BTreeMap::new();
+    for (place, consumer) in written.iter().enumerate() {
+        let path = format!("consumers[{place}]");
+        check_header_value(&format!("{path}.name"), &consumer.name, problems);
+        let plan = consumer.plan.as_ref().and_then(|name| {
+            let plan = plans.get(name).ok_or_else(|| format!("there is no plan `{name}`"));
+            problems.take(format!("{path}.plan"), plan).cloned()
+        });
+        let compiled = Arc::new(Consumer { name: consumer.name.clone(), plan });
+        for (index, key) in consumer.api_keys.iter().enumerate() {
+            let path = format!("{path}.api_keys[{index}]");
+            let expires = key.expires.as_deref();
+            let expires = expires.and_then(|text| problems.take(format!("{path}.expires"), units::parse_time(text)));
+            let digest = digest(&key.sha256).ok_or("a SHA-256 digest has 64 hexadecimal digits");
+            let Some(digest) = problems.take(format!("{path}.sha256"), digest) else {
+                continue;
+            };
+            let key = Key { digest, expires, consumer: Arc::clone(&compiled) };
+            if let Some((first, _)) = keys.insert(digest, (path.clone(), key)) {
+                // Without the digest: this goes to a log.
+                problems.add(format!("{path}.sha256"), format!("the same key is at {first}"));
+            }
+        }
+    }
+    (places, keys.into_values().map(|(_, key)| key).collect())
+}
+
+fn digest(hex: &str) -> Option<Digest> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    let bytes: Option<Vec<u8>> = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
+    Digest::try_from(bytes?).ok().filter(|_| rest.is_empty())
+}
+
+fn policies(
+    written: &[config::Policy],
+    plans: &BTreeMap<String, Arc<Plan>>,
+    consumers: &BTreeMap<&str, usize>,
+    problems: &mut Problems,
+) -> BTreeMap<String, Arc<Policy>> {
+    places("policies", written.iter().map(|policy| policy.name.as_str()), problems);
+    let mut policies = BTreeMap::new();
+    for (place, policy) in written.iter().enumerate() {
+        let path = format!("policies[{place}]");
+        let api_key = policy.api_key.as_ref();
+        let compiled = Policy {
+            api_key: api_key
+                .and_then(|rule| compile_api_key(&format!("{path}.api_key"), rule, plans, consumers, problems)),
+            limits: compile_rate_limits(&path, policy, problems),
+        };
+        policies.insert(policy.name.clone(), Arc::new(compiled));
+    }
+    policies
+}
+
+/// `None` only with a problem: a policy must not lose its key by a mistake.
+fn compile_api_key(
+    path: &str,
+    rule: &config::ApiKeyRule,
+    plans: &BTreeMap<String, Arc<Plan>>,
+    consumers: &BTreeMap<&str, usize>,
+    problems: &mut Problems,
+) -> Option<ApiKeyRule> {
+    for (index, name) in rule.consumers.iter().enumerate() {
+        if !consumers.contains_key(name.as_str()) {
+            problems.add(format!("{path}.consumers[{index}]"), format!("there is no consumer `{name}`"));
+        }
+    }
+    for (index, name) in rule.plans.iter().enumerate() {
+        if !plans.contains_key(name) {
+            problems.add(format!("{path}.plans[{index}]"), format!("there is no plan `{name}`"));
+        }
+    }
+    let everyone = rule.consumers.is_empty() && rule.plans.is_empty();
+    let mut allowed = Allowed::default();
+    allowed.consumers.extend(rule.consumers.iter().cloned());
+    allowed.plans.extend(rule.plans.iter().cloned());
+    let header = problems.take(format!("{path}.header"), key_header(&rule.header))?;
+    Some(ApiKeyRule { header, allowed: (!everyone).then_some(allowed), keep: rule.keep })
+}
+
+fn key_header(name: &str) -> Result<String, String> {
+    let lower = name.to_ascii_lowercase();
+    // RFC 9110 §5.6.2, token.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if lower.is_empty() || lower.len() > MAX_NAME || !lower.bytes().all(is_token) {
+        return Err(format!("`{name}` is not a header name: letters, digits and - _ . are usual"));
+    }
+    if lower == "host" || lower.replace('_', "-") == CONSUMER_HEADER || lower.replace('_', "-") == PLAN_HEADER {
+        return Err(format!("`{name}` can not carry a key: it has a meaning of its own"));
+    }
+    Ok(lower)
+}
+
+fn compile_rate_limits(path: &str, policy: &config::Policy, problems: &mut Problems) -> Vec<PolicyLimit> {
+    let mut names = BTreeMap::new();
+    let mut plan_at = None;
+    let mut limits = Vec::new();
+    for (index, written) in policy.rate_limit.iter().enumerate() {
+        let path = format!("{path}.rate_limit[{index}]");
+        if let Some(name) = &written.name {
+            check_name(&format!("{path}.name"), name, problems);
+            if let Some(first) = names.insert(name, index) {
+                problems.add(format!("{path}.name"), format!("`{name}` is already the name of rate_limit[{first}]"));
+            }
+        }
+        let asks_for_key = written.plan || written.by == By::Consumer;
+        if asks_for_key && policy.api_key.is_none() {
+            let what = if written.plan { "plan" } else { "by" };
+            problems.add(format!("{path}.{what}"), "only a policy with `api_key` knows its consumer");
+        }
+        if written.plan {
+            if let Some(first) = plan_at.replace(index) {
+                problems.add(
+                    format!("{path}.plan"),
+                    format!("the plan's limits are already asked for by rate_limit[{first}]"),
+                );
+            }
+            check_plan_alone(&path, written, problems);
+            limits.push(PolicyLimit::Plan { name: written.name.clone() });
+        } else {
+            let limit = compile_own_limit(&path, policy, index, written, problems);
+            limits.extend(limit.map(|limit| PolicyLimit::Own { by: written.by, limit }));
+        }
+    }
+    limits
+}
+
+fn check_plan_alone(path: &str, written: &config::RateLimit, problems: &mut Problems) {
+    let given = [
+        ("limit", written.limit.is_some()),
+        ("window", written.window.is_some()),
+        ("burst", written.burst.is_some()),
+        ("by", written.by == By::Ip),
+    ];
+    for (field, _) in given.into_iter().filter(|(_, given)| *given) {
+        problems.add(
+            format!("{path}.{field}"),
+            "`plan: true` takes the limits of the consumer's plan; give one or the other",
+        );
+    }
+}
+
+fn compile_own_limit(
+    path: &str,
+    policy: &config::Policy,
+    index: usize,
+    written: &config::RateLimit,
+    problems: &mut Problems,
+) -> Option<Limit> {
+    let number = problems
+        .take(format!("{path}.limit"), written.limit.ok_or("a limit has `limit` and `window`, or `plan: true`"));
+    let window =
+        problems.take(format!("{path}.window"), written.window.clone().ok_or("a limit has a `window`, such as `1m`"));
+    let limit = config::Limit { limit: number?, window: window?, burst: written.burst };
+    // A count keeps its name when limits are reordered, if it has one.
+    let own = written.name.as_deref().map_or_else(|| index.to_string(), quoted);
+    let id = format!("policy {} {own}", quoted(&policy.name));
+    let name = written.name.as_ref().unwrap_or(&policy.name).clone();
+    compile_limit(path, name, id, &limit, problems)
+}
+
+fn compile_limit(
+    path: &str,
+    name: String,
+    id: String,
+    written: &config::Limit,
+    problems: &mut Problems,
+) -> Option<Limit> {
+    let count = |number: u64| {
+        let allowed = (1..=MAX_LIMIT).contains(&number);
+        if allowed { Ok(number) } else { Err(format!("{number} is not allowed: 1 to {MAX_LIMIT} are")) }
+    };
+    let quota = problems.take(format!("{path}.limit"), count(written.limit));
+    let burst = written.burst.unwrap_or(written.limit);
+    let burst = if written.burst.is_some() { problems.take(format!("{path}.burst"), count(burst)) } else { quota };
+    let window = problems.take(format!("{path}.window"), window(&written.window));
+    let (quota, burst, window) = (quota?, burst?, window?);
+    let gcra = Gcra::new(quota, window, burst).filter(|gcra| written.burst.is_none() || gcra.depth() <= MAX_WINDOW);
+    let too_deep = "a burst that takes more than 366 days to refill is not allowed";
+    let gcra = problems.take(format!("{path}.burst"), gcra.ok_or(too_deep))?;
+    if gcra.interval() < MIN_INTERVAL {
+        problems.add(format!("{path}.limit"), "more than 1000000 requests a second can not be counted");
+    }
+    let whole = window % 1_000_000_000 == 0;
+    Some(Limit { name, id, quota, window_seconds: whole.then_some(window / 1_000_000_000), gcra })
+}
+
+fn window(text: &str) -> Result<u64, String> {
+    let window = units::parse_duration(text)?;
+    match u64::try_from(window.as_nanos()) {
+        Ok(nanos @ 1..=MAX_WINDOW) => Ok(nanos),
+        _ => Err(format!("`{text}` is not allowed: a window is more than 0 and at most 366d")),
+    }
+}
+
+fn rules(written: &[config::Rule], policies: &BTreeMap<String, Arc<Policy>>, problems: &mut Problems) -> Rules {
+    let mut rules = Rules::default();
+    for (place, rule) in written.iter().enumerate() {
+        let path = format!("rules[{place}]");
+        let policy = policies.get(&rule.policy).ok_or_else(|| format!("there is no policy `{}`", rule.policy));
+        let policy = problems.take(format!("{path}.policy"), policy).cloned();
+        let hosts = rule.hosts.iter().enumerate();
+        let hosts: Vec<HostPattern> = hosts
+            .filter_map(|(index, host)| problems.take(format!("{path}.hosts[{index}]"), host_pattern(host)))
+            .collect();
+        let prefix = rule.prefix.as_deref();
+        let prefix = prefix.and_then(|prefix| problems.take(format!("{path}.prefix"), path_prefix(prefix)));
+        let Some(policy) = policy else {
+            continue;
+        };
+        let compiled = Rule { place, hosts, prefix, policy };
+        match &rule.route {
+            Some(route) => rules.by_route.entry(route.as_bytes().into()).or_default().push(compiled),
+            None => rules.any_route.push(compiled),
+        }
+    }
+    rules
+}
+
+fn host_pattern(text: &str) -> Result<HostPattern, String> {
+    let lower = text.to_ascii_lowercase();
+    let (under, name) = match lower.strip_prefix('*') {
+        Some(suffix) => (true, suffix),
+        None => (false, lower.as_str()),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_address = name.starts_with('[') && name.ends_with(']');
+    let allowed = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_')
+            || (is_address && matches!(byte, b':' | b'[' | b']'))
+    };
+    let well_formed = !name.is_empty() && name.bytes().all(allowed) && under == name.starts_with('.') && name != ".";
+    if !well_formed {
+        return Err(format!("`{text}` is not a host: write a name without a port, or `*.` and a name"));
+    }
+    let name = name.to_owned();
+    Ok(if under { HostPattern::Under(name) } else { HostPattern::Exact(name) })
+}
+
+fn path_prefix(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') || text.contains(['?', '#']) {
+        return Err(format!("`{text}` is not a path prefix: it begins with / and has neither ? nor #"));
+    }
+    Ok(text.strip_suffix('/').unwrap_or(text).to_owned())
+}

@@ -1,0 +1,250 @@
+//! The decision about one request: headers in, decision out. Every request that the filter handles comes by here.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::config::By;
+use crate::limit::{Caller, Charge, charge_all};
+use crate::pairs::Pair;
+use crate::ratelimit_fields::{Fields, fields};
+use crate::reply::Refusal;
+use crate::retired::Active;
+use crate::slots::{Seed, SharedState};
+use crate::tables::{ApiKeyRule, Consumer, Limit, Policy, PolicyLimit, Tables, Target};
+
+/// What the upstream sees as the caller's name.
+pub const CONSUMER_HEADER: &str = "x-consumer-id";
+/// What the upstream sees as the name of the caller's plan.
+pub const PLAN_HEADER: &str = "x-consumer-plan";
+
+/// What a decision may ask for beside the headers. Each is asked for only if a rule or a limit needs it.
+pub trait Outside: SharedState {
+    /// Nanoseconds since 1970; the same throughout a decision.
+    fn now(&mut self) -> u64;
+    /// The name of the route that Envoy chose.
+    fn route_name(&mut self) -> Option<Vec<u8>>;
+    /// The client's address as Envoy knows it, with its port.
+    fn source_address(&mut self) -> Option<Vec<u8>>;
+    /// The secret of the counts' fingerprints; `None` where the tables of counts could not be made.
+    fn seed(&mut self) -> Option<Seed>;
+}
+
+/// What becomes of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Decision<'a> {
+    /// It goes on, with these edits of its headers in this order, and these fields on its response.
+    Allow {
+        /// At most one for each header of the request and two more.
+        edits: Vec<Edit<'a>>,
+        /// Where limits apply.
+        fields: Option<Fields>,
+    },
+    /// It is answered here.
+    Refuse {
+        /// Why.
+        refusal: Refusal<'a>,
+        /// Whether the call is gRPC.
+        is_grpc: bool,
+    },
+}
+
+/// An edit of the request's headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit<'a> {
+    /// All headers of this name go.
+    Remove(&'a [u8]),
+    /// For a name that is absent: the cheapest edit.
+    Add(&'static str, &'a str),
+    /// For a name that is there once.
+    Replace(&'static str, &'a str),
+}
+
+/// Decides. `headers` are all of the request's, pseudo-headers included, names in lower case.
+#[must_use]
+pub fn decide<'a>(active: &'a Active, headers: &[Pair<'a>], outside: &mut impl Outside) -> Decision<'a> {
+    let seen = scan(headers);
+    match judge(active, headers, &seen, outside) {
+        Ok((edits, fields)) => Decision::Allow { edits, fields },
+        Err(refusal) => Decision::Refuse { refusal, is_grpc: seen.is_grpc },
+    }
+}
+
+/// Whether a call is gRPC, by its content type (`application/grpc`, also with `+proto` and the like).
+#[must_use]
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+}
+
+/// What one look over the headers finds.
+#[derive(Default)]
+struct Seen<'a> {
+    target: Target<'a>,
+    is_grpc: bool,
+    /// Names by which an upstream might take the client's word for who it is, each once.
+    forged: Vec<&'a [u8]>,
+}
+
+fn scan<'a>(headers: &[Pair<'a>]) -> Seen<'a> {
+    let mut seen = Seen::default();
+    for &(name, value) in headers {
+        match name {
+            b":authority" => seen.target.authority = value,
+            b":path" => seen.target.path = value,
+            b"content-type" => seen.is_grpc = is_grpc(value),
+            _ if is_identity(name) && !seen.forged.contains(&name) => seen.forged.push(name),
+            _ => {}
+        }
+    }
+    seen
+}
+
+/// CGI and WSGI upstreams see `x_consumer_id` as they see `x-consumer-id`.
+fn is_identity(name: &[u8]) -> bool {
+    let spells = |wanted: &str| {
+        name.len() == wanted.len()
+            && name.iter().zip(wanted.bytes()).all(|(&byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+    };
+    name.first() == Some(&b'x') && (spells(CONSUMER_HEADER) || spells(PLAN_HEADER))
+}
+
+fn judge<'a>(
+    active: &'a Active,
+    headers: &[Pair<'a>],
+    seen: &Seen<'a>,
+    outside: &mut impl Outside,
+) -> Result<(Vec<Edit<'a>>, Option<Fields>), Refusal<'a>> {
+    let route = active.asks_for_route().then(|| outside.route_name()).flatten();
+    let found = active.policy(route.as_deref(), seen.target, || outside.now());
+    let (policy, tables) = found.ok_or(Refusal::UnknownPolicy)?;
+    let consumer = match &policy.api_key {
+        Some(rule) => Some(authenticate(rule, tables, headers, outside)?),
+        None => None,
+    };
+    let fields = limit(policy, consumer, outside)?;
+    Ok((edits(policy, consumer, headers, seen), fields))
+}
+
+fn authenticate<'a>(
+    rule: &'a ApiKeyRule,
+    tables: &'a Tables,
+    headers: &[Pair<'a>],
+    outside: &mut impl Outside,
+) -> Result<&'a Consumer, Refusal<'a>> {
+    let header = rule.header.as_str();
+    let mut given = headers.iter().filter(|(name, _)| *name == header.as_bytes()).map(|(_, value)| *value);
+    let first = given.next();
+    // Two keys are refused before either is looked at: which of them the upstream would believe is anybody's guess.
+    if given.next().is_some() {
+        return Err(Refusal::DuplicateKey { header });
+    }
+    let secret = first.filter(|secret| !secret.is_empty()).ok_or(Refusal::MissingKey { header })?;
+    let key = tables.key(&Sha256::digest(secret).into()).ok_or(Refusal::UnknownKey { header })?;
+    if let Some(expires) = key.expires {
+        let seconds = i64::try_from(outside.now() / 1_000_000_000).unwrap_or(i64::MAX);
+        if seconds >= expires {
+            return Err(Refusal::ExpiredKey { header });
+        }
+    }
+    if rule.allowed.as_ref().is_some_and(|allowed| !allowed.contains(&key.consumer)) {
+        return Err(Refusal::ConsumerNotAllowed);
+    }
+    Ok(&key.consumer)
+}
+
+fn limit<'a>(
+    policy: &'a Policy,
+    consumer: Option<&'a Consumer>,
+    outside: &mut impl Outside,
+) -> Result<Option<Fields>, Refusal<'a>> {
+    if policy.limits.is_empty() {
+        return Ok(None);
+    }
+    let by_address = |limit: &PolicyLimit| matches!(limit, PolicyLimit::Own { by: By::Ip, .. });
+    let address =
+        policy.limits.iter().any(by_address).then(|| address_of(&outside.source_address().unwrap_or_default()));
+    let charges = charges(policy, consumer, address.as_deref().unwrap_or_default());
+    if charges.is_empty() {
+        return Ok(None);
+    }
+    let seed = outside.seed().ok_or(Refusal::RateLimitUnavailable)?;
+    let now = outside.now();
+    let verdict = charge_all(outside, seed, &charges, now).map_err(|_| Refusal::RateLimitUnavailable)?;
+    let fields = fields(&verdict.reports);
+    match verdict.refused {
+        Some(wait) => Err(Refusal::RateLimited { wait, fields }),
+        None => Ok(fields),
+    }
+}
+
+/// Each limit with the caller whose count it is. A consumer without a plan has no limits of a plan.
+fn charges<'b>(policy: &'b Policy, consumer: Option<&'b Consumer>, address: &'b [u8]) -> Vec<Charge<'b>> {
+    let as_consumer = || consumer.map_or(Caller::All, |consumer| Caller::Consumer(&consumer.name));
+    let mut charges = Vec::new();
+    for limit in &policy.limits {
+        match limit {
+            PolicyLimit::Own { by, limit } => {
+                let caller = match by {
+                    By::Route => Caller::All,
+                    By::Consumer => as_consumer(),
+                    By::Ip => Caller::Address(address),
+                };
+                charges.push(Charge { limit, name: &limit.name, caller });
+            }
+            PolicyLimit::Plan { name } => {
+                let limits: &[Limit] =
+                    consumer.and_then(|consumer| consumer.plan.as_ref()).map_or(&[], |plan| &plan.limits);
+                charges.extend(limits.iter().map(|limit| Charge {
+                    limit,
+                    name: name.as_ref().unwrap_or(&limit.name),
+                    caller: as_consumer(),
+                }));
+            }
+        }
+    }
+    charges
+}
+
+/// The form of an address by which it is counted: an IPv4 address whole, of an IPv6 address the first 64 bits, since a
+/// client has all of the rest to itself. What is no IP address (a pipe's path) is taken as it is, without a port.
+#[must_use]
+pub fn address_of(source: &[u8]) -> Vec<u8> {
+    let parsed = std::str::from_utf8(source).ok().and_then(|text| text.parse::<SocketAddr>().ok());
+    match parsed.map(|address| address.ip().to_canonical()) {
+        Some(IpAddr::V4(address)) => address.octets().to_vec(),
+        Some(IpAddr::V6(address)) => address.octets().into_iter().take(8).collect(),
+        None => {
+            let port = source.iter().rposition(|&byte| byte == b':');
+            port.and_then(|port| source.get(..port)).unwrap_or(source).to_vec()
+        }
+    }
+}
+
+fn edits<'a>(
+    policy: &'a Policy,
+    consumer: Option<&'a Consumer>,
+    headers: &[Pair<'a>],
+    seen: &Seen<'a>,
+) -> Vec<Edit<'a>> {
+    let set = [
+        (CONSUMER_HEADER, consumer.map(|consumer| consumer.name.as_str())),
+        (PLAN_HEADER, consumer.and_then(|consumer| consumer.plan.as_ref()).map(|plan| plan.name.as_str())),
+    ];
+    let mut edits = Vec::new();
+    // A name there once is replaced. One there twice is removed first, since `replace` is not said to remove the others.
+    let once = |name: &str| headers.iter().filter(|(other, _)| *other == name.as_bytes()).count() == 1;
+    let is_replaced =
+        |name: &[u8]| set.iter().any(|(own, value)| value.is_some() && own.as_bytes() == name && once(own));
+    edits.extend(seen.forged.iter().filter(|name| !is_replaced(name)).map(|name| Edit::Remove(name)));
+    for (name, value) in set {
+        if let Some(value) = value {
+            edits.push(if once(name) { Edit::Replace(name, value) } else { Edit::Add(name, value) });
+        }
+    }
+    if let Some(rule) = policy.api_key.as_ref().filter(|rule| !rule.keep) {
+        edits.push(Edit::Remove(rule.header.as_bytes()));
+    }
+    edits
+}

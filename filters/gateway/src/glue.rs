@@ -1,0 +1,208 @@
+//! What Envoy calls, in terms of the core: one `State` a VM, changed by no one else.
+//!
+//! A VM is shared by all plugins that have the same code and `vm_id`, and by the old and the new configuration of one
+//! while the old one's streams end. So each root context has its own tables, and each stream keeps the root it began with.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::abi::{self, Level, Status};
+use crate::compile::{MAX_BYTES, compile};
+use crate::decide::{Decision, Edit, Outside, decide, is_grpc};
+use crate::pairs;
+use crate::ratelimit_fields::{self, Fields};
+use crate::reply::Refusal;
+use crate::retired::Active;
+use crate::slots::{self, CountError, Seed, SharedState};
+
+/// At most so many problems of a configuration are logged.
+const MOST_PROBLEMS: usize = 20;
+
+#[derive(Default)]
+struct State {
+    seed: Option<Seed>,
+    roots: BTreeMap<u32, Root>,
+    streams: BTreeMap<u32, Stream>,
+}
+
+struct Root {
+    /// What two configurations of one plugin have in common.
+    plugin: Vec<u8>,
+    active: Arc<Active>,
+}
+
+struct Stream {
+    root: u32,
+    /// For the response.
+    fields: Option<Fields>,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::default();
+}
+
+/// The state, unless it is in use: Envoy calls the VM from one thread, and host calls call back only to allocate.
+fn with_state<T: Default>(use_it: impl FnOnce(&mut State) -> T) -> T {
+    STATE.with(|state| state.try_borrow_mut().map(|mut state| use_it(&mut state)).unwrap_or_default())
+}
+
+/// A context begins; a root has no parent.
+pub(crate) fn on_context_create(context: u32, parent: u32) {
+    if parent != 0 {
+        with_state(|state| state.streams.insert(context, Stream { root: parent, fields: None }));
+    }
+}
+
+/// A context has ended, root or stream.
+pub(crate) fn on_delete(context: u32) {
+    with_state(|state| {
+        if state.streams.remove(&context).is_none() {
+            state.roots.remove(&context);
+        }
+    });
+}
+
+/// Whether the configuration, of `size` bytes, is good and in force. It runs in a canary, on the main thread and on
+/// each worker, and changes nothing outside the VM but to create the tables of counts.
+pub(crate) fn on_configure(root: u32, size: usize) -> bool {
+    // One byte more than allowed is enough to be refused.
+    let json = abi::plugin_configuration(size.min(MAX_BYTES + 1)).unwrap_or_default();
+    let tables = match compile(&json) {
+        Ok(tables) => tables,
+        Err(problems) => {
+            for problem in problems.iter().take(MOST_PROBLEMS) {
+                abi::log(Level::Error, &format!("legation: configuration refused: {problem}"));
+            }
+            if let Some(more) = problems.len().checked_sub(MOST_PROBLEMS + 1) {
+                abi::log(Level::Error, &format!("legation: configuration refused: and {} more", more + 1));
+            }
+            return false;
+        }
+    };
+    if tables.has_limits() {
+        match slots::prepare(&mut Host::default(), abi::random()) {
+            Ok(seed) => with_state(|state| state.seed = Some(seed)),
+            Err(error) => {
+                abi::log(Level::Error, &format!("legation: the tables of counts can not be made: {error:?}"));
+                return false;
+            }
+        }
+    }
+    let plugin =
+        [abi::property(b"plugin_name"), abi::property(b"plugin_root_id")].map(Option::unwrap_or_default).join(&0);
+    let now = abi::now();
+    with_state(|state| {
+        // Contexts are numbered as they come, so the last is the latest.
+        let old = state.roots.values().rev().find(|root| root.plugin == plugin).map(|root| Arc::clone(&root.active));
+        let active = Arc::new(Active::new(tables, old.as_deref(), now));
+        state.roots.insert(root, Root { plugin, active });
+    });
+    true
+}
+
+/// Whether the request goes on.
+pub(crate) fn on_request_headers(context: u32) -> bool {
+    let bytes = abi::request_headers();
+    let active = with_state(|state| {
+        let stream = state.streams.get(&context)?;
+        Some(Arc::clone(&state.roots.get(&stream.root)?.active))
+    });
+    let headers = bytes.as_deref().and_then(pairs::decode);
+    let (Some(active), Some(headers)) = (active, headers) else {
+        refuse(&Refusal::FilterFailed, false);
+        return false;
+    };
+    match decide(&active, &headers, &mut Host::default()) {
+        Decision::Refuse { refusal, is_grpc } => {
+            refuse(&refusal, is_grpc);
+            false
+        }
+        Decision::Allow { edits, fields } => {
+            if !edits.iter().all(edit) {
+                let grpc = headers.iter().any(|(name, value)| *name == b"content-type" && is_grpc(value));
+                refuse(&Refusal::FilterFailed, grpc);
+                return false;
+            }
+            if fields.is_some() {
+                with_state(|state| {
+                    if let Some(stream) = state.streams.get_mut(&context) {
+                        stream.fields = fields;
+                    }
+                });
+            }
+            true
+        }
+    }
+}
+
+/// Adds the fields of the limits that the request was charged to. A local reply of the filter has its own.
+pub(crate) fn on_response_headers(context: u32) {
+    let fields = with_state(|state| state.streams.get_mut(&context)?.fields.take());
+    if let Some(fields) = fields {
+        for (name, value) in [(ratelimit_fields::POLICY, &fields.policy), (ratelimit_fields::STATE, &fields.state)] {
+            // A response without them is still good.
+            let _ = abi::add_response_header(name, value);
+        }
+    }
+}
+
+/// Whether the edit was made; a request with a forged identity must not go on.
+fn edit(edit: &Edit<'_>) -> bool {
+    match *edit {
+        Edit::Remove(name) => abi::remove_request_header(name),
+        Edit::Add(name, value) => abi::add_request_header(name, value),
+        Edit::Replace(name, value) => abi::replace_request_header(name, value),
+    }
+    .is_ok()
+}
+
+fn refuse(refusal: &Refusal<'_>, is_grpc: bool) {
+    let reply = refusal.reply(is_grpc);
+    let headers: Vec<(&str, &str)> = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    if let Err(status) = abi::send_local_response(&reply, &pairs::encode(&headers)) {
+        abi::log(Level::Error, &format!("legation: a request was refused without a reply: status {}", status.0));
+    }
+}
+
+/// Envoy, as the core sees it during one call.
+#[derive(Default)]
+struct Host {
+    now: Option<u64>,
+}
+
+impl Outside for Host {
+    fn now(&mut self) -> u64 {
+        *self.now.get_or_insert_with(abi::now)
+    }
+
+    fn route_name(&mut self) -> Option<Vec<u8>> {
+        abi::property(b"xds\0route_name")
+    }
+
+    fn source_address(&mut self) -> Option<Vec<u8>> {
+        abi::property(b"source\0address")
+    }
+
+    fn seed(&mut self) -> Option<Seed> {
+        with_state(|state| state.seed)
+    }
+}
+
+impl SharedState for Host {
+    fn get(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError> {
+        match abi::shared_data(key) {
+            Ok(found) => Ok(Some(found)),
+            Err(Status::NOT_FOUND) => Ok(None),
+            Err(_) => Err(CountError::Unavailable),
+        }
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<bool, CountError> {
+        match abi::set_shared_data(key, value, cas) {
+            Ok(()) => Ok(true),
+            Err(Status::CAS_MISMATCH) => Ok(false),
+            Err(_) => Err(CountError::Unavailable),
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! Where counts live: two tables of fixed size in Envoy's shared data, changed by compare and swap, so that all workers
+//! of an Envoy count as one.
+//!
+//! Shared data can neither delete nor expire a key, so there is a fixed number of keys, each a *set* of ways; a way is
+//! the fingerprint of a count and its TAT ([`crate::limit`]). A way whose TAT is past says what an absent one says (the
+//! bucket is full), so it is free to take. A live way of a caller is never taken, else somebody who comes from many
+//! addresses could have another's count forgotten. Where all ways of its set are live, a caller is charged to the count of the
+//! limit as a whole, which such callers share; that one always finds room, if need be in place of the way that is
+//! nearest to full. Only a configuration decides how many limits there are, so callers cannot make use of that.
+//!
+//! Addresses have a table of their own: callers whom nobody knows cannot crowd out those with a key.
+//!
+//! Other plugins may write to the same key space: a value of another length or version counts as an empty set.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use crate::limit::Gcra;
+use crate::ways::{Set, Way};
+
+/// Sets in each of the two tables.
+pub const SETS: u16 = 4096;
+/// How often a swap is tried. Each failure means that another worker's request was counted meanwhile.
+pub const TRIES: usize = 16;
+
+const SEED_KEY: &[u8] = b"legation/1/seed";
+
+/// Envoy's shared data, or a test's.
+pub trait SharedState {
+    /// The value and the number that tells this write of it from others; `None` where the key is absent.
+    ///
+    /// # Errors
+    /// [`CountError::Unavailable`] where the host says anything else.
+    fn get(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError>;
+
+    /// Writes if the value is still that of `cas`; `false` if it is not. A `cas` of 0 always writes.
+    ///
+    /// # Errors
+    /// [`CountError::Unavailable`] where the host says anything else.
+    fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<bool, CountError>;
+}
+
+/// Why a count could not be kept. The request is refused (503): a limit that cannot be counted holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountError {
+    /// The host refused to read or write shared data.
+    Unavailable,
+    /// Other workers were quicker [`TRIES`] times in a row.
+    Contended,
+}
+
+/// The secret of the fingerprints, so that nobody can choose an address whose count collides with another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seed([u8; 16]);
+
+impl Seed {
+    /// The fingerprint of a count: that of the limit `id` for the caller `caller` of kind `kind`. Never 0, which is a way
+    /// that nobody has used.
+    #[must_use]
+    pub fn fingerprint(self, id: &[u8], kind: u8, caller: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hasher.write_usize(id.len());
+        hasher.write(id);
+        hasher.write_u8(kind);
+        hasher.write(caller);
+        hasher.finish().max(1)
+    }
+}
+
+/// Creates the tables unless they exist, and returns their seed; `random` becomes the seed of new ones.
+///
+/// The first write of a key cannot be compared with anything, so two that create would overwrite one another's counts.
+/// Envoy configures a canary on the main thread before any worker, so the canary creates and all others find the seed,
+/// which is written last.
+///
+/// # Errors
+/// [`CountError::Unavailable`] where shared data cannot be written.
+pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, CountError> {
+    if let Some((value, _)) = state.get(SEED_KEY)?
+        && let Ok(seed) = <[u8; 16]>::try_from(value.as_slice())
+    {
+        return Ok(Seed(seed));
+    }
+    let empty = Set::default().encode();
+    for table in [Table::Known, Table::Address] {
+        for set in 0..SETS {
+            state.set(&table.key(set), &empty, 0)?;
+        }
+    }
+    state.set(SEED_KEY, &random, 0)?;
+    Ok(Seed(random))
+}
+
+/// One of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Counts of consumers and of limits as a whole: as many as a configuration makes.
+    Known,
+    /// Counts of addresses: as many as anybody likes to come from.
+    Address,
+}
+
+const KEY_BYTES: usize = 17;
+
+impl Table {
+    /// `legation/1/k/0fff`: the version of the format, the table, the set.
+    fn key(self, set: u16) -> [u8; KEY_BYTES] {
+        let mut key = match self {
+            Self::Known => *b"legation/1/k/0000",
+            Self::Address => *b"legation/1/a/0000",
+        };
+        let digit = |shift: u16| match (set >> shift) & 15 {
+            nibble @ 0..=9 => b'0' + nibble as u8,
+            nibble => b'a' + (nibble as u8 - 10),
+        };
+        if let Some(last) = key.last_chunk_mut::<4>() {
+            *last = [digit(12), digit(8), digit(4), digit(0)];
+        }
+        key
+    }
+}
+
+/// Where a request is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The table of its own count.
+    pub table: Table,
+    /// The fingerprint of its own count.
+    pub own: u64,
+    /// The fingerprint of the limit as a whole; equal to `own` where all callers are counted together.
+    pub whole: u64,
+}
+
+/// What became of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Where it was counted in the end.
+    pub account: Account,
+    /// The TAT after it.
+    pub tat: u64,
+    /// Nanoseconds until a request would be admitted, if this one is not.
+    pub wait: Option<u64>,
+}
+
+impl Account {
+    /// Counts a request if the bucket has room.
+    ///
+    /// # Errors
+    /// [`CountError`]; nothing is charged then.
+    pub fn charge(self, state: &mut impl SharedState, gcra: Gcra, now: u64) -> Result<Counted, CountError> {
+        self.visit(state, now, |tat| match gcra.charge(tat, now) {
+            Ok(charged) => Step::Write(charged),
+            Err(wait) => Step::Leave(Some(wait)),
+        })
+    }
+
+    /// Says how the bucket stands and counts nothing.
+    ///
+    /// # Errors
+    /// [`CountError`].
+    pub fn look(self, state: &mut impl SharedState, gcra: Gcra, now: u64) -> Result<Counted, CountError> {
+        self.visit(state, now, |tat| Step::Leave(gcra.charge(tat, now).err()))
+    }
+
+    /// Takes one request back.
+    ///
+    /// # Errors
+    /// [`CountError`]; the count is then one too many until it has refilled.
+    pub fn give_back(self, state: &mut impl SharedState, gcra: Gcra, now: u64) -> Result<(), CountError> {
+        let give_back = |tat: u64| match tat.checked_sub(gcra.interval()) {
+            Some(earlier) if tat > now => Step::Write(earlier),
+            _ => Step::Leave(None),
+        };
+        self.visit(state, now, give_back).map(drop)
+    }
+
+    /// The count's own while there is room for it, that of the limit as a whole where there is none.
+    fn visit(self, state: &mut impl SharedState, now: u64, step: impl Fn(u64) -> Step) -> Result<Counted, CountError> {
+        let is_whole = self.own == self.whole;
+        if let Some(counted) = self.visit_way(state, now, is_whole, &step)? {
+            return Ok(counted);
+        }
+        let whole = Self { table: Table::Known, own: self.whole, whole: self.whole };
+        whole.visit_way(state, now, true, &step)?.ok_or(CountError::Unavailable)
+    }
+
+    /// Reads, steps and swaps until nobody else was quicker. `None` where the set has no room.
+    fn visit_way(
+        self,
+        state: &mut impl SharedState,
+        now: u64,
+        is_whole: bool,
+        step: impl Fn(u64) -> Step,
+    ) -> Result<Option<Counted>, CountError> {
+        let key = self.table.key((self.own % u64::from(SETS)) as u16);
+        for _ in 0..TRIES {
+            let (mut set, cas) = match state.get(&key)? {
+                Some((value, cas)) => (Set::decode(&value), cas),
+                None => (Set::default(), 0),
+            };
+            let Some(way) = set.way(self.own, now, is_whole) else {
+                return Ok(None);
+            };
+            let tat = match step(way.tat) {
+                Step::Leave(wait) => return Ok(Some(Counted { account: self, tat: way.tat, wait })),
+                Step::Write(tat) => tat,
+            };
+            *way = Way { fingerprint: self.own, tat };
+            if state.set(&key, &set.encode(), cas)? {
+                return Ok(Some(Counted { account: self, tat, wait: None }));
+            }
+        }
+        Err(CountError::Contended)
+    }
+}
+
+enum Step {
+    /// The TAT to write.
+    Write(u64),
+    /// Nothing to write; the wait, if the request is refused.
+    Leave(Option<u64>),
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::ways::{SET_BYTES, WAYS};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Shared data as Envoy keeps it, with faults to order.
+    #[derive(Default)]
+    pub(crate) struct Memory {
+        values: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+        last_cas: u32,
+        /// This many swaps are lost to another worker.
+        pub(crate) lost_swaps: usize,
+        good_writes: Option<usize>,
+    }
+
+    impl Memory {
+        pub(crate) const SEED: Seed = Seed([7; 16]);
+
+        pub(crate) fn prepared() -> Self {
+            let mut memory = Self::default();
+            assert_eq!(prepare(&mut memory, [7; 16]), Ok(Self::SEED));
+            memory
+        }
+
+        /// After this many writes, keys not yet used for counting cannot be read.
+        pub(crate) fn broken_keys_after(&mut self, writes: usize) {
+            self.good_writes = Some(writes);
+        }
+
+        pub(crate) fn mend(&mut self) {
+            self.good_writes = None;
+        }
+
+        fn is_untouched(&self, key: &[u8]) -> bool {
+            self.values.get(key).is_none_or(|(value, _)| value == &Set::default().encode())
+        }
+    }
+
+    impl SharedState for Memory {
+        fn get(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError> {
+            if self.good_writes == Some(0) && self.is_untouched(key) {
+                return Err(CountError::Unavailable);
+            }
+            Ok(self.values.get(key).cloned())
+        }
+
+        fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<bool, CountError> {
+            self.last_cas += 1;
+            let now = self.last_cas;
+            if let Some((_, current)) = self.values.get_mut(key) {
+                if self.lost_swaps > 0 && cas != 0 {
+                    self.lost_swaps -= 1;
+                    *current = now;
+                }
+                if cas != 0 && *current != cas {
+                    return Ok(false);
+                }
+            }
+            self.good_writes = self.good_writes.map(|left| left.saturating_sub(1));
+            self.values.insert(key.to_owned(), (value.to_owned(), now));
+            Ok(true)
+        }
+    }
+
+    const NOW: u64 = 1_800_000_000_000_000_000;
+
+    fn hourly(burst: u64) -> Gcra {
+        Gcra::new(burst, 3_600_000_000_000, burst).unwrap()
+    }
+
+    /// An account of set 5 of the table of addresses; each number is another caller.
+    fn caller(number: u64) -> Account {
+        Account { table: Table::Address, own: 5 + number * u64::from(SETS), whole: 99 }
+    }
+
+    #[test]
+    fn preparing_twice_keeps_the_seed_and_the_counts() {
+        let mut memory = Memory::prepared();
+        caller(1).charge(&mut memory, hourly(2), NOW).unwrap();
+        assert_eq!(prepare(&mut memory, [9; 16]), Ok(Memory::SEED));
+        let counted = caller(1).charge(&mut memory, hourly(2), NOW).unwrap();
+        assert_eq!(hourly(2).remaining(counted.tat, NOW), 0);
+        assert_eq!(memory.values.len(), 2 * usize::from(SETS) + 1);
+    }
+
+    #[test]
+    fn keys_say_version_table_and_set() {
+        assert_eq!(Table::Known.key(0xfff), *b"legation/1/k/0fff");
+        assert_eq!(Table::Address.key(0x9a), *b"legation/1/a/009a");
+    }
+
+    #[test]
+    fn a_lost_swap_is_tried_again_and_charged_once() {
+        let mut memory = Memory::prepared();
+        memory.lost_swaps = TRIES - 1;
+        let counted = caller(1).charge(&mut memory, hourly(5), NOW).unwrap();
+        assert_eq!(hourly(5).remaining(counted.tat, NOW), 4);
+    }
+
+    /// Shared data that other workers use between a worker's read and its write.
+    struct Worker<'a>(&'a std::sync::Mutex<Memory>);
+
+    impl SharedState for Worker<'_> {
+        fn get(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError> {
+            self.0.lock().unwrap().get(key)
+        }
+
+        fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<bool, CountError> {
+            self.0.lock().unwrap().set(key, value, cas)
+        }
+    }
+
+    #[test]
+    fn workers_admit_together_exactly_what_the_limit_says() {
+        let memory = std::sync::Mutex::new(Memory::prepared());
+        let admitted = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for number in 0..200 {
+                        let counted = caller(number % 2).charge(&mut Worker(&memory), hourly(50), NOW);
+                        if counted.is_ok_and(|counted| counted.wait.is_none()) {
+                            admitted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(admitted.into_inner(), 100);
+    }
+
+    #[test]
+    fn swaps_lost_again_and_again_are_an_error_and_charge_nothing() {
+        let mut memory = Memory::prepared();
+        memory.lost_swaps = TRIES;
+        assert_eq!(caller(1).charge(&mut memory, hourly(5), NOW), Err(CountError::Contended));
+        let looked = caller(1).look(&mut memory, hourly(5), NOW).unwrap();
+        assert_eq!(hourly(5).remaining(looked.tat, NOW), 5);
+    }
+
+    #[test]
+    fn many_callers_never_make_another_forgotten() {
+        let mut memory = Memory::prepared();
+        let victim = caller(0);
+        victim.charge(&mut memory, hourly(1), NOW).unwrap();
+        for number in 1..500 {
+            caller(number).charge(&mut memory, hourly(1), NOW).unwrap();
+        }
+        assert!(victim.charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn callers_beyond_a_full_set_share_the_count_of_the_limit() {
+        let mut memory = Memory::prepared();
+        let admitted =
+            (0..500).filter(|&number| caller(number).charge(&mut memory, hourly(3), NOW).unwrap().wait.is_none());
+        assert_eq!(admitted.count(), WAYS + 3);
+    }
+
+    #[test]
+    fn a_way_is_free_again_once_its_bucket_is_full() {
+        let mut memory = Memory::prepared();
+        for number in 0..WAYS as u64 {
+            caller(number).charge(&mut memory, hourly(1), NOW).unwrap();
+        }
+        let later = NOW + 3_600_000_000_000;
+        let counted = caller(100).charge(&mut memory, hourly(1), later).unwrap();
+        assert_eq!((counted.account, counted.wait), (caller(100), None));
+    }
+
+    #[test]
+    fn the_count_of_a_limit_always_finds_room() {
+        let mut memory = Memory::prepared();
+        let known = |number: u64| Account { table: Table::Known, own: 5 + number * u64::from(SETS), whole: 99 };
+        for number in 0..WAYS as u64 {
+            known(number).charge(&mut memory, hourly(1), NOW + number).unwrap();
+        }
+        let whole = Account { whole: known(100).own, ..known(100) };
+        assert_eq!(whole.charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
+        assert!(whole.charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+        // It took the place of the count that was nearest to full; the others are as they were.
+        assert!(known(1).look(&mut memory, hourly(1), NOW + 1).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_used_again() {
+        let mut memory = Memory::prepared();
+        let counted = caller(1).charge(&mut memory, hourly(1), NOW).unwrap();
+        counted.account.give_back(&mut memory, hourly(1), NOW).unwrap();
+        assert_eq!(caller(1).charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
+        caller(2).give_back(&mut memory, hourly(1), NOW).unwrap();
+        assert_eq!(caller(2).charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
+        assert!(caller(2).charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn a_missing_or_foreign_value_is_an_empty_set() {
+        let mut memory = Memory::default();
+        memory.values.insert(Table::Address.key(5).to_vec(), (vec![2; SET_BYTES], 1));
+        assert_eq!(caller(1).charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
+        assert!(caller(1).charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+        let elsewhere = Account { own: 6, ..caller(1) };
+        assert_eq!(elsewhere.charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
+        assert!(elsewhere.charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn fingerprints_tell_limits_kinds_and_callers_apart() {
+        let seed = Memory::SEED;
+        let all = [
+            seed.fingerprint(b"ab", 1, b"c"),
+            seed.fingerprint(b"a", 1, b"bc"),
+            seed.fingerprint(b"ab", 2, b"c"),
+            seed.fingerprint(b"ab", 1, b"d"),
+            Seed([8; 16]).fingerprint(b"ab", 1, b"c"),
+        ];
+        let distinct: std::collections::BTreeSet<u64> = all.into_iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_values_never_panic(value in proptest::collection::vec(any::<u8>(), 0..300), now: u64) {
+            let mut memory = Memory::default();
+            memory.values.insert(Table::Address.key(5).to_vec(), (value, 1));
+            let _ = caller(1).charge(&mut memory, hourly(3), now);
+            let _ = caller(1).give_back(&mut memory, hourly(3), now);
+        }
+    }
+}

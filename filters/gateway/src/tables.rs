@@ -1,0 +1,283 @@
+//! What requests are looked up in: the configuration, checked and indexed, immutable once built by [`crate::compile`].
+//!
+//! Things refer to each other by [`Arc`], so that no lookup can dangle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::limit::Gcra;
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+/// The compiled configuration.
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// Sorted by digest.
+    pub(crate) keys: Vec<Key>,
+    pub(crate) rules: Rules,
+    pub(crate) has_limits: bool,
+}
+
+/// A key that some consumer holds.
+#[derive(Debug)]
+pub struct Key {
+    /// SHA-256 of the key.
+    pub digest: Digest,
+    /// Seconds since 1970 from which it is no longer valid.
+    pub expires: Option<i64>,
+    /// Whose it is.
+    pub consumer: Arc<Consumer>,
+}
+
+/// A caller.
+#[derive(Debug)]
+pub struct Consumer {
+    /// What the upstream sees as `x-consumer-id`.
+    pub name: String,
+    /// What it may use.
+    pub plan: Option<Arc<Plan>>,
+}
+
+/// What a consumer may use.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the upstream sees as `x-consumer-plan`.
+    pub name: String,
+    /// All of them hold at once.
+    pub limits: Vec<Limit>,
+}
+
+/// What is asked of a request.
+#[derive(Debug)]
+pub struct Policy {
+    /// The key that is asked for.
+    pub api_key: Option<ApiKeyRule>,
+    /// All of them hold at once.
+    pub limits: Vec<PolicyLimit>,
+}
+
+/// Where the key is and who may use it.
+#[derive(Debug)]
+pub struct ApiKeyRule {
+    /// In lower case.
+    pub header: String,
+    /// Who may; everyone where `None`.
+    pub allowed: Option<Allowed>,
+    /// Whether the upstream sees the key.
+    pub keep: bool,
+}
+
+/// The consumers who may use a policy: those named and those of the plans named.
+#[derive(Debug, Default)]
+pub struct Allowed {
+    pub(crate) consumers: BTreeSet<String>,
+    pub(crate) plans: BTreeSet<String>,
+}
+
+/// A limit of a policy.
+#[derive(Debug)]
+pub enum PolicyLimit {
+    /// Its own.
+    Own {
+        /// Whose requests are counted together.
+        by: crate::config::By,
+        /// The limit.
+        limit: Limit,
+    },
+    /// Those of the consumer's plan, under another name where one is given.
+    Plan {
+        /// What `RateLimit` calls them instead of the plan's name.
+        name: Option<String>,
+    },
+}
+
+/// A limit and the name of its count.
+#[derive(Debug)]
+pub struct Limit {
+    /// What `RateLimit` calls it.
+    pub name: String,
+    /// What tells its count from those of other limits, the same after a reload.
+    pub id: String,
+    /// Requests a window.
+    pub quota: u64,
+    /// The window in seconds, where it is a whole number of them.
+    pub window_seconds: Option<u64>,
+    /// The arithmetic.
+    pub gcra: Gcra,
+}
+
+/// Which request has which policy.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    /// By the name of the route they ask for; each list in the order of the configuration.
+    pub(crate) by_route: BTreeMap<Box<[u8]>, Vec<Rule>>,
+    /// Those that ask for no route.
+    pub(crate) any_route: Vec<Rule>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// Its place in the configuration: the first that matches decides.
+    pub(crate) place: usize,
+    /// None means all.
+    pub(crate) hosts: Vec<HostPattern>,
+    /// Without a slash at its end; so `/` is the empty prefix.
+    pub(crate) prefix: Option<String>,
+    pub(crate) policy: Arc<Policy>,
+}
+
+/// In lower case.
+#[derive(Debug)]
+pub(crate) enum HostPattern {
+    Exact(String),
+    /// What follows the `*`, with its dot.
+    Under(String),
+}
+
+/// What rules look at beside the route.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Target<'a> {
+    /// The value of `:authority`.
+    pub authority: &'a [u8],
+    /// The value of `:path`, with its query.
+    pub path: &'a [u8],
+}
+
+impl Tables {
+    /// The consumer's key with this digest.
+    #[must_use]
+    pub fn key(&self, digest: &Digest) -> Option<&Key> {
+        let place = self.keys.binary_search_by(|key| key.digest.cmp(digest)).ok()?;
+        self.keys.get(place)
+    }
+
+    /// Whether any rule asks for a route's name, so that it must be read.
+    #[must_use]
+    pub fn asks_for_route(&self) -> bool {
+        !self.rules.by_route.is_empty()
+    }
+
+    /// Whether anything is counted.
+    #[must_use]
+    pub fn has_limits(&self) -> bool {
+        self.has_limits
+    }
+
+    /// The names of the routes that rules ask for.
+    pub fn routes(&self) -> impl Iterator<Item = &[u8]> {
+        self.rules.by_route.keys().map(AsRef::as_ref)
+    }
+
+    /// Whether a rule asks for this route.
+    #[must_use]
+    pub fn knows_route(&self, route: &[u8]) -> bool {
+        self.rules.by_route.contains_key(route)
+    }
+
+    /// The policy of the first rule that matches.
+    #[must_use]
+    pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>) -> Option<&Policy> {
+        let host = host_of(target.authority);
+        let path = path_of(target.path);
+        let first = |rules: &'_ [Rule]| rules.iter().position(|rule| rule.matches(&host, path));
+        let of_route = route.and_then(|route| self.rules.by_route.get(route));
+        let by_route = of_route.and_then(|rules| rules.get(first(rules)?));
+        let any_route = first(&self.rules.any_route).and_then(|place| self.rules.any_route.get(place));
+        let rule = match (by_route, any_route) {
+            (Some(one), Some(other)) => Some(if one.place < other.place { one } else { other }),
+            (one, other) => one.or(other),
+        };
+        rule.map(|rule| &*rule.policy)
+    }
+}
+
+impl Rule {
+    fn matches(&self, host: &[u8], path: &[u8]) -> bool {
+        (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host)))
+            && self.prefix.as_ref().is_none_or(|prefix| is_under(path, prefix.as_bytes()))
+    }
+}
+
+impl HostPattern {
+    fn matches(&self, host: &[u8]) -> bool {
+        match self {
+            Self::Exact(name) => host == name.as_bytes(),
+            Self::Under(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_bytes()),
+        }
+    }
+}
+
+impl Allowed {
+    /// Whether this consumer is named, or its plan is.
+    #[must_use]
+    pub fn contains(&self, consumer: &Consumer) -> bool {
+        self.consumers.contains(&consumer.name)
+            || consumer.plan.as_ref().is_some_and(|plan| self.plans.contains(&plan.name))
+    }
+}
+
+/// The host in lower case, without its port and without the dot that may end a full name: the same host to Envoy's
+/// client and to DNS, so it must be the same to a rule.
+fn host_of(authority: &[u8]) -> Vec<u8> {
+    let after_address = authority.iter().rposition(|&byte| byte == b']').map_or(0, |place| place + 1);
+    let port = authority.iter().skip(after_address).position(|&byte| byte == b':');
+    let host = port.and_then(|port| authority.get(..after_address + port)).unwrap_or(authority);
+    host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase()
+}
+
+/// The path without query and fragment.
+fn path_of(path: &[u8]) -> &[u8] {
+    path.split(|&byte| byte == b'?' || byte == b'#').next().unwrap_or_default()
+}
+
+/// Whether the path is the prefix or is under it, in whole segments.
+fn is_under(path: &[u8], prefix: &[u8]) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_no_port_no_case_and_no_dot_at_its_end() {
+        for (authority, host) in [
+            ("API.Example.com:8080", "api.example.com"),
+            ("api.example.com.", "api.example.com"),
+            ("api.example.com.:80", "api.example.com"),
+            ("[2001:DB8::1]:443", "[2001:db8::1]"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+            ("", ""),
+        ] {
+            assert_eq!(host_of(authority.as_bytes()), host.as_bytes(), "{authority}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_whole_segments() {
+        for (path, prefix, under) in [
+            ("/api", "/api", true),
+            ("/api/x", "/api", true),
+            ("/apix", "/api", false),
+            ("/ap", "/api", false),
+            ("/anything", "", true),
+            ("*", "", false),
+            ("", "", true),
+        ] {
+            assert_eq!(is_under(path.as_bytes(), prefix.as_bytes()), under, "{path} under {prefix}");
+        }
+        assert_eq!(path_of(b"/api?x=/y"), b"/api");
+        assert_eq!(path_of(b"/api#x"), b"/api");
+    }
+
+    #[test]
+    fn a_wildcard_is_any_host_under_it_but_not_the_host_itself() {
+        let pattern = HostPattern::Under(".example.com".to_owned());
+        assert!(pattern.matches(b"a.example.com"));
+        assert!(pattern.matches(b"a.b.example.com"));
+        assert!(!pattern.matches(b"example.com"));
+        assert!(!pattern.matches(b"badexample.com"));
+        assert!(!pattern.matches(b".example.com"));
+    }
+}

@@ -1,0 +1,113 @@
+//! A set of counts as one value of shared data: a version, then for each way a fingerprint and a TAT, little-endian.
+
+/// Counts in a set.
+pub(crate) const WAYS: usize = 16;
+const VERSION: u8 = 1;
+const WAY_BYTES: usize = 16;
+pub(crate) const SET_BYTES: usize = 1 + WAYS * WAY_BYTES;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// 0 where nobody has used it.
+    pub(crate) fingerprint: u64,
+    /// When its bucket is full, in nanoseconds since 1970.
+    pub(crate) tat: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Set {
+    ways: [Way; WAYS],
+}
+
+impl Set {
+    /// Reads a value; one of another length or version is an empty set.
+    pub(crate) fn decode(value: &[u8]) -> Self {
+        let mut set = Self::default();
+        if let Some((&VERSION, rest)) = value.split_first()
+            && value.len() == SET_BYTES
+        {
+            for (way, bytes) in set.ways.iter_mut().zip(rest.as_chunks::<WAY_BYTES>().0) {
+                let number = u128::from_le_bytes(*bytes);
+                *way = Way { fingerprint: number as u64, tat: (number >> 64) as u64 };
+            }
+        }
+        set
+    }
+
+    /// Writes the value.
+    pub(crate) fn encode(&self) -> [u8; SET_BYTES] {
+        let mut value = [VERSION; SET_BYTES];
+        if let Some((_, rest)) = value.split_first_mut() {
+            for (way, bytes) in self.ways.iter().zip(rest.as_chunks_mut::<WAY_BYTES>().0) {
+                *bytes = (u128::from(way.fingerprint) | u128::from(way.tat) << 64).to_le_bytes();
+            }
+        }
+        value
+    }
+
+    /// The way of this count, or one that it may take. `may_replace` allows a live one: the one nearest to full.
+    pub(crate) fn way(&mut self, fingerprint: u64, now: u64, may_replace: bool) -> Option<&mut Way> {
+        let own = self.ways.iter().position(|way| way.fingerprint == fingerprint);
+        let place = own.or_else(|| {
+            let (place, nearest) = self.ways.iter().enumerate().min_by_key(|(_, way)| way.tat)?;
+            (may_replace || nearest.tat <= now).then_some(place)
+        })?;
+        let way = self.ways.get_mut(place)?;
+        if own.is_none() {
+            *way = Way { fingerprint, tat: 0 };
+        }
+        Some(way)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_count_finds_its_own_way_before_any_other() {
+        let mut set = Set::default();
+        *set.way(7, 10, false).unwrap() = Way { fingerprint: 7, tat: 20 };
+        *set.way(8, 10, false).unwrap() = Way { fingerprint: 8, tat: 15 };
+        assert_eq!(set.way(7, 30, true), Some(&mut Way { fingerprint: 7, tat: 20 }));
+    }
+
+    #[test]
+    fn a_live_way_is_taken_only_where_that_is_allowed_and_then_the_nearest_to_full() {
+        let mut set = Set::default();
+        for (way, tat) in set.ways.iter_mut().zip(100..) {
+            *way = Way { fingerprint: tat, tat };
+        }
+        assert_eq!(set.way(7, 99, false), None);
+        assert_eq!(set.way(7, 99, true), Some(&mut Way { fingerprint: 7, tat: 0 }));
+        assert!(set.ways.iter().all(|way| way.fingerprint != 100), "the first was the nearest to full");
+        assert_eq!(set.way(8, 101, false), Some(&mut Way { fingerprint: 8, tat: 0 }));
+    }
+
+    #[test]
+    fn another_length_or_version_is_an_empty_set() {
+        let good = Set { ways: [Way { fingerprint: 1, tat: 2 }; WAYS] }.encode();
+        assert_eq!(Set::decode(&good).encode(), good);
+        let mut newer = good;
+        newer[0] += 1;
+        for value in [&newer, &good[1..], &good[..20], &[]] {
+            assert_eq!(Set::decode(value), Set::default());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_values_never_panic(value in proptest::collection::vec(any::<u8>(), 0..300), now: u64) {
+            let mut set = Set::decode(&value);
+            let _ = set.way(1, now, false);
+            prop_assert!(set.way(1, now, true).is_some());
+        }
+
+        #[test]
+        fn a_set_of_any_content_is_written_as_it_was_read(mut value in proptest::collection::vec(any::<u8>(), SET_BYTES)) {
+            value[0] = VERSION;
+            prop_assert_eq!(Set::decode(&value).encode().to_vec(), value);
+        }
+    }
+}

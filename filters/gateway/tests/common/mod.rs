@@ -1,0 +1,162 @@
+//! A gateway without Envoy: the core, its counts in memory, a clock that a test sets.
+
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::collections::BTreeMap;
+
+use legation_filter::compile::compile;
+use legation_filter::decide::{Decision, Edit, Outside, decide};
+use legation_filter::reply::LocalReply;
+use legation_filter::retired::Active;
+use legation_filter::slots::{CountError, Seed, SharedState, prepare};
+use sha2::{Digest, Sha256};
+
+pub const SECOND: u64 = 1_000_000_000;
+/// 2027-01-15T08:00:00Z.
+pub const START: u64 = 1_800_000_000 * SECOND;
+
+pub struct Gateway {
+    pub active: Active,
+    pub outside: Elsewhere,
+}
+
+#[derive(Default)]
+pub struct Elsewhere {
+    pub now: u64,
+    pub route: Option<&'static str>,
+    pub address: Option<&'static str>,
+    /// How often each thing was asked for.
+    pub asked: BTreeMap<&'static str, u32>,
+    pub is_broken: bool,
+    values: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    writes: u32,
+    seed: Option<Seed>,
+}
+
+/// What became of a request, in words that are easy to compare.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// `pass` or the refusal's code.
+    pub says: String,
+    /// The headers that the upstream sees, or those of the local reply.
+    pub headers: Vec<(String, String)>,
+    /// The `RateLimit` field of the response, if any.
+    pub limits: Option<String>,
+    pub reply: Option<LocalReply>,
+}
+
+impl Gateway {
+    pub fn new(config: &serde_json::Value) -> Self {
+        let tables = compile(config.to_string().as_bytes()).unwrap();
+        let mut outside = Elsewhere { now: START, ..Elsewhere::default() };
+        if tables.has_limits() {
+            outside.seed = Some(prepare(&mut outside, [3; 16]).unwrap());
+            outside.asked.clear();
+        }
+        Self { active: Active::new(tables, None, START), outside }
+    }
+
+    /// Puts another configuration in force.
+    pub fn reload(&mut self, config: &serde_json::Value) {
+        let tables = compile(config.to_string().as_bytes()).unwrap();
+        self.active = Active::new(tables, Some(&self.active), self.outside.now);
+    }
+
+    pub fn send(&mut self, headers: &[(&str, &str)]) -> Outcome {
+        let headers: Vec<(&[u8], &[u8])> = headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        self.send_bytes(&headers)
+    }
+
+    pub fn send_bytes(&mut self, headers: &[(&[u8], &[u8])]) -> Outcome {
+        match decide(&self.active, headers, &mut self.outside) {
+            Decision::Allow { edits, fields } => Outcome {
+                says: "pass".to_owned(),
+                headers: apply(headers, &edits),
+                limits: fields.map(|fields| fields.state),
+                reply: None,
+            },
+            Decision::Refuse { refusal, is_grpc } => {
+                let reply = refusal.reply(is_grpc);
+                let headers: Vec<(String, String)> =
+                    reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+                let limits = headers.iter().find(|(name, _)| name == "ratelimit").map(|(_, value)| value.clone());
+                Outcome { says: refusal.code().to_owned(), headers, limits, reply: Some(reply) }
+            }
+        }
+    }
+}
+
+impl Outcome {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Edits as Envoy makes them; a `replace` of what is not there once would be a mistake of the core.
+fn apply(headers: &[(&[u8], &[u8])], edits: &[Edit<'_>]) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut list: Vec<(String, String)> = headers.iter().map(|(name, value)| (text(name), text(value))).collect();
+    for edit in edits {
+        let there = |list: &[(String, String)], name: &str| list.iter().filter(|(other, _)| other == name).count();
+        match *edit {
+            Edit::Remove(name) => list.retain(|(other, _)| other.as_bytes() != name),
+            Edit::Add(name, value) => {
+                assert_eq!(there(&list, name), 0, "add of {name}, which is there");
+                list.push((name.to_owned(), value.to_owned()));
+            }
+            Edit::Replace(name, value) => {
+                assert_eq!(there(&list, name), 1, "replace of {name}");
+                list.iter_mut().filter(|(other, _)| other == name).for_each(|(_, old)| value.clone_into(old));
+            }
+        }
+    }
+    list
+}
+
+pub fn sha256(key: &str) -> String {
+    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Elsewhere {
+    fn ask(&mut self, what: &'static str) {
+        *self.asked.entry(what).or_default() += 1;
+    }
+}
+
+impl Outside for Elsewhere {
+    fn now(&mut self) -> u64 {
+        self.ask("clock");
+        self.now
+    }
+
+    fn route_name(&mut self) -> Option<Vec<u8>> {
+        self.ask("route");
+        self.route.map(|name| name.as_bytes().to_vec())
+    }
+
+    fn source_address(&mut self) -> Option<Vec<u8>> {
+        self.ask("address");
+        self.address.map(|address| address.as_bytes().to_vec())
+    }
+
+    fn seed(&mut self) -> Option<Seed> {
+        self.seed
+    }
+}
+
+impl SharedState for Elsewhere {
+    fn get(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError> {
+        self.ask("get");
+        if self.is_broken { Err(CountError::Unavailable) } else { Ok(self.values.get(key).cloned()) }
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<bool, CountError> {
+        self.ask("set");
+        self.writes += 1;
+        if cas != 0 && self.values.get(key).is_some_and(|(_, current)| *current != cas) {
+            return Ok(false);
+        }
+        self.values.insert(key.to_owned(), (value.to_owned(), self.writes));
+        Ok(true)
+    }
+}

@@ -1,0 +1,225 @@
+//! What is said of configurations.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use legation_filter::compile::{MAX_BYTES, compile, compile_config};
+use legation_filter::config::Config;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const DIGEST: &str = "4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd";
+
+fn good() -> Value {
+    json!({
+        "version": 1,
+        "plans": [{"name": "pro", "limits": [{"limit": 600, "window": "1m", "burst": 100}]}],
+        "consumers": [{"name": "alice", "plan": "pro", "api_keys": [{"id": "a", "sha256": DIGEST, "expires": "2027-01-31"}]}],
+        "policies": [{
+            "name": "api",
+            "api_key": {"header": "X-Key", "consumers": ["alice"], "plans": ["pro"]},
+            "rate_limit": [{"plan": true}, {"limit": 5, "window": "1s", "by": "consumer", "name": "n"}],
+        }],
+        "rules": [{"route": "r", "hosts": ["a.test", "*.b.test", "[::1]"], "prefix": "/x", "policy": "api"}, {"policy": "api"}],
+    })
+}
+
+/// The good configuration with the value at a JSON pointer put in, and what is then said.
+fn said_with(pointer: &str, value: Value) -> Vec<String> {
+    let mut config = good();
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    match config.pointer_mut(parent).unwrap() {
+        Value::Object(map) => drop(map.insert(field.to_owned(), value)),
+        Value::Array(list) if field == "-" => list.push(value),
+        Value::Array(list) => list[field.parse::<usize>().unwrap()] = value,
+        other => panic!("{other} at {parent}"),
+    }
+    match compile(config.to_string().as_bytes()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_good_configuration_compiles() {
+    assert!(compile(good().to_string().as_bytes()).is_ok());
+    assert!(compile(br#"{"version": 1}"#).is_ok());
+    let config: Config = serde_json::from_value(good()).unwrap();
+    assert!(compile_config(&config).is_ok());
+    assert_eq!(serde_json::from_str::<Config>(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+}
+
+#[test]
+fn each_mistake_is_said_with_its_place() {
+    let api_key = json!({"name": "x", "rate_limit": [{"plan": true}]});
+    for (pointer, value, said) in [
+        ("/version", json!(2), "version: version 2 is not known"),
+        ("/plans/-", json!({"name": "pro"}), "plans[1].name: `pro` is already the name of plans[0]"),
+        ("/plans/-", json!({"name": ""}), "plans[1].name: a name has 1 to 256 bytes"),
+        ("/plans/0/limits/0/limit", json!(0), "plans[0].limits[0].limit: 0 is not allowed"),
+        ("/plans/0/limits/0/limit", json!(1_000_000_001), "plans[0].limits[0].limit: 1000000001 is not allowed"),
+        (
+            "/plans/0/limits/0/limit",
+            json!(100_000_000),
+            "plans[0].limits[0].limit: more than 1000000 requests a second",
+        ),
+        ("/plans/0/limits/0/burst", json!(0), "plans[0].limits[0].burst: 0 is not allowed"),
+        ("/plans/0/limits/0/window", json!("0s"), "plans[0].limits[0].window: `0s` is not allowed"),
+        ("/plans/0/limits/0/window", json!("367d"), "plans[0].limits[0].window: `367d` is not allowed"),
+        ("/plans/0/limits/0/window", json!("1 min"), "plans[0].limits[0].window: `1 min` is not a duration"),
+        (
+            "/plans/0/limits/0",
+            json!({"limit": 1, "window": "1d", "burst": 367}),
+            "plans[0].limits[0].burst: a burst that takes",
+        ),
+        ("/consumers/-", json!({"name": "alice"}), "consumers[1].name: `alice` is already the name of consumers[0]"),
+        ("/consumers/-", json!({"name": "a\nb"}), "consumers[1].name: a name that upstreams see"),
+        ("/consumers/0/plan", json!("gold"), "consumers[0].plan: there is no plan `gold`"),
+        ("/consumers/0/api_keys/0/sha256", json!("ab"), "consumers[0].api_keys[0].sha256: a SHA-256 digest has 64"),
+        ("/consumers/0/api_keys/0/sha256", json!(format!("{DIGEST}0")), "consumers[0].api_keys[0].sha256: a SHA-256"),
+        ("/consumers/0/api_keys/0/sha256", json!("+f".repeat(32)), "consumers[0].api_keys[0].sha256: a SHA-256"),
+        (
+            "/consumers/0/api_keys/0/expires",
+            json!("soon"),
+            "consumers[0].api_keys[0].expires: `soon` is not a point in time",
+        ),
+        ("/policies/-", json!({"name": "api"}), "policies[1].name: `api` is already the name of policies[0]"),
+        ("/policies/0/api_key/header", json!("a b"), "policies[0].api_key.header: `a b` is not a header name"),
+        ("/policies/0/api_key/header", json!(":path"), "policies[0].api_key.header: `:path` is not a header name"),
+        ("/policies/0/api_key/header", json!("Host"), "policies[0].api_key.header: `Host` can not carry a key"),
+        ("/policies/0/api_key/header", json!("X_Consumer-Id"), "policies[0].api_key.header: `X_Consumer-Id` can not"),
+        (
+            "/policies/0/api_key/consumers/-",
+            json!("eve"),
+            "policies[0].api_key.consumers[1]: there is no consumer `eve`",
+        ),
+        ("/policies/0/api_key/plans/-", json!("gold"), "policies[0].api_key.plans[1]: there is no plan `gold`"),
+        ("/policies/-", api_key, "policies[1].rate_limit[0].plan: only a policy with `api_key`"),
+        (
+            "/policies/0/rate_limit/-",
+            json!({"plan": true}),
+            "policies[0].rate_limit[2].plan: the plan's limits are already",
+        ),
+        ("/policies/0/rate_limit/0/limit", json!(5), "policies[0].rate_limit[0].limit: `plan: true` takes"),
+        ("/policies/0/rate_limit/0/by", json!("ip"), "policies[0].rate_limit[0].by: `plan: true` takes"),
+        ("/policies/0/rate_limit/-", json!({"window": "1s"}), "policies[0].rate_limit[2].limit: a limit has `limit`"),
+        ("/policies/0/rate_limit/-", json!({"limit": 1}), "policies[0].rate_limit[2].window: a limit has a `window`"),
+        (
+            "/policies/0/rate_limit/0/name",
+            json!("n"),
+            "policies[0].rate_limit[1].name: `n` is already the name of rate_limit[0]",
+        ),
+        ("/policies/0/rate_limit/1/name", json!(""), "policies[0].rate_limit[1].name: a name has 1 to 256 bytes"),
+        ("/rules/0/policy", json!("other"), "rules[0].policy: there is no policy `other`"),
+        ("/rules/0/hosts/0", json!("a.test:80"), "rules[0].hosts[0]: `a.test:80` is not a host"),
+        ("/rules/0/hosts/1", json!("*"), "rules[0].hosts[1]: `*` is not a host"),
+        ("/rules/0/hosts/1", json!("*b.test"), "rules[0].hosts[1]: `*b.test` is not a host"),
+        ("/rules/0/prefix", json!("x"), "rules[0].prefix: `x` is not a path prefix"),
+        ("/rules/0/prefix", json!("/x?y"), "rules[0].prefix: `/x?y` is not a path prefix"),
+        ("/policies/0/rate_limit/1/by", json!("moon"), "policies[0].rate_limit[1].by: unknown variant `moon`"),
+        ("/policies/0/rate_limit/1/limit", json!(-1), "policies[0].rate_limit[1].limit: invalid value"),
+        ("/policies/0/api_keys", json!({}), "policies[0].api_keys: unknown field `api_keys`"),
+        ("/plans/0/limits/0/limit", json!("many"), "plans[0].limits[0].limit: invalid type"),
+    ] {
+        let all = said_with(pointer, value.clone());
+        assert!(all.iter().any(|one| one.starts_with(said)), "{pointer} = {value}: {all:?}");
+        assert_eq!(all.len(), 1, "{pointer} = {value}: {all:?}");
+    }
+}
+
+#[test]
+fn a_key_given_twice_is_said_without_its_digest() {
+    let said = said_with("/consumers/-", json!({"name": "eve", "api_keys": [{"sha256": DIGEST.to_uppercase()}]}));
+    assert_eq!(said, ["consumers[1].api_keys[0].sha256: the same key is at consumers[0].api_keys[0]"]);
+}
+
+#[test]
+fn all_mistakes_are_said_at_once() {
+    let problems = compile(json!({"version": 3, "rules": [{"policy": "a"}, {"policy": "b"}]}).to_string().as_bytes());
+    let paths: Vec<String> = problems.unwrap_err().into_iter().map(|problem| problem.path).collect();
+    assert_eq!(paths, ["version", "rules[0].policy", "rules[1].policy"]);
+}
+
+#[test]
+fn what_is_not_a_document_is_refused() {
+    for (text, said) in [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("null", "invalid type: null"),
+        ("{}", "missing field `version`"),
+        ("{\"version\": 1} x", "trailing characters"),
+        ("{\"version\": 1", "EOF"),
+        ("[[[[", "invalid"),
+    ] {
+        let problems = compile(text.as_bytes()).unwrap_err();
+        assert!(problems[0].to_string().contains(said), "{text}: {problems:?}");
+    }
+    let deep = "[".repeat(1_000_000);
+    assert!(compile(deep.as_bytes()).is_err());
+    let large = vec![b' '; MAX_BYTES + 1];
+    assert!(compile(&large).unwrap_err()[0].message.contains("larger than 16777216 bytes"));
+}
+
+/// A document in the right words with any values in them.
+fn documents() -> impl Strategy<Value = Value> {
+    let text = prop_oneof!["[a-c]{0,2}", ".{0,8}", "[0-9]{1,20}(ms|s|m|h|d)", Just(DIGEST.to_owned())].boxed();
+    let value = prop_oneof![
+        text.clone().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null)
+    ]
+    .boxed();
+    let words = |names: &'static [&'static str], value: BoxedStrategy<Value>| {
+        proptest::collection::vec((proptest::sample::select(names), value), 0..5)
+            .prop_map(|fields| {
+                Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            })
+            .boxed()
+    };
+    let list = |value: BoxedStrategy<Value>| proptest::collection::vec(value, 0..4).prop_map(Value::from).boxed();
+    let limit = words(&["limit", "window", "burst", "by", "plan", "name"], value.clone());
+    let texts = list(text.prop_map(Value::from).boxed());
+    let api_key = words(&["header", "consumers", "plans", "keep"], prop_oneof![value.clone(), texts.clone()].boxed());
+    let item = words(
+        &[
+            "name",
+            "plan",
+            "api_key",
+            "api_keys",
+            "rate_limit",
+            "limits",
+            "sha256",
+            "expires",
+            "route",
+            "hosts",
+            "prefix",
+            "policy",
+        ],
+        prop_oneof![value.clone(), list(limit), api_key, texts].boxed(),
+    );
+    let items = prop_oneof![list(item), value].boxed();
+    words(&["consumers", "plans", "policies", "rules"], items).prop_map(|mut document| {
+        document["version"] = json!(1);
+        document
+    })
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = compile(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_documents_never_panic(document in documents()) {
+        let _ = compile(document.to_string().as_bytes());
+    }
+
+    #[test]
+    fn any_limit_is_refused_or_can_be_counted(limit: u64, burst in proptest::option::of(any::<u64>()), number in 0u64..1000, unit in "(ms|s|m|h|d)") {
+        let mut rule = json!({"limit": limit, "window": format!("{number}{unit}")});
+        if let Some(burst) = burst {
+            rule["burst"] = json!(burst);
+        }
+        let _ = compile(json!({"version": 1, "policies": [{"name": "p", "rate_limit": [rule]}]}).to_string().as_bytes());
+    }
+}

@@ -1,0 +1,55 @@
+//! An `Any` without a type, which Envoy writes as `{}` and gives a meaning (a `FilterConfig` with an empty `config` turns a
+//! filter on), has no JSON form in protobuf. It is shown as another message, which takes its place before and leaves it after.
+
+use prost::Message;
+use prost_reflect::{DynamicMessage, ReflectMessage, Value as Field};
+use serde_json::Value;
+
+use super::{DescriptorError, decode};
+use crate::pb::google::protobuf::Any;
+
+/// The message that stands in: one of Envoy's, but of what its admin interface says, never of what it is configured with.
+const STAND_IN: &str = "type.googleapis.com/envoy.admin.v3.CommandLineOptions";
+
+/// Puts the stand-in into every `Any` without a type, also inside of what is packed.
+pub(super) fn mark(message: &mut DynamicMessage) -> Result<(), DescriptorError> {
+    if message.descriptor().full_name() == "google.protobuf.Any" {
+        return mark_any(message);
+    }
+    message.fields_mut().try_for_each(|(_, field)| mark_field(field))
+}
+
+fn mark_field(field: &mut Field) -> Result<(), DescriptorError> {
+    match field {
+        Field::Message(message) => mark(message),
+        Field::List(values) => values.iter_mut().try_for_each(mark_field),
+        Field::Map(values) => values.values_mut().try_for_each(mark_field),
+        _ => Ok(()),
+    }
+}
+
+fn mark_any(any: &mut DynamicMessage) -> Result<(), DescriptorError> {
+    let packed = any.transcode_to::<Any>().map_err(unreadable)?;
+    let marked = if packed.type_url.is_empty() {
+        Any { type_url: STAND_IN.to_owned(), value: Vec::new() }
+    } else {
+        let mut inner = decode(&packed.type_url, &packed.value)?;
+        mark(&mut inner)?;
+        Any { type_url: packed.type_url, value: inner.encode_to_vec() }
+    };
+    any.transcode_from(&marked).map_err(unreadable)
+}
+
+fn unreadable(error: prost::DecodeError) -> DescriptorError {
+    DescriptorError::Message(error.to_string())
+}
+
+/// Puts an empty mapping where the stand-in is.
+pub(super) fn unmark(value: &mut Value) {
+    match value {
+        Value::Object(fields) if fields.get("@type").is_some_and(|of| of == STAND_IN) => fields.clear(),
+        Value::Object(fields) => fields.values_mut().for_each(unmark),
+        Value::Array(values) => values.iter_mut().for_each(unmark),
+        _ => {}
+    }
+}
