@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The folder of a dependency's sources, as `cargo metadata` knows it.
 fn package_root(name: &str) -> Result<PathBuf, Box<dyn Error>> {
     let output = Command::new(env::var("CARGO")?)
-        .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        // For one platform: cargo would fetch what only others need.
+        .args(["metadata", "--format-version=1", "--locked", "--filter-platform", &env::var("TARGET")?])
         .current_dir(env::var("CARGO_MANIFEST_DIR")?)
         .output()?;
     if !output.status.success() {

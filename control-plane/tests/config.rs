@@ -1,6 +1,17 @@
-//! The person's file, from bytes to model or diagnostics.
+//! The person's file, from bytes to a model or to everything that is wrong with it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod config {
-    mod golden;
-}
+#[path = "config/any_bytes.rs"]
+mod any_bytes;
+#[path = "config/defaults.rs"]
+mod defaults;
+#[path = "config/golden.rs"]
+mod golden;
+#[path = "config/hostile.rs"]
+mod hostile;
+#[path = "config/interpolation.rs"]
+mod interpolation;
+#[path = "config/rules.rs"]
+mod rules;
+#[path = "config/support.rs"]
+mod support;

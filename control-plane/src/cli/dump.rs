@@ -23,14 +23,14 @@ pub struct Args {
     #[arg(default_value = "gateway.yaml")]
     file: PathBuf,
     /// Only the resources of one kind
-    #[arg(long, value_name = "KIND", conflicts_with = "r#static",
+    #[arg(long, value_name = "KIND", conflicts_with = "static",
         value_parser = ["listeners", "routes", "clusters", "endpoints", "extensions"])]
     r#type: Option<String>,
     /// A whole envoy.yaml that runs with no control plane, the filter's module inside
     #[arg(long)]
     r#static: bool,
     /// Where the admin interface of that Envoy listens; nowhere unless said
-    #[arg(long, value_name = "HOST:PORT", requires = "r#static")]
+    #[arg(long, value_name = "HOST:PORT", requires = "static")]
     envoy_admin: Option<SocketAddr>,
 }
 

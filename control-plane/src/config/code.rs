@@ -10,6 +10,8 @@ macro_rules! codes {
 
 codes! {
     // The file as bytes and as YAML.
+    /// A file that is not there, is a directory, or may not be read. Said by whoever reads it.
+    UNREADABLE = "unreadable";
     /// More bytes than a file may have.
     TOO_LARGE = "too_large";
     /// A byte that is not UTF-8.

@@ -39,16 +39,38 @@ impl<T> Field<T> {
         self.key
     }
 
+    /// What `resolve` makes of it: `Some(None)` where it is not written, none where it is written and wrong.
+    pub fn resolve<R>(&self, resolve: impl FnOnce(&T) -> Option<R>) -> Option<Option<R>> {
+        match (&self.value, self.key) {
+            (Some(value), _) => resolve(value).map(Some),
+            (None, Some(_)) => None,
+            (None, None) => Some(None),
+        }
+    }
+
+    /// What `resolve` makes of it, or the default where it is not written; none where it is written and wrong.
+    pub fn resolve_or<R>(&self, default: R, resolve: impl FnOnce(&T) -> Option<R>) -> Option<R> {
+        self.resolve(resolve).map(|resolved| resolved.unwrap_or(default))
+    }
+
     /// Whether it is written, well or not.
     pub fn is_written(&self) -> bool {
         self.key.is_some()
     }
 }
 
-impl<T> Field<Vec<T>> {
-    /// Its items; none where it is not written.
+impl<T> Field<List<T>> {
+    /// Its items that have the right shape; none where it is not written.
     pub fn items(&self) -> &[T] {
-        self.value.as_deref().unwrap_or_default()
+        self.get().map(|list| list.items.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether there is nothing in it, or it is not written. A list of nothing but wrong items is not empty.
+    pub fn is_empty(&self) -> bool {
+        match &self.value {
+            Some(list) => list.is_whole && list.items.is_empty(),
+            None => !self.is_written(),
+        }
     }
 }
 
@@ -88,7 +110,7 @@ impl Decode for Text {
             Value::Scalar(Scalar { text, from_environment, .. }) => {
                 Some(Self { value: text.clone(), span: node.span, from_environment: *from_environment })
             }
-            other => wrong_type(node, what, "a text", other, report),
+            _ => wrong_type(node, what, "a text", None, report),
         }
     }
 }
@@ -104,13 +126,10 @@ pub struct Integer {
 
 impl Decode for Integer {
     fn decode(node: &Node, what: &str, report: &mut Report) -> Option<Self> {
-        let number = match &node.value {
-            Value::Scalar(scalar) if scalar.plain => integer(&scalar.text),
-            _ => None,
-        };
-        match number {
-            Some(value) => Some(Self { value, span: node.span }),
-            None => wrong_type(node, what, "a whole number", &node.value, report),
+        match plain(node).map(integer) {
+            Ok(Some(value)) => Some(Self { value, span: node.span }),
+            Ok(None) => wrong_type(node, what, "a whole number", None, report),
+            Err(help) => wrong_type(node, what, "a whole number", help, report),
         }
     }
 }
@@ -133,47 +152,67 @@ pub struct Flag {
 
 impl Decode for Flag {
     fn decode(node: &Node, what: &str, report: &mut Report) -> Option<Self> {
-        let value = match &node.value {
-            Value::Scalar(Scalar { text, plain: true, .. }) => text.parse().ok(),
-            _ => None,
-        };
-        match value {
-            Some(value) => Some(Self { value, span: node.span }),
-            None => wrong_type(node, what, "`true` or `false`", &node.value, report),
+        match plain(node).map(str::parse) {
+            Ok(Ok(value)) => Some(Self { value, span: node.span }),
+            Ok(Err(_)) => wrong_type(node, what, "`true` or `false`", None, report),
+            Err(help) => wrong_type(node, what, "`true` or `false`", help, report),
         }
     }
 }
 
-impl<T: Decode> Decode for Vec<T> {
+/// A list.
+#[derive(Debug)]
+pub struct List<T> {
+    items: Vec<T>,
+    /// Whether no item was left out because it was wrong.
+    is_whole: bool,
+}
+
+impl<T: Decode> Decode for List<T> {
     /// Nothing at all is an empty list, so that a list may be commented out item by item.
     fn decode(node: &Node, what: &str, report: &mut Report) -> Option<Self> {
         match &node.value {
-            Value::Null => Some(Vec::new()),
-            Value::List(items) => {
+            Value::Null => Some(Self { items: Vec::new(), is_whole: true }),
+            Value::List(nodes) => {
                 let what = format!("each item of {what}");
-                Some(items.iter().filter_map(|item| T::decode(item, &what, report)).collect())
+                let items: Vec<T> = nodes.iter().filter_map(|node| T::decode(node, &what, report)).collect();
+                Some(Self { is_whole: items.len() == nodes.len(), items })
             }
-            other => wrong_type(node, what, "a list", other, report),
+            _ => wrong_type(node, what, "a list", None, report),
         }
     }
 }
 
 /// One of a kind, or a list of them.
 #[derive(Debug)]
-pub struct OneOrMany<T>(pub Vec<T>);
+pub struct OneOrMany<T>(Vec<T>);
 
 impl<T: Decode> Decode for OneOrMany<T> {
     fn decode(node: &Node, what: &str, report: &mut Report) -> Option<Self> {
         match &node.value {
-            Value::List(_) => Vec::decode(node, what, report).map(Self),
+            Value::List(_) => List::decode(node, what, report).map(|list| Self(list.items)),
             _ => T::decode(node, what, report).map(|one| Self(vec![one])),
         }
     }
 }
 
+impl<T> Field<OneOrMany<T>> {
+    /// All of them that have the right shape; none where it is not written.
+    pub fn items(&self) -> &[T] {
+        self.get().map(|many| many.0.as_slice()).unwrap_or_default()
+    }
+}
+
 /// A mapping whose keys are the person's own, in the file's order.
 #[derive(Debug)]
-pub struct Pairs<T>(pub Vec<(Text, T)>);
+pub struct Pairs<T>(Vec<(Text, T)>);
+
+impl<T> Field<Pairs<T>> {
+    /// All of them that have the right shape; none where it is not written.
+    pub fn items(&self) -> &[(Text, T)] {
+        self.get().map(|pairs| pairs.0.as_slice()).unwrap_or_default()
+    }
+}
 
 impl<T: Decode> Decode for Pairs<T> {
     fn decode(node: &Node, what: &str, report: &mut Report) -> Option<Self> {
@@ -190,7 +229,7 @@ pub fn entries<'a>(node: &'a Node, what: &str, report: &mut Report) -> Option<&'
     match &node.value {
         Value::Null => Some(&[]),
         Value::Mapping(entries) => Some(entries),
-        other => wrong_type(node, what, "a mapping", other, report),
+        _ => wrong_type(node, what, "a mapping", None, report),
     }
 }
 
@@ -214,21 +253,26 @@ pub fn missing_field(at: Span, what: &str, field: &str, report: &mut Report) {
 }
 
 /// Reports that a node is not what it must be.
-pub fn wrong_type<T>(node: &Node, what: &str, wanted: &str, found: &Value, report: &mut Report) -> Option<T> {
-    let (found, help) = match found {
-        Value::Scalar(scalar) if scalar.from_environment => ("what the environment says".to_owned(), None),
-        Value::Scalar(scalar) => {
-            let unquoted = !scalar.plain && scalar.text.parse::<f64>().is_ok() || is_flag(scalar) && !scalar.plain;
-            (quoted(&scalar.text), unquoted.then(|| "write it without quotes".to_owned()))
-        }
-        other => (other.noun().to_owned(), None),
+fn wrong_type<T>(node: &Node, what: &str, wanted: &str, help: Option<&str>, report: &mut Report) -> Option<T> {
+    let found = match &node.value {
+        Value::Scalar(scalar) if scalar.from_environment => "what the environment says".to_owned(),
+        Value::Scalar(scalar) => quoted(&scalar.text),
+        other => other.noun().to_owned(),
     };
-    report.error_with_help(code::WRONG_TYPE, node.span, format!("{what} must be {wanted}, not {found}"), help);
+    let message = format!("{what} must be {wanted}, not {found}");
+    report.error_with_help(code::WRONG_TYPE, node.span, message, help.map(str::to_owned));
     None
 }
 
-fn is_flag(scalar: &Scalar) -> bool {
-    matches!(scalar.text.as_str(), "true" | "false")
+/// The text of a scalar that may be read as a number or a truth value, or what to do about it.
+fn plain(node: &Node) -> Result<&str, Option<&'static str>> {
+    match &node.value {
+        Value::Scalar(scalar) if scalar.plain => Ok(&scalar.text),
+        Value::Scalar(Scalar { text, .. }) if integer(text).is_some() || text.parse::<bool>().is_ok() => {
+            Err(Some("write it without quotes"))
+        }
+        _ => Err(None),
+    }
 }
 
 /// Declares a mapping of the file: a struct with a [`Field`] for each field, the place of the mapping, and how to read it.

@@ -17,6 +17,7 @@ mod interpolate;
 mod names;
 mod node;
 mod parse;
+mod places;
 mod report;
 mod resolve;
 mod schema;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     code,
     decode::{Field, Text},
+    places::Places,
     report::Report,
 };
 
@@ -49,18 +50,17 @@ pub struct Names<'a, T> {
 impl<'a, T> Names<'a, T> {
     /// Takes up `things`, and reports names that are not allowed or are given twice. The first of a name keeps it.
     pub fn new(kind: Kind, things: &'a [T], name: fn(&T) -> &Field<Text>, report: &mut Report) -> Self {
-        let mut places: BTreeMap<&str, &Text> = BTreeMap::new();
+        let mut places = Places::default();
         let mut by_name = BTreeMap::new();
         for thing in things {
             let Some(name) = name(thing).get() else { continue };
             check(kind, name, report);
-            if let Some(first) = places.get(name.value.as_str()) {
-                let first = report.origin(first.span);
+            if let Some(first) = places.earlier(name.value.as_str(), name.span) {
+                let first = report.origin(first);
                 let message = format!("there is already a {} {} at {first}", kind.noun, name.shown());
                 report.error(code::DUPLICATE_NAME, name.span, message);
                 continue;
             }
-            places.insert(&name.value, name);
             by_name.insert(name.value.as_str(), thing);
         }
         Self { kind, by_name }

@@ -6,8 +6,6 @@
 
 mod raw;
 
-use std::collections::BTreeMap;
-
 use serde_saphyr::{
     Error, Location, MessageFormatter, Options, Spanned, UserMessageFormatter,
     options::{DuplicateKeyPolicy, NonFiniteFloatPolicy},
@@ -17,13 +15,15 @@ use self::raw::Raw;
 use super::{
     code,
     node::{Entry, Node, Scalar, Span, Value},
+    places::Places,
     report::{Report, quoted},
 };
 
 /// Nodes in a file: 10,000 routes with everything on them take about 300,000.
 const MAX_NODES: usize = 2_000_000;
-/// Levels of nesting. The deepest legal place is at eight; the stack of any thread must bear this many.
-const MAX_DEPTH: usize = 32;
+/// Levels of nesting. The deepest legal place is at six. A level takes up to 40 KiB of stack where nothing is optimised, and
+/// threads have 2 MiB.
+const MAX_DEPTH: usize = 24;
 /// Anchors, and uses of them.
 const MAX_ALIASES: usize = 50_000;
 /// What all aliases together may expand to, in YAML events: what bounds the memory that an alias bomb can take.
@@ -83,7 +83,7 @@ impl Builder<'_> {
     }
 
     fn mapping(&mut self, raw: Vec<(Spanned<Raw>, Spanned<Raw>)>) -> Vec<Entry> {
-        let mut first_places: BTreeMap<String, Span> = BTreeMap::new();
+        let mut places = Places::default();
         let mut entries = Vec::with_capacity(raw.len());
         for (key, value) in raw {
             let key = self.node(key);
@@ -93,12 +93,11 @@ impl Builder<'_> {
                 self.report.error_with_help(code::WRONG_TYPE, key.span, message, Some(help));
                 continue;
             };
-            if let Some(first) = first_places.get(&name) {
-                let message = format!("{} is already given at {}", quoted(&name), self.report.origin(*first));
+            if let Some(first) = places.earlier(name.clone(), key.span) {
+                let message = format!("{} is already given at {}", quoted(&name), self.report.origin(first));
                 self.report.error(code::DUPLICATE_KEY, key.span, message);
                 continue;
             }
-            first_places.insert(name.clone(), key.span);
             entries.push(Entry { key: name, key_span: key.span, node: self.node(value) });
         }
         entries

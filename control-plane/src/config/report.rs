@@ -13,7 +13,7 @@ use crate::{
 const MAX_LISTED: usize = 1_000;
 /// How many names may be compared for "did you mean" over a whole file: thousands of unknown names against thousands of
 /// known ones would take minutes.
-const MAX_COMPARISONS: usize = 1_000_000;
+const MAX_COMPARISONS: usize = 200_000;
 
 /// What was found so far.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 
 use super::{
     code,
-    decode::{Decode, Flag, Integer, OneOrMany, Pairs, Text, mapping},
+    decode::{Decode, Flag, Integer, List, OneOrMany, Pairs, Text, mapping},
     node::{Node, Value},
     report::Report,
 };
@@ -15,15 +15,15 @@ mapping! {
         /// The version of the format: 1.
         required version: Integer,
         /// Where connections come in.
-        optional listeners: Vec<Listener>,
+        optional listeners: List<Listener>,
         /// Which request goes where.
-        optional routes: Vec<Route>,
+        optional routes: List<Route>,
         /// Where requests go.
-        optional clusters: Vec<Cluster>,
+        optional clusters: List<Cluster>,
         /// Who calls.
-        optional consumers: Vec<Consumer>,
+        optional consumers: List<Consumer>,
         /// What a consumer may use.
-        optional plans: Vec<Plan>,
+        optional plans: List<Plan>,
     }
     planned: jwt_providers envoy defaults telemetry
 }
@@ -51,7 +51,7 @@ mapping! {
         /// The cluster that they go to.
         optional cluster: Text,
         /// The clusters that share them.
-        optional clusters: Vec<WeightedCluster>,
+        optional clusters: List<WeightedCluster>,
         /// What the gateway answers by itself.
         optional respond: Respond,
         /// What changes on the way to the cluster.
@@ -77,7 +77,7 @@ mapping! {
         /// A path.
         optional path: Text,
         /// Any of these methods.
-        optional methods: Vec<Text>,
+        optional methods: List<Text>,
         /// All of these headers.
         optional headers: Pairs<HeaderCondition>,
     }
@@ -164,9 +164,9 @@ mapping! {
         /// The request header that carries the key.
         optional header: Text,
         /// The consumers who may.
-        optional consumers: Vec<Text>,
+        optional consumers: List<Text>,
         /// The plans whose consumers may.
-        optional plans: Vec<Text>,
+        optional plans: List<Text>,
         /// Whether the cluster sees the key.
         optional keep: Flag,
     }
@@ -200,7 +200,7 @@ mapping! {
         /// Its name.
         required name: Text,
         /// Where it is.
-        required endpoints: Vec<Endpoint>,
+        required endpoints: List<Endpoint>,
         /// What it speaks.
         optional protocol: Text,
         /// How a request's endpoint is chosen.
@@ -235,7 +235,7 @@ mapping! {
         /// The name of its plan.
         optional plan: Text,
         /// Its keys.
-        optional api_keys: Vec<ApiKey>,
+        optional api_keys: List<ApiKey>,
     }
     planned: metadata
 }
@@ -259,7 +259,7 @@ mapping! {
         /// Its name.
         required name: Text,
         /// All of them hold at once.
-        optional limits: Vec<Limit>,
+        optional limits: List<Limit>,
     }
     planned: quota
 }

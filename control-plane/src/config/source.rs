@@ -8,7 +8,7 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The bytes as text without a byte order mark.
 pub fn text<'a>(bytes: &'a [u8], report: &mut Report) -> Option<&'a str> {
     if bytes.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; at most {MAX_BYTES} are read", bytes.len());
+        let message = format!("the file is too large: at most {MAX_BYTES} bytes are read");
         report.error(code::TOO_LARGE, Span::START, message);
         return None;
     }

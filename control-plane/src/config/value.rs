@@ -7,18 +7,22 @@ use legation_filter::units;
 use super::{
     code,
     decode::{Integer, Text},
+    node::Span,
     report::{Report, listed, one_of},
 };
 
-/// The longest duration anywhere: a year.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+/// The longest duration anywhere: a year, as the filter bounds its windows.
+const LONGEST: Duration = Duration::from_nanos(legation_filter::compile::MAX_WINDOW);
+
+/// The longest name of a header.
+const LONGEST_HEADER_NAME: usize = 128;
 
 /// A duration of at most a year. `what` names it in messages.
 pub fn duration(text: &Text, what: &str, report: &mut Report) -> Option<Duration> {
     match units::parse_duration(&text.value) {
         Ok(duration) if duration <= LONGEST => Some(duration),
         Ok(_) => {
-            let message = format!("{what} must be at most `365d`, not {}", text.shown());
+            let message = format!("{what} must be at most `366d`, not {}", text.shown());
             report.error(code::OUT_OF_RANGE, text.span, message);
             None
         }
@@ -94,20 +98,29 @@ pub fn header_name(name: &str) -> Result<String, (String, Option<String>)> {
     if lower.starts_with(':') || lower == "host" {
         return Err(("is not a header of its own in Envoy".to_owned(), instead.map(str::to_owned)));
     }
-    if lower.is_empty() || !lower.chars().all(|c| c.is_ascii_alphanumeric() || PUNCTUATION.contains(c)) {
+    if !(1..=LONGEST_HEADER_NAME).contains(&lower.len())
+        || !lower.chars().all(|c| c.is_ascii_alphanumeric() || PUNCTUATION.contains(c))
+    {
         let message = format!("is not a header's name: letters, digits and {PUNCTUATION}");
         return Err((message, None));
     }
     Ok(lower)
 }
 
-/// Reports which of some fields that exclude one another is one too many: all but the first.
-pub fn exclusive(written: &[(&'static str, super::node::Span)], report: &mut Report) {
-    let mut in_order = written.to_vec();
-    in_order.sort_by_key(|(_, span)| *span);
-    if let [(first, _), others @ ..] = in_order.as_slice() {
-        for (other, at) in others {
+/// Reports every field of a kind that excludes the others, but the first in the file. Returns whether one is written.
+pub fn exclusive(fields: &[(&'static str, Option<Span>)], report: &mut Report) -> bool {
+    let mut written: Vec<(Span, &str)> = fields.iter().filter_map(|(name, key)| Some(((*key)?, *name))).collect();
+    written.sort();
+    if let [(_, first), others @ ..] = written.as_slice() {
+        for (at, other) in others {
             report.error(code::CONFLICT, *at, format!("only one of {} may be written", listed(&[first, other])));
         }
     }
+    !written.is_empty()
+}
+
+/// All of them, or none where one is missing. Each is looked at, so that each can report what is wrong with it.
+pub fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let items: Vec<Option<T>> = items.collect();
+    items.into_iter().collect()
 }

@@ -11,6 +11,10 @@ use legation_protos::{
                 cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy},
             },
             core::v3::{Http1ProtocolOptions, Http2ProtocolOptions},
+            route::v3::route_action::{
+                HashPolicy,
+                hash_policy::{ConnectionProperties, PolicySpecifier},
+            },
         },
         extensions::upstreams::http::v3::{
             HttpProtocolOptions,
@@ -72,7 +76,7 @@ pub(super) fn cluster(fragment: &ClusterFragment<'_>) -> Cluster {
         lb_policy: lb_policy(fragment.lb).into(),
         // A name with both families would give each endpoint twice, one of which often does not listen.
         dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
-        typed_extension_protocol_options: protocol_options(fragment.protocol),
+        typed_extension_protocol_options: protocol_options(fragment.protocol, fragment.lb),
         ..Cluster::default()
     }
 }
@@ -87,19 +91,34 @@ fn lb_policy(lb: LoadBalancing) -> LbPolicy {
     }
 }
 
-/// HTTP/1.1 is Envoy's default and needs no options.
-fn protocol_options(protocol: Protocol) -> HashMap<String, Any> {
-    let options = match protocol {
-        Protocol::Http1 => return HashMap::new(),
-        Protocol::Http2 => UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
-            protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default())),
-        }),
+/// How the cluster speaks HTTP, and what a balancer that hashes hashes: here and not in the routes, so that `lb` is a setting
+/// of the cluster alone. HTTP/1.1 is Envoy's default and needs no options.
+fn protocol_options(protocol: Protocol, lb: LoadBalancing) -> HashMap<String, Any> {
+    if protocol == Protocol::Http1 && !lb.hashes() {
+        return HashMap::new();
+    }
+    let explicit =
+        |config| UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(config) });
+    let upstream_protocol_options = match protocol {
+        Protocol::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())),
+        Protocol::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default())),
         Protocol::Auto => UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
             http_protocol_options: Some(Http1ProtocolOptions::default()),
             http2_protocol_options: Some(Http2ProtocolOptions::default()),
             ..UseDownstreamHttpConfig::default()
         }),
     };
-    let options = HttpProtocolOptions { upstream_protocol_options: Some(options), ..HttpProtocolOptions::default() };
+    let options = HttpProtocolOptions {
+        upstream_protocol_options: Some(upstream_protocol_options),
+        hash_policy: if lb.hashes() { vec![client_address_hash()] } else { Vec::new() },
+        ..HttpProtocolOptions::default()
+    };
     HashMap::from([("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(), pack(&options))])
+}
+
+fn client_address_hash() -> HashPolicy {
+    HashPolicy {
+        policy_specifier: Some(PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true })),
+        terminal: false,
+    }
 }

@@ -35,9 +35,6 @@ use super::{
 };
 use crate::model::{self, Action, Forward, HeaderMatch, HeaderValueMatch, PathMatch, Stream, Timeouts};
 
-/// Envoy's default for `max_direct_response_body_size_bytes`.
-const DEFAULT_MAX_RESPOND_BODY: usize = 4096;
-
 /// What a route is made from: all of it but what the filter asks of its requests, which ECDS carries.
 #[derive(Serialize)]
 pub(super) struct RouteFragment<'a> {
@@ -78,14 +75,6 @@ fn specificity(matcher: &model::RouteMatch) -> impl Ord {
 
 /// The route configuration of a listener, from routes that are in order.
 pub(super) fn route_configuration(name: &str, routes: &[RouteFragment<'_>]) -> RouteConfiguration {
-    let largest_body = routes
-        .iter()
-        .map(|route| match route.action {
-            Action::Respond { body, .. } => body.len(),
-            Action::Forward(_) => 0,
-        })
-        .max()
-        .unwrap_or_default();
     RouteConfiguration {
         name: name.to_owned(),
         virtual_hosts: vec![VirtualHost {
@@ -94,9 +83,6 @@ pub(super) fn route_configuration(name: &str, routes: &[RouteFragment<'_>]) -> R
             routes: routes.iter().map(|route| build(route)).collect(),
             ..VirtualHost::default()
         }],
-        max_direct_response_body_size_bytes: (largest_body > DEFAULT_MAX_RESPOND_BODY)
-            .then(|| u32_value(u32::try_from(largest_body).unwrap_or(u32::MAX)))
-            .flatten(),
         ..RouteConfiguration::default()
     }
 }
@@ -200,7 +186,6 @@ fn forwarding(route: &RouteFragment<'_>, forward: &Forward) -> RouteAction {
             num_retries: u32_value(0),
             ..RetryPolicy::default()
         }),
-        hash_policy: if forward.hash_client_address { vec![client_address_hash()] } else { Vec::new() },
         upgrade_configs: match route.stream {
             Some(Stream::Websocket) => vec![UpgradeConfig {
                 upgrade_type: "websocket".to_owned(),
@@ -246,11 +231,4 @@ fn rewrite(path: &PathMatch, to: Option<&str>) -> (String, Option<RegexMatchAndS
 
 fn regex(regex: String) -> RegexMatcher {
     RegexMatcher { regex, ..RegexMatcher::default() }
-}
-
-fn client_address_hash() -> HashPolicy {
-    HashPolicy {
-        policy_specifier: Some(PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true })),
-        terminal: false,
-    }
 }

@@ -1,4 +1,4 @@
-//! Files and the diagnostics that they give: `bad/x.yaml` → `bad/x.txt`. With `UPDATE_GOLDEN` set, the latter are written.
+//! Files and what is said of them: `bad/x.yaml` → `bad/x.txt`. With `UPDATE_GOLDEN` set, the latter are written.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -16,13 +16,13 @@ fn each_file_gives_the_diagnostics_written_beside_it() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     files.sort();
-    assert!(!files.is_empty());
+    assert!(files.len() > 5, "the files are not where they are looked for");
     let mut differing = Vec::new();
     for file in files {
         let bytes = fs::read(&file).unwrap();
         let source = Source { file: Arc::from(file.file_name().unwrap().to_str().unwrap()), bytes };
         let loaded = config::load(&source, &|_| None);
-        let found = diagnostic::render(&loaded.diagnostics, &source, false);
+        let found = diagnostic::render(&loaded.diagnostics, &source);
         let golden = file.with_extension("txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&golden, &found).unwrap();

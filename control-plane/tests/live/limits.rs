@@ -57,7 +57,7 @@ fn passed(responses: &[Response]) -> usize {
 async fn just_as_many_pass_as_the_limit_says_whatever_the_number_of_workers() {
     for workers in ["1", "2", "4"] {
         let svc = upstream("svc").await;
-        let options = Options { arguments: vec!["--concurrency".into(), workers.into()] };
+        let options = Options { arguments: vec!["--concurrency".into(), workers.into()], ..Options::default() };
         let gateway = Gateway::start_with(options, |port| file(port, svc)).await;
 
         let responses = burst(&gateway, "/limited", ALICE_KEY, 3 * LIMIT).await;

@@ -162,7 +162,8 @@ async fn every_edit_takes_effect_and_disturbs_nothing(arguments: &[&str]) {
         with_route: false,
         with_bob: false,
     };
-    let options = Options { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect() };
+    let options =
+        Options { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(), ..Options::default() };
     let gateway = Gateway::start_with(options, |port| start(port).text()).await;
     let mut file = start(gateway.port);
     let mut events = Events::open(gateway.url("/events/sse")).await;

@@ -99,6 +99,36 @@ clusters:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_hashes_sends_a_client_to_one_endpoint() {
+    let endpoints =
+        [upstream("a").await, upstream("b").await, upstream("c").await].map(|it| format!("\"{it}\"")).join(", ");
+    let gateway = Gateway::start(|port| {
+        format!(
+            r#"
+version: 1
+listeners: [{{name: http, port: {port}}}]
+routes:
+- {{name: maglev, match: {{prefix: /maglev}}, cluster: maglev}}
+- {{name: ring_hash, match: {{prefix: /ring_hash}}, cluster: ring_hash}}
+- {{name: round_robin, match: {{prefix: /round_robin}}, cluster: round_robin}}
+clusters:
+- {{name: maglev, endpoints: [{endpoints}], lb: maglev}}
+- {{name: ring_hash, endpoints: [{endpoints}], lb: ring_hash}}
+- {{name: round_robin, endpoints: [{endpoints}]}}
+"#
+        )
+    })
+    .await;
+    for (path, answering) in [("/maglev", 1), ("/ring_hash", 1), ("/round_robin", 3)] {
+        let mut names = std::collections::BTreeSet::new();
+        for _ in 0..40 {
+            names.insert(gateway.get(path, &[]).await.json()["upstream"].to_string());
+        }
+        assert_eq!(names.len(), answering, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_takes_longer_than_allowed_to_begin_or_to_end_is_cut() {
     let svc = upstream("svc").await;
     let gateway = Gateway::start(|port| {

@@ -10,11 +10,12 @@
 use std::cell::RefCell;
 use std::ptr;
 
+use crate::compile::MAX_BYTES;
 use crate::glue;
 use crate::reply::LocalReply;
 
-/// The most that Envoy may hand over at once. It caps request headers far below; a configuration is the largest.
-const MOST_BYTES: usize = 64 << 20;
+/// The most that Envoy may hand over at once: a configuration that is just too large. It caps request headers far below.
+const MOST_BYTES: usize = MAX_BYTES + 1;
 
 /// A status other than OK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

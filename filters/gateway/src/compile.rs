@@ -21,6 +21,8 @@ pub const MAX_LIMIT: u64 = 1_000_000_000;
 pub const MAX_WINDOW: u64 = 366 * 86_400 * 1_000_000_000;
 /// The shortest time between two requests, in nanoseconds: a million requests a second.
 const MIN_INTERVAL: u64 = 1_000;
+/// How many problems are kept: a document may have more than there is memory to describe them.
+const MAX_PROBLEMS: usize = 1_000;
 /// The longest name, in bytes.
 const MAX_NAME: usize = 256;
 
@@ -45,7 +47,7 @@ impl fmt::Display for Problem {
 /// Reads and compiles a document.
 ///
 /// # Errors
-/// All that is wrong with it; the first thing alone where it is not a document of this form.
+/// All that is wrong with it, up to 1,000 things; the first alone where it is not a document of this form.
 pub fn compile(json: &[u8]) -> Result<Tables, Vec<Problem>> {
     let whole = |message: String| vec![Problem { path: String::new(), message }];
     if json.len() > MAX_BYTES {
@@ -54,19 +56,33 @@ pub fn compile(json: &[u8]) -> Result<Tables, Vec<Problem>> {
     if json.iter().all(u8::is_ascii_whitespace) {
         return Err(whole("the configuration is empty; the least is {\"version\": 1}".to_owned()));
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let config: Config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        vec![Problem { path: if path == "." { String::new() } else { path }, message: error.into_inner().to_string() }]
-    })?;
-    deserializer.end().map_err(|error| whole(error.to_string()))?;
+    let config: Config = serde_json::from_slice(json).map_err(|error| vec![form_problem(json, &error)])?;
     compile_config(&config)
+}
+
+/// What is wrong with the form of a document, and where. It is read once more for that: a parser that keeps the path
+/// takes twice as long, which only a document with a mistake should pay.
+fn form_problem(json: &[u8], error: &serde_json::Error) -> Problem {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let path = match serde_path_to_error::deserialize::<_, Config>(&mut deserializer) {
+        Err(error) => error.path().to_string(),
+        // The document is followed by something else.
+        Ok(_) => String::new(),
+    };
+    let mut message = error.to_string();
+    // Where a key is expected the message must not quote what is there instead, which may be the key itself: messages
+    // go to a log.
+    if path.contains(".api_keys") && message.starts_with("invalid") {
+        let (line, column) = (error.line(), error.column());
+        message = format!(r#"not a list of keys such as [{{"sha256": "…"}}] at line {line} column {column}"#);
+    }
+    Problem { path: if path == "." { String::new() } else { path }, message }
 }
 
 /// Compiles a configuration that was not read from a document.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All that is wrong with it, up to 1,000 things.
 pub fn compile_config(config: &Config) -> Result<Tables, Vec<Problem>> {
     let mut problems = Problems::default();
     if config.version != 1 {
@@ -84,12 +100,15 @@ pub fn compile_config(config: &Config) -> Result<Tables, Vec<Problem>> {
 struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { path: path.into(), message: message.into() });
+    /// The path is written out only here: most are those of things that are right.
+    fn add(&mut self, path: impl fmt::Display, message: impl Into<String>) {
+        if self.0.len() < MAX_PROBLEMS {
+            self.0.push(Problem { path: path.to_string(), message: message.into() });
+        }
     }
 
     /// The value, or a problem at the path.
-    fn take<T, E: Into<String>>(&mut self, path: impl Into<String>, result: Result<T, E>) -> Option<T> {
+    fn take<T, E: Into<String>>(&mut self, path: impl fmt::Display, result: Result<T, E>) -> Option<T> {
         result.map_err(|message| self.add(path, message)).ok()
     }
 }
@@ -98,23 +117,23 @@ impl Problems {
 fn places<'a>(list: &str, names: impl Iterator<Item = &'a str>, problems: &mut Problems) -> BTreeMap<&'a str, usize> {
     let mut places = BTreeMap::new();
     for (place, name) in names.enumerate() {
-        let path = format!("{list}[{place}].name");
-        check_name(&path, name, problems);
+        check_name(format_args!("{list}[{place}].name"), name, problems);
         if let Some(first) = places.insert(name, place) {
-            problems.add(path, format!("`{name}` is already the name of {list}[{first}]"));
+            problems
+                .add(format_args!("{list}[{place}].name"), format!("`{name}` is already the name of {list}[{first}]"));
         }
     }
     places
 }
 
-fn check_name(path: &str, name: &str, problems: &mut Problems) {
+fn check_name(path: impl fmt::Display, name: &str, problems: &mut Problems) {
     if name.is_empty() || name.len() > MAX_NAME {
         problems.add(path, format!("a name has 1 to {MAX_NAME} bytes"));
     }
 }
 
 /// Names of consumers and plans become header values.
-fn check_header_value(path: &str, name: &str, problems: &mut Problems) {
+fn check_header_value(path: impl fmt::Display, name: &str, problems: &mut Problems) {
     let printable = name.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     if !printable || name.starts_with(' ') || name.ends_with(' ') {
         problems
@@ -126,7 +145,7 @@ fn plans(written: &[config::Plan], problems: &mut Problems) -> BTreeMap<String, 
     places("plans", written.iter().map(|plan| plan.name.as_str()), problems);
     let mut plans = BTreeMap::new();
     for (place, plan) in written.iter().enumerate() {
-        check_header_value(&format!("plans[{place}].name"), &plan.name, problems);
+        check_header_value(format_args!("plans[{place}].name"), &plan.name, problems);
         let limits = plan.limits.iter().enumerate().filter_map(|(index, limit)| {
             let path = format!("plans[{place}].limits[{index}]");
             let id = format!("plan {} {index}", quoted(&plan.name));
@@ -150,38 +169,44 @@ fn consumers<'a>(
     problems: &mut Problems,
 ) -> (BTreeMap<&'a str, usize>, Vec<Key>) {
     let places = places("consumers", written.iter().map(|consumer| consumer.name.as_str()), problems);
-    let mut keys: BTreeMap<Digest, (String, Key)> = BTreeMap::new();
+    let mut keys: BTreeMap<Digest, (usize, usize, Key)> = BTreeMap::new();
     for (place, consumer) in written.iter().enumerate() {
-        let path = format!("consumers[{place}]");
-        check_header_value(&format!("{path}.name"), &consumer.name, problems);
+        check_header_value(format_args!("consumers[{place}].name"), &consumer.name, problems);
         let plan = consumer.plan.as_ref().and_then(|name| {
             let plan = plans.get(name).ok_or_else(|| format!("there is no plan `{name}`"));
-            problems.take(format!("{path}.plan"), plan).cloned()
+            problems.take(format_args!("consumers[{place}].plan"), plan).cloned()
         });
         let compiled = Arc::new(Consumer { name: consumer.name.clone(), plan });
         for (index, key) in consumer.api_keys.iter().enumerate() {
-            let path = format!("{path}.api_keys[{index}]");
-            let expires = key.expires.as_deref();
-            let expires = expires.and_then(|text| problems.take(format!("{path}.expires"), units::parse_time(text)));
+            let expires = key.expires.as_deref().map(units::parse_time).transpose();
+            let expires = problems.take(format_args!("consumers[{place}].api_keys[{index}].expires"), expires);
             let digest = digest(&key.sha256).ok_or("a SHA-256 digest has 64 hexadecimal digits");
-            let Some(digest) = problems.take(format!("{path}.sha256"), digest) else {
+            let digest = problems.take(format_args!("consumers[{place}].api_keys[{index}].sha256"), digest);
+            let (Some(expires), Some(digest)) = (expires, digest) else {
                 continue;
             };
             let key = Key { digest, expires, consumer: Arc::clone(&compiled) };
-            if let Some((first, _)) = keys.insert(digest, (path.clone(), key)) {
+            if let Some((first, at, _)) = keys.insert(digest, (place, index, key)) {
                 // Without the digest: this goes to a log.
-                problems.add(format!("{path}.sha256"), format!("the same key is at {first}"));
+                let message = format!("the same key is at consumers[{first}].api_keys[{at}]");
+                problems.add(format_args!("consumers[{place}].api_keys[{index}].sha256"), message);
             }
         }
     }
-    (places, keys.into_values().map(|(_, key)| key).collect())
+    (places, keys.into_values().map(|(_, _, key)| key).collect())
 }
 
 fn digest(hex: &str) -> Option<Digest> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut digest = Digest::default();
     let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-    let bytes: Option<Vec<u8>> = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
-    Digest::try_from(bytes?).ok().filter(|_| rest.is_empty())
+    if pairs.len() != digest.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, &[high, low]) in digest.iter_mut().zip(pairs) {
+        *byte = digit(high)? << 4 | digit(low)?;
+    }
+    Some(digest)
 }
 
 fn policies(
@@ -215,19 +240,19 @@ fn compile_api_key(
 ) -> Option<ApiKeyRule> {
     for (index, name) in rule.consumers.iter().enumerate() {
         if !consumers.contains_key(name.as_str()) {
-            problems.add(format!("{path}.consumers[{index}]"), format!("there is no consumer `{name}`"));
+            problems.add(format_args!("{path}.consumers[{index}]"), format!("there is no consumer `{name}`"));
         }
     }
     for (index, name) in rule.plans.iter().enumerate() {
         if !plans.contains_key(name) {
-            problems.add(format!("{path}.plans[{index}]"), format!("there is no plan `{name}`"));
+            problems.add(format_args!("{path}.plans[{index}]"), format!("there is no plan `{name}`"));
         }
     }
     let everyone = rule.consumers.is_empty() && rule.plans.is_empty();
     let mut allowed = Allowed::default();
     allowed.consumers.extend(rule.consumers.iter().cloned());
     allowed.plans.extend(rule.plans.iter().cloned());
-    let header = problems.take(format!("{path}.header"), key_header(&rule.header))?;
+    let header = problems.take(format_args!("{path}.header"), key_header(&rule.header))?;
     Some(ApiKeyRule { header, allowed: (!everyone).then_some(allowed), keep: rule.keep })
 }
 
@@ -251,15 +276,16 @@ fn compile_rate_limits(path: &str, policy: &config::Policy, problems: &mut Probl
     for (index, written) in policy.rate_limit.iter().enumerate() {
         let path = format!("{path}.rate_limit[{index}]");
         if let Some(name) = &written.name {
-            check_name(&format!("{path}.name"), name, problems);
+            check_name(format_args!("{path}.name"), name, problems);
             if let Some(first) = names.insert(name, index) {
-                problems.add(format!("{path}.name"), format!("`{name}` is already the name of rate_limit[{first}]"));
+                problems
+                    .add(format_args!("{path}.name"), format!("`{name}` is already the name of rate_limit[{first}]"));
             }
         }
         let asks_for_key = written.plan || written.by == By::Consumer;
         if asks_for_key && policy.api_key.is_none() {
             let what = if written.plan { "plan" } else { "by" };
-            problems.add(format!("{path}.{what}"), "only a policy with `api_key` knows its consumer");
+            problems.add(format_args!("{path}.{what}"), "only a policy with `api_key` knows its consumer");
         }
         if written.plan {
             if let Some(first) = plan_at.replace(index) {
@@ -301,9 +327,9 @@ fn compile_own_limit(
     problems: &mut Problems,
 ) -> Option<Limit> {
     let number = problems
-        .take(format!("{path}.limit"), written.limit.ok_or("a limit has `limit` and `window`, or `plan: true`"));
-    let window =
-        problems.take(format!("{path}.window"), written.window.clone().ok_or("a limit has a `window`, such as `1m`"));
+        .take(format_args!("{path}.limit"), written.limit.ok_or("a limit has `limit` and `window`, or `plan: true`"));
+    let window = problems
+        .take(format_args!("{path}.window"), written.window.clone().ok_or("a limit has a `window`, such as `1m`"));
     let limit = config::Limit { limit: number?, window: window?, burst: written.burst };
     // A count keeps its name when limits are reordered, if it has one.
     let own = written.name.as_deref().map_or_else(|| index.to_string(), quoted);
@@ -323,16 +349,16 @@ fn compile_limit(
         let allowed = (1..=MAX_LIMIT).contains(&number);
         if allowed { Ok(number) } else { Err(format!("{number} is not allowed: 1 to {MAX_LIMIT} are")) }
     };
-    let quota = problems.take(format!("{path}.limit"), count(written.limit));
+    let quota = problems.take(format_args!("{path}.limit"), count(written.limit));
     let burst = written.burst.unwrap_or(written.limit);
-    let burst = if written.burst.is_some() { problems.take(format!("{path}.burst"), count(burst)) } else { quota };
-    let window = problems.take(format!("{path}.window"), window(&written.window));
+    let burst = if written.burst.is_some() { problems.take(format_args!("{path}.burst"), count(burst)) } else { quota };
+    let window = problems.take(format_args!("{path}.window"), window(&written.window));
     let (quota, burst, window) = (quota?, burst?, window?);
     let gcra = Gcra::new(quota, window, burst).filter(|gcra| written.burst.is_none() || gcra.depth() <= MAX_WINDOW);
     let too_deep = "a burst that takes more than 366 days to refill is not allowed";
-    let gcra = problems.take(format!("{path}.burst"), gcra.ok_or(too_deep))?;
+    let gcra = problems.take(format_args!("{path}.burst"), gcra.ok_or(too_deep))?;
     if gcra.interval() < MIN_INTERVAL {
-        problems.add(format!("{path}.limit"), "more than 1000000 requests a second can not be counted");
+        problems.add(format_args!("{path}.limit"), "more than 1000000 requests a second can not be counted");
     }
     let whole = window % 1_000_000_000 == 0;
     Some(Limit { name, id, quota, window_seconds: whole.then_some(window / 1_000_000_000), gcra })
@@ -351,13 +377,13 @@ fn rules(written: &[config::Rule], policies: &BTreeMap<String, Arc<Policy>>, pro
     for (place, rule) in written.iter().enumerate() {
         let path = format!("rules[{place}]");
         let policy = policies.get(&rule.policy).ok_or_else(|| format!("there is no policy `{}`", rule.policy));
-        let policy = problems.take(format!("{path}.policy"), policy).cloned();
+        let policy = problems.take(format_args!("{path}.policy"), policy).cloned();
         let hosts = rule.hosts.iter().enumerate();
         let hosts: Vec<HostPattern> = hosts
-            .filter_map(|(index, host)| problems.take(format!("{path}.hosts[{index}]"), host_pattern(host)))
+            .filter_map(|(index, host)| problems.take(format_args!("{path}.hosts[{index}]"), host_pattern(host)))
             .collect();
         let prefix = rule.prefix.as_deref();
-        let prefix = prefix.and_then(|prefix| problems.take(format!("{path}.prefix"), path_prefix(prefix)));
+        let prefix = prefix.and_then(|prefix| problems.take(format_args!("{path}.prefix"), path_prefix(prefix)));
         let Some(policy) = policy else {
             continue;
         };

@@ -132,6 +132,15 @@ fn a_key_given_twice_is_said_without_its_digest() {
 }
 
 #[test]
+fn a_key_written_where_its_digest_belongs_is_not_repeated() {
+    for keys in [json!("secret"), json!(["secret"]), json!({"sha256": "secret"}), json!([{"sha256": "secret"}])] {
+        let said = said_with("/consumers/0/api_keys", keys);
+        assert!(said[0].starts_with("consumers[0].api_keys"), "{said:?}");
+        assert!(!said[0].contains("secret"), "{said:?}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_said_at_once() {
     let problems = compile(json!({"version": 3, "rules": [{"policy": "a"}, {"policy": "b"}]}).to_string().as_bytes());
     let paths: Vec<String> = problems.unwrap_err().into_iter().map(|problem| problem.path).collect();

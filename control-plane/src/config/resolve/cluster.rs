@@ -9,10 +9,10 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub const PROTOCOLS: &[(&str, Protocol)] =
+const PROTOCOLS: &[(&str, Protocol)] =
     &[("http1", Protocol::Http1), ("http2", Protocol::Http2), ("auto", Protocol::Auto)];
 
-pub const LOAD_BALANCING: &[(&str, LoadBalancing)] = &[
+const LOAD_BALANCING: &[(&str, LoadBalancing)] = &[
     ("round_robin", LoadBalancing::RoundRobin),
     ("least_request", LoadBalancing::LeastRequest),
     ("ring_hash", LoadBalancing::RingHash),
@@ -39,22 +39,19 @@ pub fn resolve(file: &File, report: &mut Report) -> Vec<Cluster> {
 }
 
 fn one(cluster: &schema::Cluster, report: &mut Report) -> Option<Cluster> {
-    let written = cluster.endpoints.items();
-    let endpoints = super::endpoint::resolve(written, report);
-    if cluster.endpoints.get().is_some_and(Vec::is_empty) && !cluster.has_planned {
+    let endpoints = super::endpoint::resolve(cluster.endpoints.items(), report);
+    if cluster.endpoints.is_written() && cluster.endpoints.is_empty() && !cluster.has_planned {
         let at = cluster.endpoints.key().unwrap_or(cluster.span);
         let message = "the cluster has no endpoints: its requests are answered with 503";
         report.warning(code::NO_ENDPOINTS, at, message, None);
     }
-    let protocol = protocol(cluster, report);
-    let lb = match cluster.lb.get() {
-        Some(text) => value::word(text, "`lb`", LOAD_BALANCING, &[], report),
-        None => Some(LoadBalancing::RoundRobin),
-    };
-    let connect_timeout = match cluster.connect_timeout.get() {
-        Some(text) => value::positive_duration(text, "`connect_timeout`", report),
-        None => Some(CONNECT_TIMEOUT),
-    };
+    let protocol =
+        cluster.protocol.resolve_or(Protocol::Http1, |text| value::word(text, "`protocol`", PROTOCOLS, &[], report));
+    let lb =
+        cluster.lb.resolve_or(LoadBalancing::RoundRobin, |text| value::word(text, "`lb`", LOAD_BALANCING, &[], report));
+    let connect_timeout = cluster
+        .connect_timeout
+        .resolve_or(CONNECT_TIMEOUT, |text| value::positive_duration(text, "`connect_timeout`", report));
     let origin = report.origin(cluster.span);
     Some(Cluster {
         name: names::of(&cluster.name)?,
@@ -64,13 +61,6 @@ fn one(cluster: &schema::Cluster, report: &mut Report) -> Option<Cluster> {
         connect_timeout: connect_timeout?,
         origin,
     })
-}
-
-fn protocol(cluster: &schema::Cluster, report: &mut Report) -> Option<Protocol> {
-    match cluster.protocol.get() {
-        Some(text) => value::word(text, "`protocol`", PROTOCOLS, &[], report),
-        None => Some(Protocol::Http1),
-    }
 }
 
 fn used(routes: &[schema::Route]) -> BTreeSet<&str> {

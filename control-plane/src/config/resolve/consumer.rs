@@ -1,65 +1,52 @@
 //! `consumers`: who calls, known by the digests of keys.
 
-use std::collections::BTreeMap;
-
 use legation_filter::{
     config::{ApiKey, Consumer},
     units,
 };
 
 use super::Known;
-use crate::config::{code, decode::Text, names, node::Span, report::Report, schema};
+use crate::config::{code, decode::Text, names, places::Places, report::Report, schema, value};
 
 /// All that are whole. A digest belongs to one consumer alone.
 pub fn resolve(consumers: &[schema::Consumer], known: &Known<'_>, report: &mut Report) -> Vec<Consumer> {
-    let mut digests = BTreeMap::new();
+    let mut digests = Places::default();
     consumers.iter().filter_map(|consumer| one(consumer, known, &mut digests, report)).collect()
 }
 
 fn one(
     consumer: &schema::Consumer,
     known: &Known<'_>,
-    digests: &mut BTreeMap<String, Span>,
+    digests: &mut Places<String>,
     report: &mut Report,
 ) -> Option<Consumer> {
-    let plan = consumer.plan.get().map(|plan| known.plans.find(plan, report).map(|_| plan.value.clone()));
-    let mut ids: Vec<&Text> = Vec::new();
-    let mut api_keys = Some(Vec::new());
-    for key in consumer.api_keys.items() {
+    let plan = consumer.plan.resolve(|plan| known.plans.find(plan, report).map(|_| plan.value.clone()));
+    let mut ids = Places::default();
+    let api_keys = value::all(consumer.api_keys.items().iter().map(|key| {
         if let Some(id) = key.id.get() {
-            names::check(names::KEY, id, report);
-            if let Some(first) = ids.iter().find(|first| first.value == id.value) {
-                let message =
-                    format!("this consumer already has a key {} at {}", id.shown(), report.origin(first.span));
-                report.error(code::DUPLICATE_NAME, id.span, message);
-            }
-            ids.push(id);
+            check_id(id, &mut ids, report);
         }
-        let key = api_key(key, digests, report);
-        api_keys = api_keys.zip(key).map(|(mut keys, key)| {
-            keys.push(key);
-            keys
-        });
-    }
-    Some(Consumer {
-        name: names::of(&consumer.name)?,
-        plan: plan.map_or(Some(None), |plan| plan.map(Some))?,
-        api_keys: api_keys?,
-    })
+        api_key(key, digests, report)
+    }));
+    Some(Consumer { name: names::of(&consumer.name)?, plan: plan?, api_keys: api_keys? })
 }
 
-fn api_key(key: &schema::ApiKey, digests: &mut BTreeMap<String, Span>, report: &mut Report) -> Option<ApiKey> {
+fn check_id<'a>(id: &'a Text, ids: &mut Places<&'a str>, report: &mut Report) {
+    names::check(names::KEY, id, report);
+    if let Some(first) = ids.earlier(&id.value, id.span) {
+        let message = format!("this consumer already has a key {} at {}", id.shown(), report.origin(first));
+        report.error(code::DUPLICATE_NAME, id.span, message);
+    }
+}
+
+fn api_key(key: &schema::ApiKey, digests: &mut Places<String>, report: &mut Report) -> Option<ApiKey> {
     let sha256 = key.sha256.get().and_then(|text| digest(text, digests, report));
-    let expires = key.expires.get().map(|text| time(text, report));
-    Some(ApiKey {
-        id: names::of(&key.id),
-        sha256: sha256?,
-        expires: expires.map_or(Some(None), |time| time.map(Some))?,
-    })
+    let expires = key.expires.resolve(|text| time(text, report));
+    Some(ApiKey { id: names::of(&key.id), sha256: sha256?, expires: expires? })
 }
 
 /// The digest in lower case. Never shown: neither it nor what may stand there by mistake.
-fn digest(text: &Text, digests: &mut BTreeMap<String, Span>, report: &mut Report) -> Option<String> {
+fn digest(text: &Text, digests: &mut Places<String>, report: &mut Report) -> Option<String> {
     if text.value.len() != 64 || !text.value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let message = "`sha256` must be the 64 hexadecimal digits of a SHA-256, not the key itself";
         let help = "`legation key hash` makes it from a key".to_owned();
@@ -67,12 +54,11 @@ fn digest(text: &Text, digests: &mut BTreeMap<String, Span>, report: &mut Report
         return None;
     }
     let digest = text.value.to_ascii_lowercase();
-    if let Some(first) = digests.get(&digest) {
-        let message = format!("this key is already given at {}: a key belongs to one consumer", report.origin(*first));
+    if let Some(first) = digests.earlier(digest.clone(), text.span) {
+        let message = format!("this key is already given at {}: a key belongs to one consumer", report.origin(first));
         report.error(code::DUPLICATE_VALUE, text.span, message);
         return None;
     }
-    digests.insert(digest.clone(), text.span);
     Some(digest)
 }
 

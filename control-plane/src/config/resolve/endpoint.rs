@@ -1,18 +1,15 @@
 //! `endpoints`: `host:port`, where the host is a name or an IP address.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::{
-    config::{code, decode::Text, node::Span, report::Report, schema},
+    config::{code, decode::Text, places::Places, report::Report, schema},
     model::{Endpoints, HostPort},
 };
 
 /// All that are whole: addresses if they are nothing else, since only names need Envoy to resolve anything.
 pub fn resolve(endpoints: &[schema::Endpoint], report: &mut Report) -> Endpoints {
-    let mut places: BTreeMap<(String, u16), Span> = BTreeMap::new();
+    let mut places = Places::default();
     let mut hosts = Vec::new();
     for schema::Endpoint(text) in endpoints {
         let host = match parse(&text.value) {
@@ -23,13 +20,11 @@ pub fn resolve(endpoints: &[schema::Endpoint], report: &mut Report) -> Endpoints
                 continue;
             }
         };
-        let key = (host.host.clone(), host.port);
-        if let Some(first) = places.get(&key) {
-            let message = format!("this endpoint is already given at {}", report.origin(*first));
+        if let Some(first) = places.earlier((host.host.clone(), host.port), text.span) {
+            let message = format!("this endpoint is already given at {}", report.origin(first));
             report.error(code::DUPLICATE_VALUE, text.span, message);
             continue;
         }
-        places.insert(key, text.span);
         hosts.push(host);
     }
     let addresses: Option<Vec<SocketAddr>> = hosts.iter().map(address).collect();

@@ -20,15 +20,14 @@ use crate::{
 
 /// All that are whole, each with a name and an address and port of its own.
 pub fn resolve(file: &File, report: &mut Report) -> Vec<Listener> {
-    let listeners = file.listeners.items();
-    if listeners.is_empty() && !file.has_planned {
+    if file.listeners.is_empty() && !file.has_planned {
         let at = file.listeners.key().unwrap_or(Span::START);
         let help = "such as `- {name: http, port: 8000}`".to_owned();
         report.warning(code::NO_LISTENERS, at, "there are no `listeners`: the gateway accepts nothing", Some(help));
     }
     let mut by_port: BTreeMap<u16, Vec<(IpAddr, Span)>> = BTreeMap::new();
     let mut resolved = Vec::new();
-    for listener in listeners {
+    for listener in file.listeners.items() {
         let address = address(listener, report);
         let Some(port) = listener.port.get() else { continue };
         let place = port.span;

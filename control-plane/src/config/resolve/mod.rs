@@ -12,6 +12,7 @@ use super::{
 };
 use crate::model::Model;
 
+mod action;
 mod cluster;
 mod consumer;
 mod endpoint;

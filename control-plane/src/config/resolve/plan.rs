@@ -1,17 +1,23 @@
 //! `plans`: what a consumer may use.
 
-use legation_filter::config::{Limit, Plan};
+use std::time::Duration;
+
+use legation_filter::{
+    compile::{MAX_LIMIT, MAX_WINDOW},
+    config::{Limit, Plan},
+};
 
 use crate::config::{
     code,
     decode::{Integer, Text},
     names,
+    node::Span,
     report::Report,
     schema, value,
 };
 
-/// The most requests that a limit may count. Far beyond any traffic, and small enough for the filter's arithmetic.
-const MOST: u64 = 1_000_000_000;
+/// The shortest time between two requests that the filter counts.
+const MIN_INTERVAL: Duration = Duration::from_micros(1);
 
 /// All that are whole.
 pub fn resolve(plans: &[schema::Plan], report: &mut Report) -> Vec<Plan> {
@@ -19,13 +25,10 @@ pub fn resolve(plans: &[schema::Plan], report: &mut Report) -> Vec<Plan> {
 }
 
 fn one(plan: &schema::Plan, report: &mut Report) -> Option<Plan> {
-    let limits: Vec<Option<Limit>> = plan
-        .limits
-        .items()
-        .iter()
-        .map(|written| limit(written.limit.get(), written.window.get(), written.burst.get(), report))
-        .collect();
-    Some(Plan { name: names::of(&plan.name)?, limits: limits.into_iter().collect::<Option<_>>()? })
+    let limits = plan.limits.items().iter();
+    let limits =
+        value::all(limits.map(|written| limit(written.limit.get(), written.window.get(), written.burst.get(), report)));
+    Some(Plan { name: names::of(&plan.name)?, limits: limits? })
 }
 
 /// A limit, whose parts may stand in a plan or in a route.
@@ -35,22 +38,35 @@ pub fn limit(
     burst: Option<&Integer>,
     report: &mut Report,
 ) -> Option<Limit> {
-    let count = limit.map(|limit| value::within(*limit, 1..=MOST, "`limit`", report));
+    let count = limit.map(|limit| (value::within(*limit, 1..=MAX_LIMIT, "`limit`", report), limit.span));
     let duration = window.map(|window| value::positive_duration(window, "`window`", report));
-    let burst = burst.map(|burst| (value::within(*burst, 1..=MOST, "`burst`", report), burst.span));
-    let (count, duration, window) = (count??, duration??, window?);
+    let burst = burst.map(|burst| (value::within(*burst, 1..=MAX_LIMIT, "`burst`", report), burst.span));
+    let ((count, count_at), duration, window) = (count?, duration??, window?);
+    let count = count?;
+    check_interval(duration, count, count_at, burst, report);
     let burst = match burst {
-        Some((burst, at)) => {
-            let burst = burst?;
-            // The filter keeps times in nanoseconds as 64 bits, and a full bucket lasts `burst` intervals.
-            let interval = duration.as_nanos().div_ceil(u128::from(count));
-            if interval * u128::from(burst) > u128::from(u64::MAX) {
-                let message = format!("a `burst` of {burst} would take centuries to come back at this limit");
-                report.error(code::OUT_OF_RANGE, at, message);
-            }
-            Some(burst)
-        }
+        Some((burst, _)) => Some(burst?),
         None => None,
     };
     Some(Limit { limit: count, window: window.value.clone(), burst })
+}
+
+/// What the filter's arithmetic bears: a time between two requests that is not too short, and a burst that comes back.
+fn check_interval(
+    window: Duration,
+    count: u64,
+    count_at: Span,
+    burst: Option<(Option<u64>, Span)>,
+    report: &mut Report,
+) {
+    let interval = window.as_nanos().div_ceil(u128::from(count));
+    if interval < MIN_INTERVAL.as_nanos() {
+        report.error(code::OUT_OF_RANGE, count_at, "more than 1000000 requests a second cannot be counted");
+    }
+    if let Some((Some(burst), at)) = burst
+        && interval * u128::from(burst) > u128::from(MAX_WINDOW)
+    {
+        let message = format!("at this limit a `burst` of {burst} takes more than 366 days to come back");
+        report.error(code::OUT_OF_RANGE, at, message);
+    }
 }

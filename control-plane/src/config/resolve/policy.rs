@@ -2,39 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use legation_filter::config::{ApiKeyRule, By, Policy, RateLimit};
+use legation_filter::{
+    config::{ApiKeyRule, By, Policy, RateLimit},
+    decide::{CONSUMER_HEADER, PLAN_HEADER},
+};
 
 use super::{Known, plan};
 use crate::config::{
     code,
     decode::Text,
-    names,
+    names::{self, Names},
     node::Span,
+    places::Places,
     report::{Report, listed, quoted},
     schema, value,
 };
 
 const DEFAULT_HEADER: &str = "x-api-key";
 
+/// What tells a cluster who calls, also as CGI and its heirs would read it.
+const IDENTITY_HEADERS: [&str; 2] = [CONSUMER_HEADER, PLAN_HEADER];
+
 const BY: &[(&str, By)] = &[("consumer", By::Consumer), ("ip", By::Ip), ("route", By::Route)];
 
 /// What the route asks, if it asks anything: `Some(None)` if not.
 pub fn resolve(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<Option<Policy>> {
-    let api_key = route.api_key.get().map(|rule| api_key(rule, route, known, report));
-    let limits: Vec<Option<RateLimit>> =
-        rate_limits(route).iter().map(|limit| rate_limit(limit, route, report)).collect();
-    if !route.api_key.is_written() && !route.rate_limit.is_written() {
-        return Some(None);
-    }
-    let api_key = api_key.map_or(Some(None), |rule| rule.map(Some))?;
-    let rate_limit: Vec<RateLimit> = limits.into_iter().collect::<Option<_>>()?;
+    let api_key = route.api_key.resolve(|rule| api_key(rule, route, known, report));
+    check_each_once(route.rate_limit.items(), report);
+    let rate_limit = value::all(route.rate_limit.items().iter().map(|limit| rate_limit(limit, route, report)));
+    let (api_key, rate_limit) = (api_key?, rate_limit?);
     let asks = api_key.is_some() || !rate_limit.is_empty();
     let name = names::of(&route.name)?;
     Some(asks.then_some(Policy { name, api_key, rate_limit }))
 }
 
-fn rate_limits(route: &schema::Route) -> &[schema::RateLimit] {
-    route.rate_limit.get().map(|limits| limits.0.as_slice()).unwrap_or_default()
+/// A name that the person gave, and the plan, are each there once in a route.
+fn check_each_once(limits: &[schema::RateLimit], report: &mut Report) {
+    let mut names = Places::default();
+    let mut plan = Places::default();
+    for limit in limits {
+        if let Some(name) = limit.name.get()
+            && let Some(first) = names.earlier(&name.value, name.span)
+        {
+            let message = format!("there is already a limit {} at {}", name.shown(), report.origin(first));
+            report.error(code::DUPLICATE_NAME, name.span, message);
+        }
+        if let Some(flag) = limit.plan.get().filter(|plan| plan.value)
+            && let Some(first) = plan.earlier((), flag.span)
+        {
+            let message = format!("the plan's limits are already asked for at {}", report.origin(first));
+            report.error(code::DUPLICATE_VALUE, flag.span, message);
+        }
+    }
 }
 
 fn api_key(
@@ -43,30 +62,32 @@ fn api_key(
     known: &Known<'_>,
     report: &mut Report,
 ) -> Option<ApiKeyRule> {
-    let header = match rule.header.get() {
-        Some(text) => header(text, report),
-        None => Some(DEFAULT_HEADER.to_owned()),
-    };
+    let header = rule.header.resolve_or(DEFAULT_HEADER.to_owned(), |text| header(text, report));
     for list in [&rule.consumers, &rule.plans] {
-        if let (Some([]), Some(at)) = (list.get().map(Vec::as_slice), list.key()) {
+        if let Some(at) = list.key().filter(|_| list.is_empty()) {
             let help = "leave it out to admit everyone who has a key".to_owned();
             report.error_with_help(code::INVALID_VALUE, at, "the list is empty: it would admit nobody", Some(help));
         }
     }
-    let find = |names: &[Text], report: &mut Report, exists: &dyn Fn(&Text, &mut Report) -> bool| {
-        let found: Vec<bool> = names.iter().map(|name| exists(name, report)).collect();
-        let names = || names.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
-        found.iter().all(|found| *found).then(names)
-    };
-    let consumers = find(rule.consumers.items(), report, &|name, report| known.consumers.find(name, report).is_some());
-    let plans = find(rule.plans.items(), report, &|name, report| known.plans.find(name, report).is_some());
+    let consumers = known_names(rule.consumers.items(), &known.consumers, report);
+    let plans = known_names(rule.plans.items(), &known.plans, report);
     let (consumers, plans) = (consumers?, plans?);
     warn_of_callers(rule, route, known, report);
     Some(ApiKeyRule { header: header?, consumers, plans, keep: rule.keep.get().is_some_and(|keep| keep.value) })
 }
 
+/// Names that the file has, in the order written.
+fn known_names<T>(written: &[Text], known: &Names<'_, T>, report: &mut Report) -> Option<Vec<String>> {
+    value::all(written.iter().map(|name| known.find(name, report).map(|_| name.value.clone())))
+}
+
 fn header(text: &Text, report: &mut Report) -> Option<String> {
     match value::header_name(&text.value) {
+        Ok(name) if IDENTITY_HEADERS.contains(&name.replace('_', "-").as_str()) => {
+            let message = format!("{} cannot carry a key: the gateway writes it for the cluster", text.shown());
+            report.error(code::INVALID_VALUE, text.span, message);
+            None
+        }
         Ok(name) => Some(name),
         Err((problem, help)) => {
             report.error_with_help(code::INVALID_VALUE, text.span, format!("{} {problem}", text.shown()), help);
@@ -92,13 +113,10 @@ fn rate_limit(written: &schema::RateLimit, route: &schema::Route, report: &mut R
             ("by", written.by.key()),
         ];
         for (field, at) in own.into_iter().filter_map(|(field, key)| Some((field, key?))) {
-            report.error(
-                code::CONFLICT,
-                at,
-                format!("only one of {} may be written: the plan says it", listed(&["plan", field])),
-            );
+            let message = format!("only one of {} may be written: the plan says it", listed(&["plan", field]));
+            report.error(code::CONFLICT, at, message);
         }
-        return Some(RateLimit { name, plan: true, by: By::Consumer, ..RateLimit::default() });
+        return Some(RateLimit { name, plan: true, ..RateLimit::default() });
     }
     for (field, is_written) in [("limit", written.limit.is_written()), ("window", written.window.is_written())] {
         if !is_written && !written.has_planned {
@@ -107,10 +125,7 @@ fn rate_limit(written: &schema::RateLimit, route: &schema::Route, report: &mut R
             report.error_with_help(code::MISSING_FIELD, written.span, message, Some(help));
         }
     }
-    let by = match written.by.get() {
-        Some(text) => by(text, route, report),
-        None => Some(By::Route),
-    };
+    let by = written.by.resolve_or(By::Route, |text| by(text, route, report));
     let limit = plan::limit(written.limit.get(), written.window.get(), written.burst.get(), report)?;
     Some(RateLimit {
         name,
@@ -124,7 +139,7 @@ fn rate_limit(written: &schema::RateLimit, route: &schema::Route, report: &mut R
 
 fn by(text: &Text, route: &schema::Route, report: &mut Report) -> Option<By> {
     if text.value.starts_with("header:") || text.value.starts_with("jwt:") {
-        let message = format!("`by` {} is not supported yet", quoted(&text.value));
+        let message = format!("`by` {} is not supported yet", text.shown());
         report.error(code::NOT_SUPPORTED_YET, text.span, message);
         return None;
     }
@@ -152,7 +167,7 @@ impl<'a> Audience<'a> {
     /// Of all consumers, one with a key for each plan and one for none.
     pub fn new(consumers: &'a [schema::Consumer]) -> Self {
         let mut keyed = BTreeMap::new();
-        for consumer in consumers.iter().filter(|consumer| !consumer.api_keys.items().is_empty()) {
+        for consumer in consumers.iter().filter(|consumer| !consumer.api_keys.is_empty()) {
             if let Some(name) = consumer.name.get() {
                 keyed.entry(plan_of(consumer)).or_insert(name.value.as_str());
             }
@@ -167,10 +182,10 @@ fn plan_of(consumer: &schema::Consumer) -> Option<&str> {
 
 /// Warns where nobody is admitted, and where a limit by plan meets somebody whose plan says none.
 fn warn_of_callers(rule: &schema::ApiKeyRule, route: &schema::Route, known: &Known<'_>, report: &mut Report) {
-    let everyone = rule.consumers.items().is_empty() && rule.plans.items().is_empty();
+    let everyone = rule.consumers.is_empty() && rule.plans.is_empty();
     let named = rule.consumers.items().iter().filter_map(|name| {
         let consumer = known.consumers.get(&name.value)?;
-        (!consumer.api_keys.items().is_empty()).then_some((plan_of(consumer), name.value.as_str()))
+        (!consumer.api_keys.is_empty()).then_some((plan_of(consumer), name.value.as_str()))
     });
     let by_plan = known.audience.keyed.iter().map(|(plan, name)| (*plan, *name)).filter(|(plan, _)| {
         everyone || rule.plans.items().iter().any(|admitted| Some(admitted.value.as_str()) == *plan)
@@ -181,14 +196,14 @@ fn warn_of_callers(rule: &schema::ApiKeyRule, route: &schema::Route, known: &Kno
         let message = "no consumer that this route admits has a key: every request is refused";
         report.warning(code::NOBODY_ADMITTED, at, message, None);
     }
-    let Some(at) = rate_limits(route).iter().find_map(|limit| limit.plan.get().filter(|plan| plan.value)) else {
+    let Some(at) = route.rate_limit.items().iter().find_map(|limit| limit.plan.get().filter(|plan| plan.value)) else {
         return;
     };
     for (plan, consumer) in admitted {
-        let limits = plan.and_then(|plan| known.plans.get(plan)).map(|plan| plan.limits.items().len());
-        let problem = match (plan, limits) {
+        let limited = plan.and_then(|plan| known.plans.get(plan)).map(|plan| !plan.limits.is_empty());
+        let problem = match (plan, limited) {
             (None, _) => "has no plan".to_owned(),
-            (Some(plan), Some(0)) => format!("has the plan {}, which has no limits", quoted(plan)),
+            (Some(plan), Some(false)) => format!("has the plan {}, which has no limits", quoted(plan)),
             _ => continue,
         };
         let message = format!("the consumer {} {problem}: nothing limits it here", quoted(consumer));

@@ -1,12 +1,10 @@
 //! `match`: which requests a route is for.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::{
     config::{
         code,
         decode::Text,
-        node::Span,
+        places::Places,
         report::Report,
         schema::{HeaderComparison, HeaderCondition, Match},
         value,
@@ -23,14 +21,11 @@ pub fn resolve(matcher: &Match, report: &mut Report) -> Option<RouteMatch> {
 }
 
 fn path(matcher: &Match, report: &mut Report) -> Option<PathMatch> {
-    match (matcher.prefix.key(), matcher.path.key()) {
-        (Some(prefix), Some(path)) => value::exclusive(&[("prefix", prefix), ("path", path)], report),
-        (None, None) if !matcher.has_planned => {
-            let help = "`prefix: /` is every path".to_owned();
-            let message = "`match` needs a `prefix` or a `path`";
-            report.error_with_help(code::MISSING_FIELD, matcher.span, message, Some(help));
-        }
-        _ => {}
+    let is_written = value::exclusive(&[("prefix", matcher.prefix.key()), ("path", matcher.path.key())], report);
+    if !is_written && !matcher.has_planned {
+        let help = "`prefix: /` is every path".to_owned();
+        let message = "`match` needs a `prefix` or a `path`";
+        report.error_with_help(code::MISSING_FIELD, matcher.span, message, Some(help));
     }
     let prefix =
         matcher.prefix.get().map(|text| super::path::prefix(text, "the prefix", report).map(PathMatch::Prefix));
@@ -39,16 +34,17 @@ fn path(matcher: &Match, report: &mut Report) -> Option<PathMatch> {
 }
 
 fn methods(matcher: &Match, report: &mut Report) -> Option<Vec<String>> {
-    let Some(written) = matcher.methods.get() else { return Some(Vec::new()) };
-    if written.is_empty() {
+    let written = matcher.methods.items();
+    if matcher.methods.is_written() && matcher.methods.is_empty() {
         let at = matcher.methods.key().unwrap_or(matcher.span);
         let help = "leave `methods` out for every method".to_owned();
         report.error_with_help(code::INVALID_VALUE, at, "`methods` is empty: no request would match", Some(help));
         return None;
     }
-    let methods: Vec<Option<String>> = written.iter().map(|text| method(text, report)).collect();
-    let methods: Option<BTreeSet<String>> = methods.into_iter().collect();
-    methods.map(|methods| methods.into_iter().collect())
+    let mut methods = value::all(written.iter().map(|text| method(text, report)))?;
+    methods.sort();
+    methods.dedup();
+    Some(methods)
 }
 
 fn method(text: &Text, report: &mut Report) -> Option<String> {
@@ -66,26 +62,18 @@ fn method(text: &Text, report: &mut Report) -> Option<String> {
 }
 
 fn headers(matcher: &Match, report: &mut Report) -> Option<Vec<HeaderMatch>> {
-    let mut places: BTreeMap<String, Span> = BTreeMap::new();
-    let mut resolved = Some(Vec::new());
-    for (name, condition) in matcher.headers.get().map(|pairs| pairs.0.as_slice()).unwrap_or_default() {
-        let header = header(name, condition, report);
-        if let Some(header) = &header {
-            if let Some(first) = places.get(&header.name) {
-                let message = format!("the header {} is already asked for at {}", name.shown(), report.origin(*first));
-                report.error(code::DUPLICATE_VALUE, name.span, message);
-            }
-            places.insert(header.name.clone(), name.span);
+    let written = matcher.headers.items();
+    let mut places = Places::default();
+    let mut headers = value::all(written.iter().map(|(name, condition)| {
+        let header = header(name, condition, report)?;
+        if let Some(first) = places.earlier(header.name.clone(), name.span) {
+            let message = format!("the header {} is already asked for at {}", name.shown(), report.origin(first));
+            report.error(code::DUPLICATE_VALUE, name.span, message);
         }
-        resolved = resolved.zip(header).map(|(mut headers, header)| {
-            headers.push(header);
-            headers
-        });
-    }
-    resolved.map(|mut headers: Vec<HeaderMatch>| {
-        headers.sort();
-        headers
-    })
+        Some(header)
+    }))?;
+    headers.sort();
+    Some(headers)
 }
 
 fn header(name: &Text, condition: &HeaderCondition, report: &mut Report) -> Option<HeaderMatch> {
@@ -105,12 +93,10 @@ fn header(name: &Text, condition: &HeaderCondition, report: &mut Report) -> Opti
 fn comparison_value(comparison: &HeaderComparison, report: &mut Report) -> Option<HeaderValueMatch> {
     let keys =
         [("exact", comparison.exact.key()), ("prefix", comparison.prefix.key()), ("present", comparison.present.key())];
-    let written: Vec<(&'static str, Span)> = keys.iter().filter_map(|(name, key)| Some((*name, (*key)?))).collect();
-    if written.is_empty() && !comparison.has_planned {
+    if !value::exclusive(&keys, report) && !comparison.has_planned {
         let message = "a header's condition needs one of `exact`, `prefix` and `present`";
         report.error(code::MISSING_FIELD, comparison.span, message);
     }
-    value::exclusive(&written, report);
     let exact = comparison.exact.get().map(|text| value_text(text, report).map(HeaderValueMatch::Exact));
     let prefix = comparison.prefix.get().map(|text| prefix_text(text, report).map(HeaderValueMatch::Prefix));
     let present = comparison.present.get().map(|flag| Some(HeaderValueMatch::Present(flag.value)));

@@ -17,10 +17,17 @@ pub struct Gateway {
 }
 
 /// How it is run.
-#[derive(Default)]
 pub struct Options {
-    /// Arguments for `legation run`.
+    /// Further arguments for `legation run`.
     pub arguments: Vec<String>,
+    /// How long requests may go on at the end.
+    pub drain: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { arguments: Vec::new(), drain: "1s" }
+    }
 }
 
 impl Gateway {
@@ -98,7 +105,16 @@ fn run(directory: &TempDir, options: &Options) -> Command {
     command
         .arg("run")
         .arg(directory.path().join("gateway.yaml"))
-        .args(["--xds", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--envoy-admin", "127.0.0.1:0", "--drain", "1s"])
+        .args([
+            "--xds",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--envoy-admin",
+            "127.0.0.1:0",
+            "--drain",
+            options.drain,
+        ])
         .args(&options.arguments);
     command
 }

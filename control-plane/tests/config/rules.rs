@@ -1,0 +1,410 @@
+//! Each rule of the file, by what breaks it.
+
+use crate::support::{REST, codes, codes_of_route, found, load};
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn four_faults_in_one_file_are_all_reported_with_their_places() {
+    let text = "version: 1
+listeners:
+- {name: http, port: 70000}
+routes:
+- name: api
+  match: {prefix: /api}
+  cluster: svx
+- name: api
+  match: {prefix: /other}
+  cluster: svc
+  timeouts: {request: 5 minutes}
+clusters:
+- {name: svc, endpoints: [\"svc:8080\"]}
+";
+    assert_eq!(found(text), ["3:22 out_of_range", "7:12 unknown_cluster", "8:9 duplicate_name", "11:23 bad_duration"]);
+}
+
+#[test]
+fn the_version_is_required_and_is_1() {
+    assert_eq!(codes("listeners: [{name: a, port: 1}]\n"), ["missing_field"]);
+    assert_eq!(found("version: 2\nnonsense: 1\n"), ["1:10 unsupported_version", "2:1 unknown_field"]);
+    assert_eq!(codes("version: one\nlisteners: [{name: a, port: 1}]\n"), ["wrong_type"]);
+}
+
+#[test]
+fn all_that_is_planned_is_refused_by_name_and_nothing_else_is_said_of_it() {
+    for field in ["jwt_providers", "envoy", "defaults", "telemetry"] {
+        assert_eq!(codes(&format!("{REST}{field}: {{}}\nroutes: [{ROUTE}]\n")), ["not_supported_yet"], "{field}");
+    }
+    for field in ["tls", "redirect_to", "proxy_protocol", "trusted_hops"] {
+        let text = format!("version: 1\nlisteners: [{{name: a, port: 1, {field}: 1}}]\n");
+        assert_eq!(codes(&text), ["not_supported_yet"], "{field}");
+    }
+    for field in
+        "listeners hosts redirect retry headers max_request_body jwt cors allow deny oauth2 basic_auth ext_authz \
+                  cache mirror aggregate graphql token_limit"
+            .split_whitespace()
+    {
+        let codes = codes_of_route(&format!("match: {{prefix: /}}, {field}: 1, cluster: svc"));
+        assert_eq!(codes, ["not_supported_yet"], "{field}");
+    }
+    for (field, route) in [
+        ("regex", "match: {regex: a}, cluster: svc"),
+        ("query", "match: {prefix: /, query: {a: b}}, cluster: svc"),
+        ("rewrite path", "match: {prefix: /}, cluster: svc, rewrite: {path: /}"),
+        ("rewrite host", "match: {prefix: /}, cluster: svc, rewrite: {host: a}"),
+        ("redirect", "match: {prefix: /}, redirect: {}"),
+        ("query key", "match: {prefix: /}, cluster: svc, api_key: {query: a}"),
+        ("cookie", "match: {prefix: /}, cluster: svc, api_key: {cookie: a}"),
+        ("bearer", "match: {prefix: /}, cluster: svc, api_key: {bearer: true}"),
+        ("optional", "match: {prefix: /}, cluster: svc, api_key: {optional: true}"),
+        ("by header", "match: {prefix: /}, cluster: svc, rate_limit: {limit: 1, window: 1s, by: 'header:x'}"),
+        ("by claim", "match: {prefix: /}, cluster: svc, rate_limit: {limit: 1, window: 1s, by: 'jwt:x'}"),
+        ("sliding", "match: {prefix: /}, cluster: svc, rate_limit: {limit: 1, window: 1s, algorithm: sliding_window}"),
+        ("scope", "match: {prefix: /}, cluster: svc, rate_limit: {limit: 1, window: 1s, scope: fleet}"),
+    ] {
+        let codes = codes_of_route(route);
+        assert!(codes.contains(&"not_supported_yet"), "{field}: {codes:?}");
+        assert!(!codes.contains(&"missing_field"), "{field}: {codes:?}");
+    }
+    let fields = "tls health_check circuit_breaker outlier_detection endpoints_file aws_lambda_url aws_kinesis aws_s3";
+    for field in fields.split_whitespace() {
+        let text = format!("{REST}routes: [{ROUTE}]\n").replace("'svc:8080']", &format!("'svc:8080'], {field}: 1"));
+        assert_eq!(codes(&text), ["not_supported_yet"], "{field}");
+    }
+    let mapping = format!("{REST}routes: [{ROUTE}]\n").replace("'svc:8080'", "{address: 'svc:8080', weight: 1}");
+    assert_eq!(codes(&mapping), ["not_supported_yet"]);
+    let metadata = format!("{REST}routes: [{ROUTE}]\n").replace("plan: pro", "metadata: {}");
+    assert_eq!(codes(&metadata), ["not_supported_yet"]);
+    let file = format!("{REST}routes: [{ROUTE}]\n").replace("{sha256: ", "{sha256_file: ");
+    assert_eq!(codes(&file), ["not_supported_yet"]);
+    let quota = format!("{REST}routes: [{ROUTE}]\n").replace("name: pro,", "name: pro, quota: {},");
+    assert_eq!(codes(&quota), ["not_supported_yet"]);
+}
+
+const ROUTE: &str = "{name: r, match: {prefix: /}, cluster: svc}";
+
+#[test]
+fn unknown_fields_come_with_a_guess() {
+    let loaded = load("version: 1\nlisteners: [{name: a, prot: 1}]\n");
+    let unknown = &loaded.diagnostics[1];
+    assert_eq!((unknown.code, unknown.help.as_deref()), ("unknown_field", Some("did you mean `port`?")));
+}
+
+#[test]
+fn listeners_must_differ_in_name_and_in_address_and_port() {
+    let listeners = |list: &str| codes(&format!("version: 1\nlisteners: [{list}]\n"));
+    assert_eq!(listeners("{name: a, port: 1}, {name: a, port: 2}"), ["duplicate_name"]);
+    assert_eq!(listeners("{name: a, port: 1}, {name: b, port: 1}"), ["duplicate_value"]);
+    assert_eq!(listeners("{name: a, port: 1, address: 127.0.0.1}, {name: b, port: 1}"), ["duplicate_value"]);
+    assert_eq!(listeners("{name: a, port: 1, address: '::'}, {name: b, port: 1, address: '::1'}"), ["duplicate_value"]);
+    assert_eq!(listeners("{name: a, port: 1, address: '::'}, {name: b, port: 1}"), NOTHING);
+    assert_eq!(listeners("{name: a, port: 1, address: 10.0.0.1}, {name: b, port: 1, address: 10.0.0.2}"), NOTHING);
+    let text = "version: 1\nlisteners:\n- {name: a, port: 1}\n- {name: b, port: 1}\n";
+    assert!(load(text).diagnostics[0].message.contains("gateway.yaml:3:19"), "the other place is named");
+}
+
+#[test]
+fn a_listener_has_an_ip_address_and_a_port() {
+    let listener = |fields: &str| codes(&format!("version: 1\nlisteners: [{{name: a, {fields}}}]\n"));
+    for address in ["localhost", "'[::1]'", "'127.0.0.1:80'", "''", "256.0.0.1"] {
+        assert_eq!(listener(&format!("port: 1, address: {address}")), ["invalid_value"], "{address}");
+    }
+    for port in ["0", "-1", "65536", "99999999999999999999999999999999999999999999"] {
+        assert_eq!(listener(&format!("port: {port}")), ["out_of_range"], "{port}");
+    }
+    for port in ["http", "'80'", "80.5", "[80]", "true", "0x50", ""] {
+        assert_eq!(listener(&format!("port: {port}")), ["wrong_type"], "{port}");
+    }
+    assert_eq!(codes("version: 1\n"), ["no_listeners"]);
+}
+
+#[test]
+fn names_are_plain() {
+    for (name, good) in
+        [("a", true), ("A.b_c-d/e", true), ("''", false), ("a b", false), ("é", false), ("'a:b'", false)]
+    {
+        let codes = codes(&format!("version: 1\nlisteners: [{{name: {name}, port: 1}}]\n"));
+        assert_eq!(codes.is_empty(), good, "{name}: {codes:?}");
+    }
+    let long = "x".repeat(129);
+    assert_eq!(codes(&format!("version: 1\nlisteners: [{{name: {long}, port: 1}}]\n")), ["invalid_name"]);
+    let reserved =
+        "version: 1\nlisteners: [{name: a, port: 1}]\nclusters: [{name: legation-xds, endpoints: ['a:1']}]\n";
+    assert!(codes(reserved).contains(&"invalid_name"));
+}
+
+#[test]
+fn a_match_is_of_paths_that_can_be() {
+    for (path, good) in [
+        ("/", true),
+        ("/a%20b", true),
+        ("api", false),
+        ("''", false),
+        ("/a?b", false),
+        ("'/a#b'", false),
+        ("//a", false),
+        ("/a/../b", false),
+        ("/a/.", false),
+        ("/a b", false),
+        ("/é", false),
+    ] {
+        for kind in ["prefix", "path"] {
+            let codes = codes_of_route(&format!("match: {{{kind}: {path}}}, cluster: svc"));
+            assert_eq!(codes.is_empty(), good, "{kind} {path}: {codes:?}");
+        }
+    }
+    assert_eq!(codes_of_route("match: {}, cluster: svc"), ["missing_field"]);
+    assert_eq!(codes_of_route("cluster: svc"), ["missing_field"]);
+    assert_eq!(codes_of_route("match: {prefix: /, path: /}, cluster: svc"), ["conflict"]);
+}
+
+#[test]
+fn methods_are_tokens() {
+    for (methods, good) in [
+        ("[GET]", true),
+        ("[m-search]", true),
+        ("[]", false),
+        ("['']", false),
+        ("[CONNECT]", false),
+        ("['A B']", false),
+    ] {
+        let codes = codes_of_route(&format!("match: {{prefix: /, methods: {methods}}}, cluster: svc"));
+        assert_eq!(codes.is_empty(), good, "{methods}: {codes:?}");
+    }
+}
+
+#[test]
+fn header_conditions_can_hold() {
+    for (headers, good) in [
+        ("x-a: b", true),
+        ("X-A: ''", true),
+        ("x-a: {exact: b}", true),
+        ("x-a: {}", false),
+        ("x-a: {exact: b, present: true}", false),
+        ("x-a: {prefix: ''}", false),
+        ("x-a: ' b'", false),
+        ("x-a: \"a\\nb\"", false),
+        ("':path': a", false),
+        ("host: a", false),
+        ("'x a': b", false),
+        ("x-a: b, X-A: c", false),
+        ("x-a: [b]", false),
+    ] {
+        let codes = codes_of_route(&format!("match: {{prefix: /, headers: {{{headers}}}}}, cluster: svc"));
+        assert_eq!(codes.is_empty(), good, "{headers}: {codes:?}");
+    }
+}
+
+#[test]
+fn a_route_does_one_thing() {
+    for (action, code) in [
+        ("stream: sse", "missing_field"),
+        ("cluster: svc, respond: {status: 200}", "conflict"),
+        ("cluster: svc, clusters: [{name: svc}]", "conflict"),
+        ("clusters: [{name: svc, weight: 0}]", "out_of_range"),
+        ("clusters: []", "out_of_range"),
+        ("clusters: [{name: svc, weight: 4294967296}]", "out_of_range"),
+        ("clusters: [{name: svc}, {name: svc}]", "duplicate_name"),
+        ("clusters: [{name: svx}]", "unknown_cluster"),
+        ("respond: {status: 199}", "out_of_range"),
+        ("respond: {status: 600}", "out_of_range"),
+        ("respond: {}", "missing_field"),
+        ("respond: {status: 200}, rewrite: {prefix: /}", "conflict"),
+        ("cluster: svc, rewrite: {prefix: a}", "invalid_value"),
+        ("cluster: svc, rewrite: {}", "missing_field"),
+        ("cluster: svc, stream: ssl", "invalid_value"),
+        ("cluster: svc, stream: grpc", "protocol_mismatch"),
+        ("cluster: svc, timeouts: {idle: 1}", "bad_duration"),
+        ("cluster: svc, timeouts: {idle: 367d}", "out_of_range"),
+    ] {
+        let codes = codes_of_route(&format!("match: {{prefix: /}}, {action}"));
+        assert!(codes.contains(&code), "{action}: {codes:?}");
+    }
+    assert_eq!(codes_of_route("match: {path: /}, cluster: svc, rewrite: {prefix: /}"), ["conflict"]);
+    let sum = "version: 1\nlisteners: [{name: a, port: 1}]\nclusters: [{name: a, endpoints: ['a:1']}, {name: b, endpoints: \
+               ['b:1']}]\nroutes: [{name: r, match: {prefix: /}, clusters: [{name: a, weight: 4294967295}, {name: b}]}]\n";
+    assert_eq!(codes(sum), ["out_of_range"]);
+    let body = "x".repeat(4097);
+    assert!(
+        codes_of_route(&format!("match: {{prefix: /}}, respond: {{status: 200, body: {body}}}"))
+            .contains(&"out_of_range")
+    );
+}
+
+#[test]
+fn keys_and_limits_have_their_bounds() {
+    for (fields, code) in [
+        ("rate_limit: {limit: 0, window: 1m}", "out_of_range"),
+        ("rate_limit: {limit: 1000000001, window: 366d}", "out_of_range"),
+        ("rate_limit: {limit: 1000000, window: 1ms}", "out_of_range"),
+        ("rate_limit: {limit: 1, window: 366d, burst: 2}", "out_of_range"),
+        ("rate_limit: {limit: 1, window: 0s}", "out_of_range"),
+        ("rate_limit: {limit: 1, window: 367d}", "out_of_range"),
+        ("rate_limit: {limit: 1, window: soon}", "bad_duration"),
+        ("rate_limit: {window: 1m}", "missing_field"),
+        ("rate_limit: {limit: 1}", "missing_field"),
+        ("rate_limit: {limit: 1, window: 1m, burst: 0}", "out_of_range"),
+        ("rate_limit: {limit: 1, window: 1m, by: consumer}", "needs_api_key"),
+        ("rate_limit: {plan: true}", "needs_api_key"),
+        ("api_key: {}, rate_limit: {plan: true, limit: 1}", "conflict"),
+        ("api_key: {}, rate_limit: [{plan: true}, {plan: true}]", "duplicate_value"),
+        ("rate_limit: [{limit: 1, window: 1m, name: a}, {limit: 2, window: 1s, name: a}]", "duplicate_name"),
+        ("rate_limit: {limit: 1, window: 1m, name: 'a\"b'}", "invalid_name"),
+        ("rate_limit: {limit: 1, window: 1m, algorithm: leaky}", "invalid_value"),
+        ("rate_limit: {limit: 1, window: 1m, by: moon}", "invalid_value"),
+        ("api_key: {header: 'a b'}", "invalid_value"),
+        ("api_key: {header: Host}", "invalid_value"),
+        ("api_key: {header: x_consumer_id}", "invalid_value"),
+        ("api_key: {consumers: [bob]}", "unknown_consumer"),
+        ("api_key: {consumers: []}", "invalid_value"),
+        ("api_key: {plans: [gold]}", "unknown_plan"),
+        ("api_key: {keep: 'true'}", "wrong_type"),
+    ] {
+        let codes = codes_of_route(&format!("match: {{prefix: /}}, cluster: svc, {fields}"));
+        assert_eq!(codes, [code], "{fields}");
+    }
+}
+
+#[test]
+fn endpoints_are_a_host_and_a_port() {
+    for (endpoint, good) in [
+        ("svc:80", true),
+        ("my_svc.local.:80", true),
+        ("10.0.0.1:80", true),
+        ("[::1]:80", true),
+        ("svc", false),
+        ("svc:0", false),
+        ("svc:65536", false),
+        ("svc:+80", false),
+        (":80", false),
+        ("::1:80", false),
+        ("[::1:80", false),
+        ("[svc]:80", false),
+        ("10.0.0.256:80", false),
+        ("-a:80", false),
+        ("a..b:80", false),
+        ("http://svc:80", false),
+        ("unix:/run/a.sock", false),
+    ] {
+        let codes = codes(&format!("{REST}routes: [{ROUTE}]\n").replace("svc:8080", endpoint));
+        assert_eq!(codes.is_empty(), good, "{endpoint}: {codes:?}");
+    }
+    for twice in ["'a:1', 'A:1'", "'[::1]:1', '[0:0::1]:1'"] {
+        assert_eq!(codes(&format!("{REST}routes: [{ROUTE}]\n").replace("'svc:8080'", twice)), ["duplicate_value"]);
+    }
+}
+
+#[test]
+fn clusters_have_words_and_a_connect_timeout() {
+    for (field, code) in [
+        ("protocol: http3", "invalid_value"),
+        ("lb: fastest", "invalid_value"),
+        ("connect_timeout: 0s", "out_of_range"),
+        ("connect_timeout: 5", "bad_duration"),
+    ] {
+        let text = format!("{REST}routes: [{ROUTE}]\n").replace("['svc:8080']", &format!("['svc:8080'], {field}"));
+        assert_eq!(codes(&text), [code], "{field}");
+    }
+    assert_eq!(codes(REST), ["unused_cluster"]);
+    assert_eq!(codes(&format!("{REST}routes: [{ROUTE}]\n").replace("'svc:8080'", "")), ["no_endpoints"]);
+}
+
+#[test]
+fn consumers_have_plans_and_digests_of_their_own() {
+    const DIGEST: &str = "4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd";
+    let consumers =
+        |list: &str| codes(&format!("version: 1\nlisteners: [{{name: a, port: 1}}]\nconsumers: [{list}]\n"));
+    assert_eq!(consumers("{name: a}, {name: a}"), ["duplicate_name"]);
+    assert_eq!(consumers("{name: 'a b'}"), ["invalid_name"]);
+    assert_eq!(consumers("{name: a, plan: gold}"), ["unknown_plan"]);
+    assert_eq!(consumers("{name: a, api_keys: [{sha256: secret}]}"), ["bad_digest"]);
+    assert_eq!(consumers("{name: a, api_keys: [{}]}"), ["missing_field"]);
+    assert_eq!(consumers(&format!("{{name: a, api_keys: [{{sha256: {DIGEST}, expires: soon}}]}}")), ["invalid_value"]);
+    let upper = DIGEST.to_ascii_uppercase();
+    let twice = format!("{{name: a, api_keys: [{{sha256: {DIGEST}}}]}}, {{name: b, api_keys: [{{sha256: {upper}}}]}}");
+    assert_eq!(consumers(&twice), ["duplicate_value"]);
+    assert_eq!(
+        consumers("{name: a, api_keys: [{id: k, sha256: x}, {id: k, sha256: y}]}"),
+        ["bad_digest", "duplicate_name", "bad_digest"]
+    );
+}
+
+#[test]
+fn a_route_that_cannot_win_names_the_one_that_does() {
+    for (first, second, shadowed) in [
+        ("prefix: /a", "prefix: /a/", true),
+        ("path: /a", "path: /a", true),
+        ("prefix: /a", "path: /a", false),
+        ("prefix: /", "prefix: /a", false),
+        // More conditions come first, wherever they stand.
+        ("prefix: /a", "prefix: /a, methods: [GET]", false),
+        ("prefix: /a, methods: [GET]", "prefix: /a", false),
+        ("prefix: /a, methods: [GET, POST]", "prefix: /a, methods: [GET]", true),
+        ("prefix: /a, methods: [GET]", "prefix: /a, methods: [GET, POST]", false),
+        ("prefix: /a, headers: {x: {present: true}}", "prefix: /a, headers: {x: b}", true),
+        ("prefix: /a, headers: {x: {prefix: b}}", "prefix: /a, headers: {x: bc}", true),
+        ("prefix: /a, headers: {x: {present: false}}", "prefix: /a, headers: {x: b}", false),
+        ("prefix: /a, headers: {x: b}", "prefix: /a, headers: {y: b}", false),
+        ("prefix: /a, headers: {x: b}", "prefix: /a, methods: [GET]", false),
+    ] {
+        let text = format!(
+            "{REST}routes:\n- {{name: one, match: {{{first}}}, cluster: svc}}\n- {{name: two, match: {{{second}}}, cluster: svc}}\n"
+        );
+        let loaded = load(text);
+        assert_eq!(!loaded.diagnostics.is_empty(), shadowed, "{first} | {second}: {:?}", loaded.diagnostics);
+        for found in loaded.diagnostics {
+            assert_eq!(found.code, "shadowed_route");
+            assert!(found.message.contains("`one` at gateway.yaml:10:10"), "{found}");
+        }
+    }
+}
+
+#[test]
+fn callers_that_cannot_be_and_callers_without_limits_are_warned_of() {
+    let route = "{name: r, match: {prefix: /}, cluster: svc, api_key: {}, rate_limit: {plan: true}}";
+    assert_eq!(codes(&format!("{REST}routes: [{route}]\n")), NOTHING);
+    assert_eq!(codes(&format!("{REST}routes: [{route}]\n").replace("  plan: pro\n", "")), ["without_plan"]);
+    assert_eq!(codes(&format!("{REST}routes: [{route}]\n").replace("{limit: 600, window: 1m}", "")), ["without_plan"]);
+    assert_eq!(
+        codes(
+            &format!("{REST}routes: [{route}]\n")
+                .replace("{sha256: 4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd}", "")
+        ),
+        ["nobody_admitted"]
+    );
+    assert_eq!(codes_of_route("match: {prefix: /}, cluster: svc, api_key: {plans: [pro]}"), NOTHING);
+    let other = format!(
+        "{REST}- name: bob\nroutes: [{{name: r, match: {{prefix: /}}, cluster: svc, api_key: {{consumers: [bob]}}}}]\n"
+    );
+    assert_eq!(codes(&other), ["nobody_admitted"]);
+}
+
+#[test]
+fn a_warning_leaves_the_model() {
+    let loaded = load("version: 1\n");
+    assert!(loaded.model.is_some());
+    assert_eq!(loaded.diagnostics.len(), 1);
+}
+
+#[test]
+fn the_codes_are_these_and_stay_so() {
+    let expected = "unreadable too_large not_utf8 empty syntax too_complex duplicate_key unset_variable wrong_type \
+                    unknown_field not_supported_yet missing_field unsupported_version invalid_value invalid_name bad_duration \
+                    out_of_range bad_digest duplicate_name duplicate_value unknown_cluster unknown_plan unknown_consumer \
+                    conflict needs_api_key too_many no_listeners no_endpoints unused_cluster shadowed_route nobody_admitted \
+                    without_plan protocol_mismatch";
+    let expected: Vec<&str> = expected.split_whitespace().collect();
+    assert_eq!(legation::config::code::ALL, expected);
+}
+
+#[test]
+fn no_digest_is_ever_shown_whole() {
+    let digest = "4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd";
+    let text = format!(
+        "version: 1\nconsumers:\n- {{name: a, api_keys: [{{sha256: {digest}}}, {{sha256: {digest}}}, {{sha256: my-key}}]}}\n"
+    );
+    let source = crate::support::source(text.clone());
+    let rendered = legation::diagnostic::render(&load(text).diagnostics, &source);
+    assert!(rendered.contains("duplicate_value") && rendered.contains("bad_digest"), "{rendered}");
+    assert!(!rendered.contains(&digest[..16]), "{rendered}");
+}

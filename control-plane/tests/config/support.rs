@@ -1,0 +1,68 @@
+//! Loading texts, and naming what came of it in few words.
+
+use std::sync::Arc;
+
+use legation::{
+    config::{self, Loaded, Source},
+    model::Model,
+};
+use legation_filter::{compile, config as filter};
+
+/// A listener, a cluster `svc`, a plan `pro` and a consumer `alice` who has it and a key: what parts of files refer to.
+pub const REST: &str = "\
+version: 1
+listeners: [{name: http, port: 8000}]
+clusters: [{name: svc, endpoints: ['svc:8080']}]
+plans: [{name: pro, limits: [{limit: 600, window: 1m}]}]
+consumers:
+- name: alice
+  plan: pro
+  api_keys: [{sha256: 4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd}]
+";
+
+pub fn source(bytes: impl Into<Vec<u8>>) -> Source {
+    Source { file: Arc::from("gateway.yaml"), bytes: bytes.into() }
+}
+
+/// Loads with an empty environment.
+pub fn load(text: impl Into<Vec<u8>>) -> Loaded {
+    config::load(&source(text), &|_| None)
+}
+
+/// The model of a file without errors, which the filter accepts too.
+pub fn model(text: &str) -> Model {
+    let loaded = load(text);
+    let model = loaded.model.unwrap_or_else(|| panic!("{text}\n{:#?}", loaded.diagnostics));
+    filter_accepts(&model);
+    model
+}
+
+/// What the control plane tells the filter must never be refused there.
+pub fn filter_accepts(model: &Model) {
+    let config = filter::Config {
+        version: 1,
+        consumers: model.consumers.clone(),
+        plans: model.plans.clone(),
+        policies: model.routes.iter().filter_map(|route| route.policy.clone()).collect(),
+        rules: Vec::new(),
+    };
+    if let Err(problems) = compile::compile_config(&config) {
+        panic!("the filter refuses what the file may say: {problems:?}");
+    }
+}
+
+/// Each diagnostic as `line:column code`.
+pub fn found(text: &str) -> Vec<String> {
+    let loaded = load(text);
+    loaded.diagnostics.iter().map(|found| format!("{}:{} {}", found.at.line, found.at.column, found.code)).collect()
+}
+
+/// The codes of what is wrong with one route, the rest of the file being good.
+pub fn codes_of_route(route: &str) -> Vec<&'static str> {
+    codes(&format!("{REST}routes:\n- {{name: r, {route}}}\n"))
+}
+
+/// The codes of what is wrong with a file.
+pub fn codes(text: &str) -> Vec<&'static str> {
+    load(text).diagnostics.iter().map(|found| found.code).collect()
+}

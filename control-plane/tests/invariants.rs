@@ -1,0 +1,141 @@
+//! What the architecture forbids, looked for in the sources: pure modules stay pure, and dependencies point one way.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The modules that know no I/O, no time, no chance.
+const PURE: &[&str] = &[
+    "control-plane/src/config",
+    "control-plane/src/model.rs",
+    "control-plane/src/origin.rs",
+    "control-plane/src/snapshot.rs",
+    "control-plane/src/translate",
+    "control-plane/src/xds/delta.rs",
+    "control-plane/src/xds/order.rs",
+    "control-plane/src/xds/session.rs",
+    "control-plane/src/xds/sotw.rs",
+    "control-plane/src/xds/subscription.rs",
+    "control-plane/src/xds/substream.rs",
+    "control-plane/src/xds/variant.rs",
+    "filters/gateway/src/compile.rs",
+    "filters/gateway/src/config.rs",
+    "filters/gateway/src/decide.rs",
+    "filters/gateway/src/limit.rs",
+    "filters/gateway/src/pairs.rs",
+    "filters/gateway/src/ratelimit_fields.rs",
+    "filters/gateway/src/reply.rs",
+    "filters/gateway/src/slots.rs",
+    "filters/gateway/src/tables.rs",
+    "filters/gateway/src/units.rs",
+];
+
+const IMPURE: &[&str] = &[
+    "tokio",
+    "tonic::transport",
+    "std::fs",
+    "std::env",
+    "std::net::Tcp",
+    "std::process",
+    "Instant::now",
+    "SystemTime::now",
+    "getrandom",
+    "RandomState",
+    "std::thread",
+];
+
+/// For each module of the control plane, those that it must not use.
+const ONE_WAY: &[(&str, &[&str])] = &[
+    ("config", &["translate", "snapshot", "xds", "reload", "status", "control_plane", "cli", "source"]),
+    ("model.rs", &["config", "translate", "snapshot", "xds", "reload", "status", "control_plane", "cli"]),
+    ("translate", &["config", "xds", "reload", "status", "control_plane", "cli"]),
+    ("snapshot.rs", &["config", "model", "translate", "xds", "reload", "status", "control_plane", "cli"]),
+    ("xds", &["config", "model", "translate", "reload", "status", "control_plane", "cli"]),
+    ("status.rs", &["config", "translate", "reload", "control_plane", "cli"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn sources(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    entries.flat_map(|entry| sources(&entry.unwrap().path())).collect()
+}
+
+/// The code of a file before its tests, without comments.
+fn code(path: &Path) -> String {
+    if path.file_name().unwrap() == "tests.rs" {
+        return String::new();
+    }
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn pure_modules_touch_nothing_but_their_arguments() {
+    let mut found = Vec::new();
+    for source in PURE.iter().flat_map(|path| sources(&root().join(path))) {
+        let code = code(&source);
+        found.extend(
+            IMPURE.iter().filter(|word| code.contains(**word)).map(|word| format!("{}: {word}", source.display())),
+        );
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let mut found = Vec::new();
+    for (module, forbidden) in ONE_WAY {
+        for source in sources(&root().join("control-plane/src").join(module)) {
+            let code = code(&source);
+            let uses = |name: &&&str| {
+                code.contains(&format!("crate::{name}::")) || imports(&code).iter().any(|it| it == *name)
+            };
+            found.extend(forbidden.iter().filter(uses).map(|name| format!("{} uses {name}", source.display())));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The first path segments of `use crate::{…}` and `use crate::…`.
+fn imports(code: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for block in code.split("use crate::").skip(1) {
+        let block = block.split(';').next().unwrap();
+        let mut depth = 0;
+        let mut name = String::new();
+        for character in block.chars() {
+            match character {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ':' | ',' | '\n' | ' ' => {
+                    if depth <= 1 && !name.is_empty() {
+                        names.push(name.clone());
+                    }
+                    name.clear();
+                }
+                letter => name.push(letter),
+            }
+        }
+        names.push(name);
+    }
+    names
+}
+
+#[test]
+fn only_the_reloader_writes_the_snapshot() {
+    for source in sources(&root().join("control-plane/src")) {
+        let writes = code(&source).contains("snapshots.send");
+        assert!(!writes || source.ends_with("reload.rs"), "{} writes the snapshot", source.display());
+    }
+}
