@@ -3,6 +3,8 @@
 
 #[path = "config/any_bytes.rs"]
 mod any_bytes;
+#[path = "config/command.rs"]
+mod command;
 #[path = "config/defaults.rs"]
 mod defaults;
 #[path = "config/golden.rs"]

@@ -14,9 +14,10 @@ const OPENING: &str = "${env:";
 /// Replaces every variable below `node` by what `variable` says. An unset one without a default is reported.
 pub fn interpolate(node: &mut Node, variable: &dyn Fn(&str) -> Option<String>, report: &mut Report) {
     match &mut node.value {
-        Value::Null => {}
-        Value::Scalar(scalar) if scalar.text.contains(OPENING) => replace(scalar, node.span, variable, report),
-        Value::Scalar(_) => {}
+        Value::Scalar(scalar) if scalar.text.contains(OPENING) => {
+            node.value = replaced(scalar, node.span, variable, report).map_or(Value::Reported, Value::Scalar);
+        }
+        Value::Scalar(_) | Value::Null | Value::Reported => {}
         Value::List(items) => {
             for item in items {
                 interpolate(item, variable, report);
@@ -30,47 +31,63 @@ pub fn interpolate(node: &mut Node, variable: &dyn Fn(&str) -> Option<String>, r
     }
 }
 
-fn replace(scalar: &mut Scalar, at: Span, variable: &dyn Fn(&str) -> Option<String>, report: &mut Report) {
-    let mut result = String::new();
+fn replaced(
+    scalar: &Scalar,
+    at: Span,
+    variable: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report,
+) -> Option<Scalar> {
+    let mut result = Scalar { text: String::new(), plain: scalar.text.starts_with(OPENING), from_environment: false };
     let mut rest = scalar.text.as_str();
     while let Some((before, after)) = rest.split_once(OPENING) {
         if let Some(literal) = before.strip_suffix('$') {
-            result.push_str(literal);
-            result.push_str(OPENING);
+            result.text.push_str(literal);
+            result.text.push_str(OPENING);
             rest = after;
             continue;
         }
-        result.push_str(before);
+        result.text.push_str(before);
         let Some((reference, after)) = after.split_once('}') else {
             let help = format!("write `$${{env:` where `{OPENING}` itself is meant");
             report.error_with_help(code::INVALID_VALUE, at, format!("`{OPENING}` without its `}}`"), Some(help));
-            return;
+            return None;
         };
         let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, text)| (name, Some(text)));
-        if !is_variable_name(name) {
-            let message = format!("{} is not the name of a variable: letters, digits and `_`", quoted(name));
-            report.error(code::INVALID_VALUE, at, message);
-        } else if let Some(value) = variable(name) {
-            // As in a shell: an empty variable takes the default too.
-            result.push_str(default.filter(|_| value.is_empty()).unwrap_or(&value));
-            scalar.from_environment = true;
-        } else if let Some(default) = default {
-            result.push_str(default);
-        } else {
-            let help = format!("set it, or give a default: `${{env:{name}:-…}}`");
-            report.error_with_help(
-                code::UNSET_VARIABLE,
-                at,
-                format!("the environment has no variable `{name}`"),
-                Some(help),
-            );
-        }
+        // A default is written in the file; what a variable holds may be secret.
+        result.from_environment |= variable(name).is_some();
+        result.text.push_str(&value(name, default, at, variable, report)?);
         rest = after;
     }
-    let whole = scalar.text.starts_with(OPENING) && rest.is_empty();
-    result.push_str(rest);
-    scalar.plain = whole;
-    scalar.text = result;
+    result.text.push_str(rest);
+    // Only what is a variable as a whole may be a number.
+    result.plain &= rest.is_empty();
+    Some(result)
+}
+
+/// What a variable holds, or the default where it is unset or empty, as in a shell.
+fn value(
+    name: &str,
+    default: Option<&str>,
+    at: Span,
+    variable: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report,
+) -> Option<String> {
+    if !is_variable_name(name) {
+        let message = format!("{} is not the name of a variable: letters, digits and `_`", quoted(name));
+        report.error(code::INVALID_VALUE, at, message);
+        return None;
+    }
+    match (variable(name), default) {
+        (Some(value), None) => Some(value),
+        (Some(value), Some(_)) if !value.is_empty() => Some(value),
+        (_, Some(default)) => Some(default.to_owned()),
+        (None, None) => {
+            let message = format!("the environment has no variable `{name}`");
+            let help = format!("set it, or give a default: `${{env:{name}:-…}}`");
+            report.error_with_help(code::UNSET_VARIABLE, at, message, Some(help));
+            None
+        }
+    }
 }
 
 fn is_variable_name(name: &str) -> bool {

@@ -38,13 +38,15 @@ pub enum Value {
     List(Vec<Node>),
     /// A mapping in the file's order. Keys are unique.
     Mapping(Vec<Entry>),
+    /// Something that was reported as an error, so that nothing more is to be said of it.
+    Reported,
 }
 
 impl Value {
     /// What to call it in a sentence.
     pub fn noun(&self) -> &'static str {
         match self {
-            Self::Null => "nothing",
+            Self::Null | Self::Reported => "nothing",
             Self::Scalar(scalar) => scalar.noun(),
             Self::List(_) => "a list",
             Self::Mapping(_) => "a mapping",

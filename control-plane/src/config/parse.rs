@@ -6,12 +6,14 @@
 
 mod raw;
 
+use std::ops::Range;
+
 use serde_saphyr::{
-    Error, Location, MessageFormatter, Options, Spanned, UserMessageFormatter,
+    Error, Location, MessageFormatter, Options, UserMessageFormatter,
     options::{DuplicateKeyPolicy, NonFiniteFloatPolicy},
 };
 
-use self::raw::Raw;
+use self::raw::{Place, Placed, Raw};
 use super::{
     code,
     node::{Entry, Node, Scalar, Span, Value},
@@ -27,13 +29,13 @@ const MAX_DEPTH: usize = 24;
 /// Anchors, and uses of them.
 const MAX_ALIASES: usize = 50_000;
 /// What all aliases together may expand to, in YAML events: what bounds the memory that an alias bomb can take.
-const MAX_ALIAS_EVENTS: usize = 1_000_000;
+const MAX_ALIAS_EVENTS: usize = 200_000;
 
 /// Reads one YAML document. Duplicate keys are reported and the first one kept, so that what follows is still checked;
 /// everything else that is not YAML is reported once and ends the reading.
 pub fn parse(text: &str, report: &mut Report) -> Option<Node> {
-    match serde_saphyr::from_str_with_options::<Option<Spanned<Raw>>>(text, options()) {
-        Ok(Some(raw)) => Some(Builder { text, report }.node(raw)),
+    match serde_saphyr::from_str_with_options::<Option<Placed>>(text, options()) {
+        Ok(Some(placed)) => Some(Builder { text, report }.node(placed)),
         Ok(None) => {
             report.error(code::EMPTY, Span::START, "there is nothing in the file; it must begin with `version: 1`");
             None
@@ -71,18 +73,18 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn node(&mut self, raw: Spanned<Raw>) -> Node {
-        let value = match raw.value {
+    fn node(&mut self, Placed { raw, place }: Placed) -> Node {
+        let value = match raw {
             Raw::Null => Value::Null,
-            Raw::Plain => Value::Scalar(scalar(written(self.text, &raw.defined).to_owned(), true)),
+            Raw::Plain(bytes) => Value::Scalar(scalar(slice(self.text, bytes).to_owned(), true)),
             Raw::Text(text) => Value::Scalar(scalar(text, false)),
             Raw::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
             Raw::Mapping(entries) => Value::Mapping(self.mapping(entries)),
         };
-        Node { span: span(self.text, &raw.referenced), value }
+        Node { span: span(self.text, place), value }
     }
 
-    fn mapping(&mut self, raw: Vec<(Spanned<Raw>, Spanned<Raw>)>) -> Vec<Entry> {
+    fn mapping(&mut self, raw: Vec<(Placed, Placed)>) -> Vec<Entry> {
         let mut places = Places::default();
         let mut entries = Vec::with_capacity(raw.len());
         for (key, value) in raw {
@@ -108,26 +110,22 @@ fn scalar(text: String, plain: bool) -> Scalar {
     Scalar { text, plain, from_environment: false }
 }
 
-/// The text at a place, as it is written there.
-fn written<'a>(text: &'a str, location: &Location) -> &'a str {
-    let span = location.span();
-    let range = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {
-        let start = usize::try_from(start).ok()?;
-        Some(start..start.checked_add(usize::try_from(length).ok()?)?)
-    });
-    range.and_then(|range| text.get(range)).unwrap_or_default()
+fn slice(text: &str, bytes: Range<u32>) -> &str {
+    let start = usize::try_from(bytes.start).unwrap_or(usize::MAX);
+    let end = usize::try_from(bytes.end).unwrap_or(usize::MAX);
+    text.get(start..end).unwrap_or_default()
 }
 
-fn span(text: &str, location: &Location) -> Span {
-    let clamp = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let first_line = written(text, location).lines().next().unwrap_or_default();
-    let width = clamp(first_line.chars().count() as u64);
-    Span { line: clamp(location.line()).max(1), column: clamp(location.column()).max(1), width: width.max(1) }
+/// The place without what follows on further lines.
+fn span(text: &str, place: Place) -> Span {
+    let first_line = slice(text, place.bytes).lines().next().unwrap_or_default();
+    let width = u32::try_from(first_line.chars().count()).unwrap_or(u32::MAX);
+    Span { line: place.line, column: place.column, width: width.max(1) }
 }
 
 fn report_error(error: &Error, text: &str, report: &mut Report) {
     let location = error.location().unwrap_or(Location::UNKNOWN);
-    let at = span(text, &location);
+    let at = span(text, Place::from(&location));
     let too_complex = |what: &str| {
         (
             code::TOO_COMPLEX,

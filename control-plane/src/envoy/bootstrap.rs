@@ -13,8 +13,8 @@ use legation_protos::{
                     cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily},
                 },
                 core::v3::{
-                    Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, GrpcService,
-                    Http2ProtocolOptions, KeepaliveSettings, Node, SocketAddress, address,
+                    Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, BackoffStrategy, ConfigSource,
+                    GrpcService, Http2ProtocolOptions, KeepaliveSettings, Node, RetryPolicy, SocketAddress, address,
                     api_config_source::ApiType,
                     config_source::ConfigSourceSpecifier,
                     grpc_service::{self, EnvoyGrpc},
@@ -83,6 +83,14 @@ fn ads(sotw: bool) -> ApiConfigSource {
         grpc_services: vec![GrpcService {
             target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(EnvoyGrpc {
                 cluster_name: XDS_CLUSTER.to_owned(),
+                // Envoy's own pause grows to 30 s: too long for a control plane that was only restarted.
+                retry_policy: Some(RetryPolicy {
+                    retry_back_off: Some(BackoffStrategy {
+                        base_interval: Some(protobuf::Duration { seconds: 0, nanos: 250_000_000 }),
+                        max_interval: Some(protobuf::Duration { seconds: 5, nanos: 0 }),
+                    }),
+                    ..RetryPolicy::default()
+                }),
                 ..EnvoyGrpc::default()
             })),
             ..GrpcService::default()

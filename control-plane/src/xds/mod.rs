@@ -13,6 +13,7 @@
 //!
 //! Each is said in words where it is kept.
 
+mod comparison;
 pub mod delta;
 pub mod event;
 mod order;

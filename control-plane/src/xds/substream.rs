@@ -13,6 +13,7 @@ use legation_protos::ResourceType;
 
 use super::{
     VariantName,
+    comparison::{Comparison, Held, Rules},
     subscription::Subscription,
     variant::{Names, Update},
 };
@@ -50,17 +51,6 @@ pub(super) struct Substream {
     current: Option<u64>,
 }
 
-/// A resource at the client.
-#[derive(Debug)]
-struct Held {
-    /// The version that it was last sent, or says it has.
-    version: Arc<str>,
-    /// Whether it rejected that version. It then may have it or not; it is sent another, but not this one again (G7).
-    refused: bool,
-    /// What it accepted or was just sent, to send it once more while others still refer to it (state of the world).
-    resource: Option<Arc<Resource>>,
-}
-
 /// A response that was not answered yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -71,6 +61,8 @@ pub(super) struct InFlight {
     pub(super) at: Duration,
     /// The resources that it adds or changes, with what the client had before.
     changed: Vec<(Arc<Resource>, Option<Arc<Resource>>)>,
+    /// What the client had and is to lose.
+    removed: Vec<Arc<str>>,
     /// All that it carries.
     carried: Vec<Arc<Resource>>,
 }
@@ -217,7 +209,7 @@ impl Substream {
         // … unless its cluster was just sent (O4).
         self.owed.extend(std::mem::take(&mut self.owed_on_asking).into_iter().filter(|name| subscription.covers(name)));
         for (name, version) in claimed.into_iter().filter(|(name, _)| subscription.covers(name)) {
-            let held = Held { version: version.into(), refused: false, resource: None };
+            let held = Held { version: Some(version.into()), refused: false, resource: None };
             self.held.insert(name.into(), held);
         }
         changed
@@ -232,12 +224,17 @@ impl Substream {
         let only_removed = sent.changed.is_empty();
         for (resource, before) in std::mem::take(&mut sent.changed) {
             // The name may be gone by now, or have been sent again.
-            if let Some(held) = self.held.get_mut(&resource.name).filter(|held| held.version == resource.version) {
+            if let Some(held) = self.held.get_mut(&resource.name).filter(|held| held.is_at(&resource)) {
                 held.refused = refused;
                 held.resource = if refused { before } else { Some(resource) };
             }
         }
         if let Some(message) = error {
+            for name in sent.removed {
+                if self.subscription.covers(&name) {
+                    self.held.entry(name).or_insert(Held { version: None, refused: true, resource: None });
+                }
+            }
             self.dirty = true;
             let InFlight { generation, at, carried: resources, .. } = sent;
             let rejection = Rejection { generation, at, message, resources, only_removed };
@@ -263,75 +260,21 @@ impl Substream {
         target: &Resources,
         remove: bool,
     ) -> Option<Update> {
-        let removes = variant.removes(kind);
-        let whole = variant.whole(kind);
-        let mut update = Update::default();
-        let mut force = std::mem::take(&mut self.answer);
-        self.wanted = 0;
-        self.refused = false;
-        self.lingering = false;
-        self.urgent = false;
-
-        let wanted: Box<dyn Iterator<Item = &Arc<Resource>>> = if self.subscription.wildcard() {
-            Box::new(target.values())
-        } else {
-            Box::new(self.subscription.names().iter().filter_map(|name| target.get(name)))
+        let rules = Rules {
+            removes: variant.removes(kind),
+            remove_now: remove,
+            whole: variant.whole(kind),
+            list: variant == VariantName::Sotw,
         };
         let owed = std::mem::take(&mut self.owed);
-        let lingering = &mut self.lingering;
-        // What is held and wanted no more: it goes, or it stays for a while.
-        let mut gone = |update: &mut Update, (name, held): (&Arc<str>, &mut Held)| {
-            if !removes || owed.contains(name) {
-                return;
-            }
-            match &held.resource {
-                _ if remove => update.removed.push(name.clone()),
-                _ if !whole => *lingering = true,
-                Some(resource) => {
-                    *lingering = true;
-                    update.all.push(resource.clone());
-                }
-                // The client never accepted it, so nothing refers to it.
-                None => update.removed.push(name.clone()),
-            }
-        };
-        // Both are sorted by name, so one walk over both compares them.
-        let mut held = self.held.iter_mut().peekable();
-        for resource in wanted {
-            self.wanted += 1;
-            while let Some(old) = held.next_if(|(name, _)| **name < resource.name) {
-                gone(&mut update, old);
-            }
-            let same = held
-                .next_if(|(name, _)| **name == resource.name)
-                .map(|(_, held)| held)
-                .filter(|held| held.version == resource.version);
-            match same {
-                Some(held) if !owed.contains(&resource.name) => {
-                    self.refused |= held.refused;
-                    if !held.refused {
-                        // An equal resource of the newest snapshot, so that the old one can be freed.
-                        held.resource = Some(resource.clone());
-                    }
-                }
-                _ => update.changed.push(resource.clone()),
-            }
-            if variant == VariantName::Sotw {
-                update.all.push(resource.clone());
-            }
-        }
-        for old in held {
-            gone(&mut update, old);
-        }
-        if removes {
-            // A name that does not exist is answered (D6): in delta as removed, in a whole state by leaving it out.
-            let missing = owed.into_iter().filter(|name| !target.contains_key(name));
-            let before = update.removed.len();
-            update.removed.extend(missing);
-            force |= update.removed.len() > before;
-        }
+        let found = Comparison::of(&mut self.held, &self.subscription, &owed, target, rules);
+        self.wanted = found.wanted;
+        self.lingering = found.lingering;
+        self.refused = found.refused;
+        self.urgent = false;
         self.dirty = false;
-        (force || !update.changed.is_empty() || !update.removed.is_empty()).then_some(update)
+        let answer = std::mem::take(&mut self.answer);
+        (answer || !found.update.is_empty()).then_some(found.update)
     }
 
     /// Writes down that an update goes out under this nonce.
@@ -343,17 +286,17 @@ impl Substream {
         generation: u64,
         at: Duration,
     ) {
-        for name in &update.removed {
-            self.held.remove(name);
-        }
-        let mut changed = Vec::with_capacity(update.changed.len());
-        for resource in update.changed {
-            let held = Held { version: resource.version.clone(), refused: false, resource: Some(resource.clone()) };
+        let Update { changed: brought, mut removed, .. } = update;
+        removed.retain(|name| self.held.remove(name).is_some());
+        let mut changed = Vec::with_capacity(brought.len());
+        for resource in brought {
+            let held =
+                Held { version: Some(resource.version.clone()), refused: false, resource: Some(resource.clone()) };
             let before = self.held.insert(resource.name.clone(), held).and_then(|held| held.resource);
             changed.push((resource, before));
         }
         self.last_nonce.clone_from(&nonce);
-        self.in_flight.push_back(InFlight { nonce, generation, at, changed, carried });
+        self.in_flight.push_back(InFlight { nonce, generation, at, changed, removed, carried });
     }
 
     /// Says what it means that a comparison with this generation gave nothing to send.

@@ -133,6 +133,11 @@ pub struct Update {
 }
 
 impl Update {
+    /// Whether it brings and removes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.removed.is_empty()
+    }
+
     /// The resources that a response of this variant carries.
     pub fn carried(&self, variant: VariantName, kind: ResourceType) -> &Vec<Arc<Resource>> {
         if variant.whole(kind) { &self.all } else { &self.changed }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::config::{self, By, Config};
 use crate::decide::{CONSUMER_HEADER, PLAN_HEADER};
+use crate::json_path::path_at;
 use crate::limit::Gcra;
 use crate::tables::{
     Allowed, ApiKeyRule, Consumer, Digest, HostPattern, Key, Limit, Plan, Policy, PolicyLimit, Rule, Rules, Tables,
@@ -60,23 +61,17 @@ pub fn compile(json: &[u8]) -> Result<Tables, Vec<Problem>> {
     compile_config(&config)
 }
 
-/// What is wrong with the form of a document, and where. It is read once more for that: a parser that keeps the path
-/// takes twice as long, which only a document with a mistake should pay.
+/// What is wrong with the form of a document, and where.
 fn form_problem(json: &[u8], error: &serde_json::Error) -> Problem {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let path = match serde_path_to_error::deserialize::<_, Config>(&mut deserializer) {
-        Err(error) => error.path().to_string(),
-        // The document is followed by something else.
-        Ok(_) => String::new(),
-    };
+    let (line, column) = (error.line(), error.column());
+    let path = path_at(json, line, column);
     let mut message = error.to_string();
     // Where a key is expected the message must not quote what is there instead, which may be the key itself: messages
     // go to a log.
     if path.contains(".api_keys") && message.starts_with("invalid") {
-        let (line, column) = (error.line(), error.column());
         message = format!(r#"not a list of keys such as [{{"sha256": "…"}}] at line {line} column {column}"#);
     }
-    Problem { path: if path == "." { String::new() } else { path }, message }
+    Problem { path, message }
 }
 
 /// Compiles a configuration that was not read from a document.

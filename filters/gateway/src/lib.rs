@@ -23,6 +23,7 @@
 pub mod compile;
 pub mod config;
 pub mod decide;
+mod json_path;
 pub mod limit;
 pub mod pairs;
 pub mod ratelimit_fields;

@@ -1,22 +1,67 @@
 //! What `serde-saphyr` hands over, one YAML node at a time.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
-/// A node's value. Spans are around it, since serde has no other place for them.
+/// A node and its place. Much smaller than [`Spanned`], of which a large file would have hundreds of thousands.
+#[derive(Debug)]
+pub struct Placed {
+    /// What it holds.
+    pub raw: Raw,
+    /// Where it is written; for an alias, where the alias is.
+    pub place: Place,
+}
+
+/// A place in the text.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// The bytes.
+    pub bytes: Range<u32>,
+}
+
+impl From<&Location> for Place {
+    fn from(location: &Location) -> Self {
+        // A text is far shorter than 4 GiB; what is unknown becomes the beginning.
+        let clamp = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let start = clamp(location.span().byte_offset().unwrap_or_default());
+        let length = clamp(location.span().byte_len().unwrap_or_default());
+        Self {
+            line: clamp(location.line()).max(1),
+            column: clamp(location.column()).max(1),
+            bytes: start..start.saturating_add(length),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Placed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned: Spanned<Raw> = Spanned::deserialize(deserializer)?;
+        let raw = match spanned.value {
+            Raw::Plain(_) => Raw::Plain(Place::from(&spanned.defined).bytes),
+            other => other,
+        };
+        Ok(Self { raw, place: Place::from(&spanned.referenced) })
+    }
+}
+
+/// What a node holds.
 #[derive(Debug)]
 pub enum Raw {
     Null,
-    /// An unquoted scalar that YAML takes for a number or a truth value; its text is in the source.
-    Plain,
+    /// An unquoted scalar that YAML takes for a number or a truth value: where its text is, which [`Placed`] fills in.
+    Plain(Range<u32>),
     Text(String),
-    List(Vec<Spanned<Raw>>),
-    Mapping(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+    List(Vec<Placed>),
+    Mapping(Vec<(Placed, Placed)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -39,27 +84,27 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+        Ok(Raw::Plain(0..0))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+        Ok(Raw::Plain(0..0))
     }
 
     fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+        Ok(Raw::Plain(0..0))
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+        Ok(Raw::Plain(0..0))
     }
 
     fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+        Ok(Raw::Plain(0..0))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+        Ok(Raw::Plain(0..0))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Raw, E> {

@@ -1,0 +1,84 @@
+//! From the file saved to the first request that its new route answers, through a real Envoy, at 10, 1,000 and 10,000 routes;
+//! and the control plane's memory at each. Printed as ratios to the smallest: seconds of one machine say little.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+#[allow(dead_code)]
+#[path = "../tests/live/support/mod.rs"]
+mod support;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    time::{Duration, Instant},
+};
+
+use support::{Gateway, Options, upstream};
+
+const SIZES: [usize; 3] = [10, 1_000, 10_000];
+
+/// Edits at each size; the median counts.
+const EDITS: usize = 15;
+
+fn file(port: u16, svc: std::net::SocketAddr, routes: usize, edit: usize) -> String {
+    let mut text = format!("version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n");
+    for route in 0..routes {
+        writeln!(text, "- {{name: route-{route}, match: {{prefix: /service/{route}/items}}, cluster: svc}}").unwrap();
+    }
+    writeln!(text, "- {{name: new-{edit}, match: {{path: /new/{edit}}}, cluster: svc}}").unwrap();
+    writeln!(text, "clusters: [{{name: svc, endpoints: [\"{svc}\"]}}]").unwrap();
+    text
+}
+
+struct Measured {
+    latency: Duration,
+    worst: Duration,
+    memory_kib: u64,
+}
+
+async fn measure(routes: usize) -> Measured {
+    let svc = upstream("svc").await;
+    let options = Options { arguments: vec!["--concurrency".into(), "1".into()], ..Options::default() };
+    let gateway = Gateway::start_with(options, |port| file(port, svc, routes, 0)).await;
+    let mut latencies = Vec::new();
+    for edit in 1..=EDITS {
+        let url = gateway.url(&format!("/new/{edit}"));
+        let next = file(gateway.port, svc, routes, edit);
+        let saved = Instant::now();
+        gateway.write(&next);
+        while gateway.client.get(&url, &[]).await.status != 200 {}
+        latencies.push(saved.elapsed());
+    }
+    latencies.sort();
+    Measured {
+        latency: latencies[EDITS / 2],
+        worst: latencies[EDITS - 1],
+        memory_kib: resident_kib(gateway.process.pid().as_raw()),
+    }
+}
+
+/// `VmRSS` of `/proc/PID/status` (`proc(5)`).
+fn resident_kib(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let measured = SIZES.map(|routes| runtime.block_on(measure(routes)));
+    let smallest = &measured[0];
+    println!("save to served, median of {EDITS} edits; control plane memory");
+    println!("{:>8} {:>10} {:>10} {:>8} {:>10} {:>8}", "routes", "median ms", "worst ms", "ratio", "RSS MiB", "ratio");
+    for (routes, at) in SIZES.iter().zip(&measured) {
+        println!(
+            "{routes:>8} {:>10.1} {:>10.1} {:>8.2} {:>10.1} {:>8.2}",
+            at.latency.as_secs_f64() * 1e3,
+            at.worst.as_secs_f64() * 1e3,
+            at.latency.as_secs_f64() / smallest.latency.as_secs_f64(),
+            at.memory_kib as f64 / 1024.0,
+            at.memory_kib as f64 / smallest.memory_kib as f64,
+        );
+    }
+}

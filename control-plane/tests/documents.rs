@@ -1,0 +1,99 @@
+//! What the repository shows people is true: examples and the README's files are valid, the bootstrap that Compose mounts is the
+//! one that the command writes, and the resources of some files are those written down beside them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn legation(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_legation")).args(arguments).output().unwrap()
+}
+
+fn output(arguments: &[&str]) -> String {
+    let output = legation(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_example_is_valid_without_a_warning() {
+    let examples = fs::read_dir(root().join("examples")).unwrap();
+    let files: Vec<_> =
+        examples.map(|entry| entry.unwrap().path().join("gateway.yaml")).filter(|it| it.exists()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let validated = legation(&["validate", "--strict", file.to_str().unwrap()]);
+        assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stdout));
+    }
+}
+
+#[test]
+fn the_readmes_smallest_file_is_valid_without_a_warning() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let yaml = readme.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("gateway.yaml");
+    fs::write(&file, yaml).unwrap();
+    let validated = legation(&["validate", "--strict", file.to_str().unwrap()]);
+    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stdout));
+}
+
+#[test]
+fn the_readmes_bad_file_is_answered_as_it_says() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let said = readme.split_once("$ legation validate gateway.yaml\n").unwrap().1.split_once("```").unwrap().0;
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("gateway.yaml"), fs::read(root().join("control-plane/tests/readme.yaml")).unwrap())
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_legation"));
+    let validated = command.current_dir(&directory).args(["validate", "gateway.yaml"]).output().unwrap();
+    assert_eq!(String::from_utf8(validated.stdout).unwrap(), said);
+}
+
+#[test]
+fn the_bootstrap_that_compose_mounts_is_what_the_command_writes() {
+    let mounted = fs::read_to_string(root().join("envoy/bootstrap.yaml")).unwrap();
+    let written = output(&["bootstrap", "--node-id", "gateway-1", "--xds", "control-plane:18000"]);
+    let value = |text: &str| serde_yaml::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(value(&mounted), value(&written));
+}
+
+/// `golden/in/NAME.yaml` becomes `golden/out/NAME.KIND.yaml`. `UPDATE_GOLDEN=1` writes what is instead of comparing.
+#[test]
+fn files_become_the_resources_that_are_written_down() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut inputs: Vec<_> = fs::read_dir(golden.join("in")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    inputs.sort();
+    assert!(!inputs.is_empty());
+    for input in inputs {
+        for kind in ["listeners", "routes", "clusters", "endpoints", "extensions"] {
+            let dumped = output(&["dump", "--type", kind, input.to_str().unwrap()]);
+            let expected = golden.join("out").join(format!("{}.{kind}.yaml", input.file_stem().unwrap().display()));
+            let dumped = without_module(&dumped);
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                fs::write(&expected, dumped).unwrap();
+            } else {
+                let expected_text = fs::read_to_string(&expected).unwrap_or_default();
+                assert_eq!(dumped, expected_text, "{}: if it is meant, run with UPDATE_GOLDEN=1", expected.display());
+            }
+        }
+    }
+}
+
+/// Without the module's size and digest, which every change of the filter moves.
+fn without_module(dumped: &str) -> String {
+    let lines = dumped.lines().map(|line| match line.split_once("code: ") {
+        Some((before, _)) => format!("{before}code: <module>"),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
