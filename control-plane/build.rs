@@ -63,9 +63,9 @@ fn build_filter(workspace: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>>
         .args(["build", "--package", "legation-filter", "--lib", "--profile", "wasm", "--target", TARGET, "--locked"])
         .arg("--target-dir")
         .arg(&target)
-        // What cargo and clippy set for this build does not hold for that one.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        // What cargo and clippy set for this build does not hold for that one. Panic messages name source files: without
+        // this the module, and with it every version, would depend on where it was built.
+        .env("CARGO_ENCODED_RUSTFLAGS", remap_paths(workspace)?)
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("CLIPPY_ARGS")
         .status()?;
@@ -76,6 +76,16 @@ fn build_filter(workspace: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>>
         .into());
     }
     Ok(target.join(TARGET).join("wasm").join("legation_filter.wasm"))
+}
+
+fn remap_paths(workspace: &Path) -> Result<String, Box<dyn Error>> {
+    let cargo_home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => PathBuf::from(env::var("HOME")?).join(".cargo"),
+    };
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    // Cargo's own separator of flags.
+    Ok([remap(workspace, "/legation"), remap(&cargo_home, "/cargo")].join("\u{1f}"))
 }
 
 fn hex(bytes: &[u8]) -> String {
