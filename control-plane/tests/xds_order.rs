@@ -250,6 +250,20 @@ fn a_rejected_cluster_that_nothing_replaces_is_taken_out_of_state_of_the_world_g
 }
 
 #[test]
+fn a_removal_that_was_rejected_goes_with_the_next_change_g7() {
+    let mut client = envoy::<Delta>(ALL);
+    client.publish(2, "ECDS f@1, CDS a@1, EDS a@1, RDS r@1");
+    assert_eq!(client.hears(), ["LDS -l"]);
+    client.nacks("LDS", "no");
+    assert_eq!(client.hears(), NONE);
+    client.publish(3, "ECDS f@1, CDS a@1, EDS a@1, RDS r@1");
+    assert_eq!(client.hears(), NONE);
+    client.publish(4, "ECDS f@1, CDS a@1, EDS a@1, LDS m@1, RDS r@1");
+    assert_eq!(client.hears_and_acks(), ["LDS +m@1 -l"]);
+    assert_eq!(client.session.confirmed_generation(), Some(4));
+}
+
+#[test]
 fn routes_are_not_changed_while_their_clusters_are_rejected_o2() {
     let mut client = envoy::<Delta>(ALL);
     client.publish(2, "ECDS f@1, CDS a@1 bad@1, EDS a@1, LDS l@1, RDS r@2");

@@ -45,8 +45,7 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-/// The bootstrap as YAML.
-pub fn to_yaml(join: &Join) -> Result<String, Box<dyn std::error::Error>> {
+fn to_yaml(join: &Join) -> Result<String, Box<dyn std::error::Error>> {
     Ok(serde_yaml::to_string(&descriptors::message_to_value(&bootstrap(join))?)?)
 }
 

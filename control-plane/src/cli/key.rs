@@ -42,7 +42,7 @@ enum Command {
 /// Exits with 0 when done, and with 1 when there is no key or no randomness.
 pub fn run(args: Args) -> ExitCode {
     let text = match args.command {
-        Command::New { consumer } => new_key().map(|key| yaml(&key, &consumer)),
+        Command::New { consumer } => new_key().map(|key| key_and_yaml(&key, &consumer)),
         Command::Hash { key } => key.map_or_else(from_stdin, Ok).and_then(|key| hash(&key)),
     };
     let written =
@@ -60,14 +60,15 @@ fn new_key() -> Result<String, String> {
     Ok(PREFIX.chars().chain(characters.map(char::from)).collect())
 }
 
-fn yaml(key: &str, consumer: &str) -> String {
+fn key_and_yaml(key: &str, consumer: &str) -> String {
     let sha256 = sha256(key);
     // A few digits of the digest name the key and say nothing about it.
     let id: String = sha256.chars().take(8).collect();
     // A JSON string is a YAML string, whatever the name is.
     let name = serde_json::Value::from(consumer);
+    // Not a comment of the YAML: the key must not end up in the file.
     format!(
-        "# The key, shown this once: {key}\n\
+        "Key, shown this once: {key}\n\n\
          consumers:\n\
          - name: {name}\n  \
            api_keys:\n  \
@@ -127,7 +128,9 @@ mod tests {
     #[test]
     fn the_yaml_of_a_new_key_is_a_good_file_with_its_digest() {
         let key = new_key().unwrap();
-        let text = format!("version: 1\n{}", yaml(&key, "alice:#1@example.com"));
+        let text = key_and_yaml(&key, "alice:#1@example.com");
+        let (_, yaml) = text.split_once("\n\n").unwrap();
+        let text = format!("version: 1\n{yaml}");
         let loaded = config::load(&Source { file: "gateway.yaml".into(), bytes: text.into_bytes() }, &|_| None);
         let model = loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         assert_eq!(model.consumers[0].name, "alice:#1@example.com");

@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use super::{bootstrap, serve};
+use prost::Message;
+
+use super::serve;
 use crate::{
     control_plane::end_signal,
     envoy::{
-        bootstrap::Join,
+        bootstrap::{Join, bootstrap},
         find::find,
         supervise::{Plan, Supervisor},
     },
@@ -51,10 +53,11 @@ pub fn run(args: Args) -> ExitCode {
             admin: args.envoy_admin,
             sotw: args.sotw,
         };
-        state.write("envoy.yaml", bootstrap::to_yaml(&join)?.as_bytes())?;
+        // In binary form: to write YAML takes the descriptors of all messages, some 50 MB for as long as this runs.
+        state.write("envoy.pb", &bootstrap(&join).encode_to_vec())?;
         let plan = Plan {
             program,
-            bootstrap: state.path("envoy.yaml")?,
+            bootstrap: state.path("envoy.pb")?,
             concurrency: args.concurrency,
             arguments: args.envoy_arguments,
             drain: args.drain,

@@ -51,8 +51,8 @@ pub fn run(args: Args) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The file's model, for commands that do something else with it. What is wrong goes to standard error, warnings too; with
-/// an error comes the exit status to end with.
+/// The file's model, for commands that do something else with it. What is wrong goes to standard error, warnings too;
+/// with an error comes the exit status to end with.
 pub fn load_or_explain(file: &Path) -> Result<Model, ExitCode> {
     let (source, loaded) = load(file);
     let mut details = render(&source, &loaded, &io::stderr());

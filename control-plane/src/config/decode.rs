@@ -276,10 +276,10 @@ fn plain(node: &Node) -> Result<&str, Option<&'static str>> {
     }
 }
 
-/// Declares a mapping of the file: a struct with a [`Field`] for each field, the place of the mapping, and how to read it.
+/// Declares a mapping of the file: a struct with a [`Field`] for each field, the mapping's place, and how to read it.
 ///
-/// `planned` fields are refused by name. Where one of them is written, what else is missing is not reported: it may be
-/// what the planned field says.
+/// `planned` fields are refused by name. Where one of them is written, a field marked `unless_planned` is not called
+/// missing: the planned one may say the same.
 macro_rules! mapping {
     (
         $(#[$doc:meta])*
@@ -295,7 +295,7 @@ macro_rules! mapping {
             /// Where the mapping is written.
             #[allow(dead_code, reason = "not every mapping's rules need its place")]
             pub span: $crate::config::node::Span,
-            /// Whether a planned field is among those written, so that nothing should be called missing.
+            /// Whether a planned field is among those written, so that what is missing may be what it says.
             pub has_planned: bool,
         }
 
@@ -324,8 +324,13 @@ macro_rules! mapping {
             }
         }
     };
+    (@check unless_planned $field:ident $read:ident $report:ident $what:literal) => {
+        if !$read.has_planned {
+            $crate::config::decode::mapping!(@check required $field $read $report $what);
+        }
+    };
     (@check required $field:ident $read:ident $report:ident $what:literal) => {
-        if !$read.$field.is_written() && !$read.has_planned {
+        if !$read.$field.is_written() {
             let field = $crate::config::decode::word(stringify!($field));
             $crate::config::decode::missing_field($read.span, $what, field, $report);
         }

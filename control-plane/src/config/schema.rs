@@ -139,7 +139,7 @@ mapping! {
     /// A route's `rewrite`.
     Rewrite, "`rewrite`" {
         /// What the matched prefix becomes.
-        required prefix: Text,
+        unless_planned prefix: Text,
     }
     planned: path host
 }
@@ -200,7 +200,7 @@ mapping! {
         /// Its name.
         required name: Text,
         /// Where it is.
-        required endpoints: List<Endpoint>,
+        unless_planned endpoints: List<Endpoint>,
         /// What it speaks.
         optional protocol: Text,
         /// How a request's endpoint is chosen.
@@ -246,7 +246,7 @@ mapping! {
         /// A name for it that is not secret.
         optional id: Text,
         /// SHA-256 of the key as hexadecimal digits.
-        required sha256: Text,
+        unless_planned sha256: Text,
         /// When it ceases to be valid.
         optional expires: Text,
     }

@@ -4,34 +4,34 @@ use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use legation_protos::{
     pack,
-    pb::{
-        envoy::{
-            config::{
-                bootstrap::v3::{Admin, Bootstrap, bootstrap::DynamicResources, bootstrap::StaticResources},
-                cluster::v3::{
-                    Cluster,
-                    cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily},
-                },
-                core::v3::{
-                    Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, BackoffStrategy, ConfigSource,
-                    GrpcService, Http2ProtocolOptions, KeepaliveSettings, Node, RetryPolicy, SocketAddress, address,
-                    api_config_source::ApiType,
-                    config_source::ConfigSourceSpecifier,
-                    grpc_service::{self, EnvoyGrpc},
-                    socket_address::PortSpecifier,
-                },
-                endpoint::v3::{
-                    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
-                },
+    pb::envoy::{
+        config::{
+            bootstrap::v3::{Admin, Bootstrap, bootstrap::DynamicResources, bootstrap::StaticResources},
+            cluster::v3::{
+                Cluster,
+                cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily},
             },
-            extensions::upstreams::http::v3::{
-                HttpProtocolOptions,
-                http_protocol_options::{
-                    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
-                },
+            core::v3::{
+                ApiConfigSource, ApiVersion, BackoffStrategy, GrpcService, Http2ProtocolOptions, KeepaliveSettings,
+                Node, RetryPolicy,
+                api_config_source::ApiType,
+                grpc_service::{self, EnvoyGrpc},
             },
         },
-        google::protobuf,
+        extensions::upstreams::http::v3::{
+            HttpProtocolOptions,
+            http_protocol_options::{
+                ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+            },
+        },
+    },
+};
+
+use crate::{
+    model::HostPort,
+    translate::{
+        common::{duration, from_ads, tcp_address},
+        endpoints,
     },
 };
 
@@ -41,6 +41,12 @@ pub const XDS_CLUSTER: &str = "legation-xds";
 /// A half-open connection to the control plane is found out after the interval and the timeout together.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Between attempts to reach the control plane. Envoy's own pause grows to 30 s: too long for one that was only restarted.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How an Envoy joins.
 #[derive(Clone, Debug)]
@@ -63,7 +69,10 @@ pub struct Join {
 pub fn bootstrap(join: &Join) -> Bootstrap {
     Bootstrap {
         node: Some(Node { id: join.node_id.clone(), cluster: join.node_cluster.clone(), ..Node::default() }),
-        admin: Some(Admin { address: Some(tcp(&join.admin.ip().to_string(), join.admin.port())), ..Admin::default() }),
+        admin: Some(Admin {
+            address: Some(tcp_address(join.admin.ip().to_string(), join.admin.port())),
+            ..Admin::default()
+        }),
         dynamic_resources: Some(DynamicResources {
             ads_config: Some(ads(join.sotw)),
             cds_config: Some(from_ads()),
@@ -83,11 +92,10 @@ fn ads(sotw: bool) -> ApiConfigSource {
         grpc_services: vec![GrpcService {
             target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(EnvoyGrpc {
                 cluster_name: XDS_CLUSTER.to_owned(),
-                // Envoy's own pause grows to 30 s: too long for a control plane that was only restarted.
                 retry_policy: Some(RetryPolicy {
                     retry_back_off: Some(BackoffStrategy {
-                        base_interval: Some(protobuf::Duration { seconds: 0, nanos: 250_000_000 }),
-                        max_interval: Some(protobuf::Duration { seconds: 5, nanos: 0 }),
+                        base_interval: Some(duration(FIRST_PAUSE)),
+                        max_interval: Some(duration(LONGEST_PAUSE)),
                     }),
                     ..RetryPolicy::default()
                 }),
@@ -101,18 +109,10 @@ fn ads(sotw: bool) -> ApiConfigSource {
     }
 }
 
-fn from_ads() -> ConfigSource {
-    ConfigSource {
-        resource_api_version: ApiVersion::V3.into(),
-        config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
-        ..ConfigSource::default()
-    }
-}
-
 fn xds_cluster(join: &Join) -> Cluster {
     let keepalive = KeepaliveSettings {
-        interval: Some(seconds(KEEPALIVE_INTERVAL)),
-        timeout: Some(seconds(KEEPALIVE_TIMEOUT)),
+        interval: Some(duration(KEEPALIVE_INTERVAL)),
+        timeout: Some(duration(KEEPALIVE_TIMEOUT)),
         ..KeepaliveSettings::default()
     };
     let http2 = Http2ProtocolOptions { connection_keepalive: Some(keepalive), ..Http2ProtocolOptions::default() };
@@ -122,41 +122,17 @@ fn xds_cluster(join: &Join) -> Cluster {
         })),
         ..HttpProtocolOptions::default()
     };
-    let endpoint = LbEndpoint {
-        host_identifier: Some(HostIdentifier::Endpoint(Endpoint {
-            address: Some(tcp(&join.xds_host, join.xds_port)),
-            ..Endpoint::default()
-        })),
-        ..LbEndpoint::default()
-    };
+    let control_plane = HostPort { host: join.xds_host.clone(), port: join.xds_port };
     Cluster {
         name: XDS_CLUSTER.to_owned(),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::StrictDns.into())),
         dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
-        connect_timeout: Some(protobuf::Duration { seconds: 1, nanos: 0 }),
-        load_assignment: Some(ClusterLoadAssignment {
-            cluster_name: XDS_CLUSTER.to_owned(),
-            endpoints: vec![LocalityLbEndpoints { lb_endpoints: vec![endpoint], ..LocalityLbEndpoints::default() }],
-            ..ClusterLoadAssignment::default()
-        }),
+        connect_timeout: Some(duration(CONNECT_TIMEOUT)),
+        load_assignment: Some(endpoints::from_names(XDS_CLUSTER, &[control_plane])),
         typed_extension_protocol_options: HashMap::from([(
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
             pack(&options),
         )]),
         ..Cluster::default()
     }
-}
-
-fn tcp(host: &str, port: u16) -> Address {
-    Address {
-        address: Some(address::Address::SocketAddress(SocketAddress {
-            address: host.to_owned(),
-            port_specifier: Some(PortSpecifier::PortValue(port.into())),
-            ..SocketAddress::default()
-        })),
-    }
-}
-
-fn seconds(duration: Duration) -> protobuf::Duration {
-    protobuf::Duration { seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), nanos: 0 }
 }

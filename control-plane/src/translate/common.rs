@@ -1,4 +1,4 @@
-//! What several kinds of resource need.
+//! What several kinds of resource need, and the bootstrap too.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use legation_protos::pb::{
 };
 
 /// From the control plane, over the one stream that carries everything.
-pub(super) fn from_ads() -> ConfigSource {
+pub(crate) fn from_ads() -> ConfigSource {
     ConfigSource {
         resource_api_version: ApiVersion::V3.into(),
         config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
@@ -20,7 +20,7 @@ pub(super) fn from_ads() -> ConfigSource {
 }
 
 /// A TCP address: `host` is an address literal without brackets, or a name where Envoy resolves names.
-pub(super) fn tcp_address(host: String, port: u16) -> Address {
+pub(crate) fn tcp_address(host: String, port: u16) -> Address {
     Address {
         address: Some(address::Address::SocketAddress(SocketAddress {
             address: host,
@@ -31,7 +31,7 @@ pub(super) fn tcp_address(host: String, port: u16) -> Address {
 }
 
 /// A duration in protobuf's form. One of more than 2^63 seconds saturates.
-pub(super) fn duration(duration: Duration) -> protobuf::Duration {
+pub(crate) fn duration(duration: Duration) -> protobuf::Duration {
     protobuf::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
@@ -39,14 +39,14 @@ pub(super) fn duration(duration: Duration) -> protobuf::Duration {
 }
 
 /// A limit in the form where Envoy takes zero for none.
-pub(super) fn limit(limit: Option<Duration>) -> protobuf::Duration {
+pub(crate) fn limit(limit: Option<Duration>) -> protobuf::Duration {
     duration(limit.unwrap_or_default())
 }
 
-pub(super) fn bool_value(value: bool) -> Option<protobuf::BoolValue> {
+pub(crate) fn bool_value(value: bool) -> Option<protobuf::BoolValue> {
     Some(protobuf::BoolValue { value })
 }
 
-pub(super) fn u32_value(value: u32) -> Option<protobuf::UInt32Value> {
+pub(crate) fn u32_value(value: u32) -> Option<protobuf::UInt32Value> {
     Some(protobuf::UInt32Value { value })
 }

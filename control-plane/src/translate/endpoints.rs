@@ -22,7 +22,7 @@ pub(super) fn from_addresses(cluster: &str, addresses: &[SocketAddr]) -> Cluster
     with(cluster, addresses.iter().map(|address| tcp_address(address.ip().to_string(), address.port())))
 }
 
-pub(super) fn from_names(cluster: &str, names: &[HostPort]) -> ClusterLoadAssignment {
+pub(crate) fn from_names(cluster: &str, names: &[HostPort]) -> ClusterLoadAssignment {
     with(cluster, names.iter().map(|name| tcp_address(name.host.clone(), name.port)))
 }
 

@@ -5,8 +5,8 @@
 //! hash map, so that one message has many encodings. Equal versions across restarts and replicas follow.
 
 mod clusters;
-mod common;
-mod endpoints;
+pub(crate) mod common;
+pub(crate) mod endpoints;
 mod extensions;
 mod listeners;
 mod routes;

@@ -226,7 +226,6 @@ impl<V: Variant> StreamTask<V> {
             let (wait, blocked) = self.send();
             self.report();
             tokio::select! {
-                biased;
                 _ = stopped.changed() => return Some(Status::unavailable("the control plane stops")),
                 () = self.responses.closed() => return None,
                 request = requests.message() => match request {

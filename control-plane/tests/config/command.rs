@@ -120,7 +120,9 @@ fn a_new_key_hashes_to_the_digest_beside_it() {
         let line = stdout(&output);
         assert!(line.starts_with("sha256: ") && new.contains(line.trim()), "{line}{new}");
     }
-    fs::write(folder.path().join("gateway.yaml"), format!("{GOOD}{new}")).unwrap();
+    let (_, yaml) = new.split_once("\n\n").unwrap();
+    assert!(!yaml.contains(key), "the key does not go into the file");
+    fs::write(folder.path().join("gateway.yaml"), format!("{GOOD}{yaml}")).unwrap();
     let valid = legation(folder.path(), &["validate"], "");
     assert!(stdout(&valid).contains("1 consumer,"), "{}", stdout(&valid));
 }

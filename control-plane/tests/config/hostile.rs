@@ -71,6 +71,15 @@ fn an_alias_bomb_is_one_error() {
 }
 
 #[test]
+fn many_aliases_are_one_error_too() {
+    let aliases = "- *a\n".repeat(49_000);
+    assert_eq!(
+        codes(&format!("version: 1\nroutes:\n- &a [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n{aliases}")),
+        ["too_complex"]
+    );
+}
+
+#[test]
 fn an_alias_of_itself_is_refused() {
     assert_eq!(codes("version: 1\nroutes: &a [*a]\n"), ["syntax"]);
 }
@@ -114,4 +123,21 @@ fn a_duplicate_key_points_at_both_places() {
 fn a_key_that_is_no_text_is_refused() {
     assert!(codes("version: 1\n? [a]\n: b\n").contains(&"wrong_type"));
     assert!(codes("version: 1\nlisteners: {{ x }}\n").contains(&"wrong_type"));
+}
+
+#[test]
+fn ten_thousand_routes_are_within_every_bound() {
+    let mut text = "version: 1\nlisteners: [{name: http, port: 1}]\nclusters: [{name: svc, endpoints: ['a:1']}]\n\
+                    consumers: [{name: a, api_keys: [{sha256: 4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd}]}]\n\
+                    routes:\n- &first {name: r, match: {prefix: /}, cluster: svc, timeouts: {request: 30s}, api_key: {}, \
+                    rate_limit: {limit: 100, window: 1m, by: consumer}}\n"
+        .to_owned();
+    for number in 1..10_000 {
+        text.push_str(&format!(
+            "- {{<<: *first, name: r{number}, match: {{prefix: /{number}, methods: [GET, POST]}}}}\n"
+        ));
+    }
+    let loaded = load(text);
+    assert_eq!(loaded.diagnostics, []);
+    assert_eq!(loaded.model.unwrap().routes.len(), 10_000);
 }

@@ -306,6 +306,7 @@ fn clusters_have_words_and_a_connect_timeout() {
         assert_eq!(codes(&text), [code], "{field}");
     }
     assert_eq!(codes(REST), ["unused_cluster"]);
+    assert_eq!(codes_of_route("match: {prefix: /}, cluster: svx"), ["unknown_cluster"]);
     assert_eq!(codes(&format!("{REST}routes: [{ROUTE}]\n").replace("'svc:8080'", "")), ["no_endpoints"]);
 }
 

@@ -6,7 +6,9 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::support::{Gateway, eventually, legation, upstream};
+use nix::sys::signal::Signal;
+
+use crate::support::{Client, Gateway, Process, admin_address, eventually, legation, upstream};
 
 fn good(port: u16, svc: std::net::SocketAddr) -> String {
     format!(
@@ -177,4 +179,27 @@ fn a_start_with_a_bad_file_and_none_confirmed_before_fails() {
     for (at, code) in FOUND {
         assert!(said.contains(at) && said.contains(code), "{at} {code}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_bad_file_serves_the_last_confirmed_one_and_says_so() {
+    let svc = upstream("svc").await;
+    let mut gateway = Gateway::start(|port| good(port, svc)).await;
+    let kept = gateway.directory().join(".legation/confirmed.yaml");
+    eventually("the confirmed file is kept", || async { kept.exists() }).await;
+    gateway.process.signal(Signal::SIGTERM);
+    gateway.process.wait();
+    gateway.write(FOUR_MISTAKES);
+
+    let mut command = legation();
+    command.arg("run").arg(gateway.path()).args(["--xds", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--envoy-admin"]);
+    let again = Process::start("legation run, again", command.arg("127.0.0.1:0"));
+    eventually("what was confirmed is served", || async {
+        Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
+    })
+    .await;
+    let status = format!("http://{}/status", admin_address(&again).await);
+    let status = Client::new().get(&status, &[]).await.json();
+    assert_eq!(status["file"]["diagnostics"].as_array().unwrap().len(), 4);
+    assert!(again.output().contains("serving the last confirmed one"), "{}", again.output());
 }

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod messages;
 pub mod recorder;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

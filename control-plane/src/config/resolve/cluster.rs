@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use super::Known;
 use crate::{
     config::{code, names, report::Report, schema, schema::File, value},
     model::{Cluster, LoadBalancing, Protocol},
@@ -21,13 +22,15 @@ const LOAD_BALANCING: &[(&str, LoadBalancing)] = &[
 ];
 
 /// All that are whole.
-pub fn resolve(file: &File, report: &mut Report) -> Vec<Cluster> {
+pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<Cluster> {
     let used = used(file.routes.items());
-    let routes_are_known = file.routes.get().is_some() || !file.routes.is_written();
+    // A name that is misspelt in a route is an error; that its cluster is then unused need not be said.
+    let routes_are_readable = file.routes.get().is_some() || !file.routes.is_written();
+    let all_found = routes_are_readable && used.iter().all(|name| known.clusters.get(name).is_some());
     let mut resolved = Vec::new();
     for cluster in file.clusters.items() {
         if let Some(name) = cluster.name.get()
-            && routes_are_known
+            && all_found
             && !used.contains(name.value.as_str())
         {
             let message = format!("no route uses the cluster {}", name.shown());

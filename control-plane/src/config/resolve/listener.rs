@@ -20,7 +20,7 @@ use crate::{
 
 /// All that are whole, each with a name and an address and port of its own.
 pub fn resolve(file: &File, report: &mut Report) -> Vec<Listener> {
-    if file.listeners.is_empty() && !file.has_planned {
+    if file.listeners.is_empty() {
         let at = file.listeners.key().unwrap_or(Span::START);
         let help = "such as `- {name: http, port: 8000}`".to_owned();
         report.warning(code::NO_LISTENERS, at, "there are no `listeners`: the gateway accepts nothing", Some(help));

@@ -1,7 +1,7 @@
 //! [`schema`] → [`Model`]: every rule of the file, and the defaults.
 //!
-//! A function returns none where it has reported an error, or where decoding has; so whatever is whole enough is checked,
-//! and one fault never hides another.
+//! A function returns none where it has reported an error, or where decoding has; so whatever is whole enough is
+//! checked, and one fault never hides another.
 
 use super::{
     code, names,
@@ -46,7 +46,7 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
 
     let listeners = listener::resolve(file, report);
     let routes = route::resolve(file.routes.items(), &known, report);
-    let clusters = cluster::resolve(file, report);
+    let clusters = cluster::resolve(file, &known, report);
     let consumers = consumer::resolve(file.consumers.items(), &known, report);
     let plans = plan::resolve(file.plans.items(), report);
     Some(Model { listeners, routes, clusters, consumers, plans, origin: report.origin(Span::START) })

@@ -1,0 +1,250 @@
+//! The server over real gRPC, with a client made by hand. Names of tests end in the rule that they hold.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod xds_support;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use legation::{
+    snapshot::Snapshot,
+    xds::{Event, Variant, delta::Delta, server, sotw::Sotw},
+};
+use legation_protos::{ResourceType, discovery::DeltaDiscoveryRequest};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming, client::Grpc, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_prost::ProstCodec;
+use xds_support::{Wire, kind, recorder::Recorder, snapshot};
+
+const ALL: &str = "ECDS f@1, CDS a@1, EDS a@1, LDS l@1, RDS r@1";
+const ADS_SOTW: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+const ADS_DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+
+/// A running server.
+struct Server {
+    port: u16,
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    recorder: Arc<Recorder>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// A server at this snapshot, or at none.
+    async fn start(snapshot: Option<Arc<Snapshot>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let snapshots = watch::Sender::new(snapshot);
+        let recorder = Recorder::new();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve = server::serve(listener, snapshots.subscribe(), recorder.clone(), async {
+            let _ = stopped.await;
+        });
+        let task = tokio::spawn(async { serve.await.unwrap() });
+        Self { port, snapshots, recorder, stop: Some(stop), task }
+    }
+
+    async fn channel(&self) -> Channel {
+        Channel::from_shared(format!("http://127.0.0.1:{}", self.port)).unwrap().connect().await.unwrap()
+    }
+
+    /// Opens a stream.
+    async fn open<V: Wire>(&self, path: &'static str) -> Stream<V> {
+        self.try_open(path).await.expect("the stream opens")
+    }
+
+    async fn try_open<V: Wire>(&self, path: &'static str) -> Result<Stream<V>, Status> {
+        let mut grpc = Grpc::new(self.channel().await).max_decoding_message_size(64 << 20);
+        grpc.ready().await.unwrap();
+        let (requests, outgoing) = mpsc::channel(8);
+        let codec = ProstCodec::<V::Request, V::Response>::default();
+        let path = http::uri::PathAndQuery::from_static(path);
+        let answer = grpc.streaming(tonic::Request::new(ReceiverStream::new(outgoing)), path, codec).await?;
+        Ok(Stream { requests, responses: answer.into_inner() })
+    }
+}
+
+/// The client's end of a stream.
+struct Stream<V: Variant> {
+    requests: mpsc::Sender<V::Request>,
+    responses: Streaming<V::Response>,
+}
+
+impl<V: Wire> Stream<V> {
+    async fn asks(&self, type_url: &str, names: &[&str]) {
+        let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let request = V::from_node(V::request(type_url, &names, "", None), "client");
+        self.requests.send(request).await.unwrap();
+    }
+
+    async fn hears(&mut self) -> Result<String, Status> {
+        let message = tokio::time::timeout(Duration::from_secs(20), self.responses.message());
+        let response = message.await.expect("an answer within 20 s")?.expect("not the end");
+        Ok(V::shown(&response))
+    }
+}
+
+#[tokio::test]
+async fn every_service_answers_with_its_kind_in_both_variants_g1() {
+    let server = Server::start(Some(snapshot(1, ALL))).await;
+    let services = [
+        ("ECDS f@1", "extension.v3.ExtensionConfigDiscoveryService", "ExtensionConfigs"),
+        ("CDS a@1", "cluster.v3.ClusterDiscoveryService", "Clusters"),
+        ("EDS a@1", "endpoint.v3.EndpointDiscoveryService", "Endpoints"),
+        ("LDS l@1", "listener.v3.ListenerDiscoveryService", "Listeners"),
+        ("RDS r@1", "route.v3.RouteDiscoveryService", "Routes"),
+    ];
+    for (answer, service, resources) in services {
+        let name = answer.split([' ', '@']).nth(1).unwrap();
+        let path = |method| &*format!("/envoy.service.{service}/{method}{resources}").leak();
+        let mut sotw = server.open::<Sotw>(path("Stream")).await;
+        sotw.asks("", &[name]).await;
+        assert_eq!(sotw.hears().await.unwrap(), answer);
+        let mut delta = server.open::<Delta>(path("Delta")).await;
+        delta.asks("", &[name]).await;
+        assert_eq!(delta.hears().await.unwrap(), answer.replace(' ', " +"));
+    }
+}
+
+#[tokio::test]
+async fn one_stream_carries_all_kinds_and_changes_reach_it_g1() {
+    let server = Server::start(Some(snapshot(1, ALL))).await;
+    let mut stream = server.open::<Delta>(ADS_DELTA).await;
+    for (ask, answer) in [("EDS", "EDS +a@1"), ("RDS", "RDS +r@1")] {
+        let name = answer.split(['+', '@']).nth(1).unwrap();
+        stream.asks(kind(ask).type_url(), &[name]).await;
+        assert_eq!(stream.hears().await.unwrap(), answer);
+    }
+    stream.requests.send(Delta::request(kind("EDS").type_url(), &[], "1", None)).await.unwrap();
+    server.snapshots.send_replace(Some(snapshot(2, "EDS a@2, RDS r@1")));
+    assert_eq!(stream.hears().await.unwrap(), "EDS +a@2");
+    let acked = Event::Acked { kind: ResourceType::Endpoints, generation: 1 };
+    assert!(server.recorder.events().contains(&acked), "{:?}", server.recorder.events());
+}
+
+#[tokio::test]
+async fn streams_are_held_until_there_is_a_snapshot_g15() {
+    let server = Server::start(None).await;
+    let mut stream = server.open::<Sotw>(ADS_SOTW).await;
+    stream.asks(kind("CDS").type_url(), &[]).await;
+    let subscribed = Event::Subscribed { kind: ResourceType::Cluster };
+    server.recorder.until("the subscription", |recorder| recorder.events().contains(&subscribed)).await;
+    assert!(!server.recorder.events().iter().any(|event| matches!(event, Event::Sent { .. })));
+    server.snapshots.send_replace(Some(snapshot(1, ALL)));
+    assert_eq!(stream.hears().await.unwrap(), "CDS a@1");
+}
+
+#[tokio::test]
+async fn a_request_without_a_type_or_a_node_ends_the_stream_g2_g3() {
+    let server = Server::start(Some(snapshot(1, ALL))).await;
+    let mut stream = server.open::<Delta>(ADS_DELTA).await;
+    stream.asks("", &[]).await;
+    assert_eq!(stream.hears().await.unwrap_err().code(), Code::InvalidArgument);
+    let mut stream = server.open::<Sotw>(ADS_SOTW).await;
+    stream.requests.send(Sotw::request(kind("CDS").type_url(), &[], "", None)).await.unwrap();
+    assert_eq!(stream.hears().await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_method_that_does_not_exist_is_unimplemented() {
+    let server = Server::start(Some(snapshot(1, ALL))).await;
+    let refused = server.try_open::<Sotw>("/envoy.service.cluster.v3.ClusterDiscoveryService/Nothing").await;
+    assert_eq!(refused.err().unwrap().code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn a_request_may_be_larger_than_4_mb_but_not_without_bound_d14() {
+    let server = Server::start(Some(snapshot(1, ALL))).await;
+    let holding = |count: usize| {
+        let version = "x".repeat(64);
+        let held = (0..count).map(|number| (format!("{number:064}"), version.clone())).collect::<Vec<_>>();
+        Delta::from_node(Delta::holding(Delta::request(kind("CDS").type_url(), &[], "", None), &held), "client")
+    };
+    let large = holding(40_000);
+    assert!(prost::Message::encoded_len(&large) > 5_000_000);
+    let mut stream = server.open::<Delta>(ADS_DELTA).await;
+    stream.requests.send(large).await.unwrap();
+    assert_eq!(stream.hears().await.unwrap(), "CDS +a@1");
+    let mut stream = server.open::<Delta>(ADS_DELTA).await;
+    stream.requests.send(holding(140_000)).await.unwrap();
+    assert_eq!(stream.hears().await.unwrap_err().code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_reported_as_gone() {
+    let server = Server::start(Some(snapshot(1, ALL))).await;
+    let mut stream = server.open::<Delta>(ADS_DELTA).await;
+    stream.asks(kind("CDS").type_url(), &[]).await;
+    stream.hears().await.unwrap();
+    assert!(server.recorder.closed_streams().is_empty());
+    drop(stream);
+    server.recorder.until("the end of the stream", |recorder| recorder.closed_streams().len() == 1).await;
+}
+
+#[tokio::test]
+async fn stopping_ends_open_streams_within_a_second() {
+    let mut server = Server::start(Some(snapshot(1, ALL))).await;
+    let mut stream = server.open::<Delta>(ADS_DELTA).await;
+    stream.asks(kind("CDS").type_url(), &[]).await;
+    stream.hears().await.unwrap();
+    // One that watches the server's health has no reason to end by itself.
+    let mut health = HealthClient::new(server.channel().await);
+    let _watching = health.watch(HealthCheckRequest::default()).await.unwrap();
+    let start = Instant::now();
+    server.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(stream.hears().await.unwrap_err().code(), Code::Unavailable);
+    server.task.await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_gets_the_newest_state_when_it_does() {
+    // Larger than what HTTP/2 lets through unread, so that the response before it is stuck.
+    let server = Server::start(None).await;
+    let big = |generation: u64| {
+        let resources = (0..64).map(|number| {
+            let mut resource = xds_support::resource(&format!("{number:02}@{generation}"));
+            resource.body = vec![b'x'; 100_000].into();
+            (ResourceType::Endpoints, resource)
+        });
+        Some(Arc::new(Snapshot::new(generation, resources)))
+    };
+    let mut stream = server.open::<Delta>(ADS_DELTA).await;
+    server.snapshots.send_replace(big(1));
+    stream.asks(kind("EDS").type_url(), &["*"]).await;
+    let sent = |generation: u64| {
+        move |recorder: &Recorder| {
+            let is = |event: &Event| matches!(event, Event::Sent { generation: sent, .. } if *sent == generation);
+            recorder.events().iter().any(is)
+        }
+    };
+    server.recorder.until("the first response", sent(1)).await;
+    for generation in 2..50 {
+        server.snapshots.send_replace(big(generation));
+    }
+    let nonce = |stream: Option<legation_protos::discovery::DeltaDiscoveryResponse>| stream.unwrap().nonce;
+    let first = nonce(stream.responses.message().await.unwrap());
+    let ack = DeltaDiscoveryRequest { response_nonce: first, ..Delta::request(kind("EDS").type_url(), &[], "", None) };
+    stream.requests.send(ack).await.unwrap();
+    let response = stream.responses.message().await.unwrap().unwrap();
+    assert!(response.resources.iter().all(|resource| resource.version == "49"));
+}
+
+#[tokio::test]
+async fn health_is_served() {
+    let server = Server::start(None).await;
+    let mut health = HealthClient::new(server.channel().await);
+    for service in ["", "envoy.service.discovery.v3.AggregatedDiscoveryService"] {
+        let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap();
+        assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+    }
+}
