@@ -22,12 +22,11 @@ fn package_root(name: &str) -> Result<PathBuf, Box<dyn Error>> {
         return Err(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let manifest = metadata["packages"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|package| package["name"] == name)
-        .and_then(|package| package["manifest_path"].as_str())
+    let manifest = metadata
+        .get("packages")
+        .and_then(serde_json::Value::as_array)
+        .and_then(|packages| packages.iter().find(|package| package.get("name").is_some_and(|it| it == name)))
+        .and_then(|package| package.get("manifest_path")?.as_str())
         .ok_or_else(|| format!("cargo metadata names no package {name}"))?;
     Ok(PathBuf::from(manifest).parent().map(PathBuf::from).unwrap_or_default())
 }

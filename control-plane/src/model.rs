@@ -5,7 +5,7 @@
 //! it was made from, as canonical JSON. Hence every type here is `Serialize`, holds no hash map, and keeps its
 //! [`Origin`] out of the serialised form: moving a route in the file must not change a version.
 
-use std::{net::IpAddr, time::Duration};
+use std::{cmp::Reverse, net::IpAddr, time::Duration};
 
 use legation_filter::config::{Consumer, Plan, Policy};
 use serde::Serialize;
@@ -74,6 +74,19 @@ pub struct RouteMatch {
     pub headers: Vec<HeaderMatch>,
 }
 
+impl RouteMatch {
+    /// Of two routes that match a request, the one with the smaller value wins, and among equals the first in the file:
+    /// exact paths, then longer prefixes, then more conditions (all methods together are one, each header is one).
+    pub fn specificity(&self) -> impl Ord + use<> {
+        let (kind, length) = match &self.path {
+            PathMatch::Exact(_) => (0, 0),
+            PathMatch::Prefix(prefix) => (1, prefix.len()),
+        };
+        let conditions = usize::from(!self.methods.is_empty()) + self.headers.len();
+        (kind, Reverse(length), Reverse(conditions))
+    }
+}
+
 /// A condition on the path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,8 +141,6 @@ pub struct Forward {
     pub clusters: Vec<WeightedCluster>,
     /// What the matched prefix becomes, by the same rules as [`PathMatch::Prefix`]. Only with a prefix match.
     pub rewrite_prefix: Option<String>,
-    /// Whether a cluster among them balances by hash, so that a hash of the client's address must be made.
-    pub hash_client_address: bool,
 }
 
 /// A share of the traffic.

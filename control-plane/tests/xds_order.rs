@@ -117,6 +117,21 @@ fn a_cluster_is_removed_only_when_routes_and_listeners_have_let_go_of_it_o1() {
 }
 
 #[test]
+fn a_cluster_is_not_removed_while_the_routes_of_a_new_listener_are_still_to_be_asked_for_o1() {
+    let mut client = envoy::<Delta>("ECDS f@1, CDS a@1 b@1, EDS a@1, LDS l@1, RDS r@1");
+    client.publish(2, "ECDS f@1, CDS b@1, EDS a@1, LDS m@1, RDS s@1");
+    assert_eq!(client.hears(), ["LDS +m@1 -l"]);
+    client.acks("LDS");
+    assert_eq!(client.hears(), ["RDS -r"]);
+    client.acks("RDS");
+    assert_eq!(client.hears(), NONE, "the new listener is warming, the old one still leads to a");
+    client.asks("RDS s");
+    assert_eq!(client.hears(), ["RDS +s@1"]);
+    client.acks("RDS");
+    assert_eq!(client.hears(), ["CDS -a"]);
+}
+
+#[test]
 fn in_state_of_the_world_clusters_come_first_with_the_old_ones_and_then_without_o1() {
     let mut client = envoy::<Sotw>(ALL);
     client.publish(2, "ECDS f@1, CDS b@1, EDS b@1, LDS l@1, RDS r@2");

@@ -50,6 +50,7 @@ fn a_cluster_is_removed_by_a_response_without_it_and_other_kinds_are_not_s3() {
     let mut client = client_with_all("CDS a@1 b@1, EDS a@1 b@1", &["CDS", "EDS a b"]);
     client.publish(2, "CDS a@1, EDS a@1");
     assert_eq!(client.hears_and_acks(), ["CDS a@1"]);
+    client.later(2000);
     client.publish(3, "");
     assert_eq!(client.hears_and_acks(), ["CDS"]);
 }

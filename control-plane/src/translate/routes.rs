@@ -1,6 +1,6 @@
 //! Routes (RDS): one route configuration for each listener, ordered so that the most specific route comes first.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::collections::HashMap;
 
 use legation_protos::{
     pack,
@@ -13,10 +13,7 @@ use legation_protos::{
                     RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster,
                     header_matcher::HeaderMatchSpecifier,
                     route,
-                    route_action::{
-                        ClusterSpecifier, HashPolicy, MaxStreamDuration, UpgradeConfig,
-                        hash_policy::{ConnectionProperties, PolicySpecifier},
-                    },
+                    route_action::{ClusterSpecifier, MaxStreamDuration, UpgradeConfig},
                     route_match::PathSpecifier,
                     weighted_cluster::ClusterWeight,
                 },
@@ -46,11 +43,10 @@ pub(super) struct RouteFragment<'a> {
     filtered: bool,
 }
 
-/// The routes in the order in which Envoy tries them: exact paths, longer prefixes, more conditions, and the file's order
-/// among equals.
+/// The routes in the order in which Envoy is to try them.
 pub(super) fn fragments(routes: &[model::Route]) -> Vec<RouteFragment<'_>> {
     let mut ordered: Vec<&model::Route> = routes.iter().collect();
-    ordered.sort_by_key(|route| specificity(&route.matcher));
+    ordered.sort_by_key(|route| route.matcher.specificity());
     ordered
         .into_iter()
         .map(|route| RouteFragment {
@@ -62,15 +58,6 @@ pub(super) fn fragments(routes: &[model::Route]) -> Vec<RouteFragment<'_>> {
             filtered: route.policy.is_some(),
         })
         .collect()
-}
-
-fn specificity(matcher: &model::RouteMatch) -> impl Ord {
-    let (kind, length) = match &matcher.path {
-        PathMatch::Exact(_) => (0, 0),
-        PathMatch::Prefix(prefix) => (1, prefix.len()),
-    };
-    let conditions = usize::from(!matcher.methods.is_empty()) + matcher.headers.len();
-    (kind, Reverse(length), Reverse(conditions))
 }
 
 /// The route configuration of a listener, from routes that are in order.

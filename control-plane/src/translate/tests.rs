@@ -45,7 +45,6 @@ fn route(name: &str, prefix: &str) -> Route {
         action: Action::Forward(Forward {
             clusters: vec![WeightedCluster { cluster: "svc".into(), weight: 1 }],
             rewrite_prefix: None,
-            hash_client_address: false,
         }),
         stream: None,
         timeouts: Timeouts { request: None, idle: None, first_byte: None, max_stream: None },

@@ -8,9 +8,9 @@ use legation_protos::ResourceType;
 /// on a cluster without endpoints after its `initial_fetch_timeout` of 15 s (O3).
 pub const GATE: Duration = Duration::from_secs(15);
 
-/// How long a client may take to ask for the next kind of resource: on a new stream it asks for one after the other, and for
-/// routes only once it has the listeners that use them. Until then nothing is removed from it that a kind it has not asked for
-/// may refer to, and a generation of which it has not asked for everything does not count as confirmed.
+/// How long a client may take to ask for more after it last said something: on a new stream it asks for one kind after the
+/// other, and for routes only once it has the listeners that use them. As long as it has not asked for all there is, nothing is
+/// removed that what it asks for next may stop referring to, and the generation does not count as confirmed.
 pub const SETTLING: Duration = Duration::from_secs(2);
 
 /// Whether a change of this kind waits until the clusters of the same generation are in place (O1, O2). ECDS waits for

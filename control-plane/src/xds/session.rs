@@ -60,8 +60,8 @@ pub struct Session<V> {
     opened: bool,
     target: Option<Arc<Snapshot>>,
     published_at: Duration,
-    /// When the client last changed a subscription.
-    asked_at: Duration,
+    /// When the client last answered a response or changed a subscription.
+    heard_at: Duration,
     substreams: Substreams,
     nonces: u64,
     confirmed: Option<u64>,
@@ -77,7 +77,7 @@ impl<V: Variant> Session<V> {
             opened: false,
             target: None,
             published_at: Duration::ZERO,
-            asked_at: Duration::ZERO,
+            heard_at: Duration::ZERO,
             substreams: Substreams::default(),
             nonces: 0,
             confirmed: None,
@@ -126,10 +126,12 @@ impl<V: Variant> Session<V> {
         if count.saturating_add(substream.names()) > MOST_NAMES {
             return Err(Refusal::TooManyNames);
         }
-        match substream.answer(&ask.nonce, ask.error) {
-            Some(Answer::Ack(generation)) => self.events.push(Event::Acked { kind, generation }),
-            Some(Answer::Nack(rejection)) => self.events.push(nacked(kind, rejection)),
-            None => {}
+        if let Some(answer) = substream.answer(&ask.nonce, ask.error) {
+            self.heard_at = now;
+            self.events.push(match answer {
+                Answer::Ack(generation) => Event::Acked { kind, generation },
+                Answer::Nack(rejection) => nacked(kind, rejection),
+            });
         }
         if substream.is_superseded(V::NAME, &ask.nonce) {
             return Ok(());
@@ -138,7 +140,7 @@ impl<V: Variant> Session<V> {
             self.events.push(Event::Subscribed { kind });
         }
         if substream.subscribe(ask.names, kind) {
-            self.asked_at = now;
+            self.heard_at = now;
         }
         Ok(())
     }
@@ -183,7 +185,7 @@ impl<V: Variant> Session<V> {
             wait.or(until);
             return Step::Nothing;
         }
-        let remove = self.may_remove(kind, now, wait);
+        let remove = self.may_remove(kind, target, now, wait);
         if !(substream.is_dirty() || remove) {
             return Step::Nothing;
         }
@@ -221,23 +223,21 @@ impl<V: Variant> Session<V> {
 
     /// Whether the client may lose what is gone of this kind, since nothing it has refers to it any more (O1). A client that
     /// rejected what refers no more still has what does; it loses nothing.
-    fn may_remove(&self, kind: ResourceType, now: Duration, wait: &mut Earliest) -> bool {
+    fn may_remove(&self, kind: ResourceType, target: &Snapshot, now: Duration, wait: &mut Earliest) -> bool {
         if self.substreams.get(kind).rejected().is_some() {
             return false;
         }
-        for referrer in order::referrers(kind).iter().map(|kind| self.substreams.get(*kind)) {
-            if self.scope.is_none() && !referrer.asked() && now < self.asked_at + SETTLING {
-                // The stream has just begun: the client may be about to say what it has.
-                wait.or(self.asked_at + SETTLING);
-                return false;
-            }
-            if !referrer.is_subscribed() {
-                continue;
-            }
+        for &kind in order::referrers(kind) {
+            let referrer = self.substreams.get(kind);
             if referrer.is_dirty() || referrer.is_lingering() || referrer.rejected().is_some() {
                 return false;
             }
-            if let Some(until) = referrer.in_flight().map(|sent| sent.at + GATE).filter(|until| now < *until) {
+            let answered = referrer.in_flight().map(|sent| sent.at + GATE);
+            // On a new stream the client may be about to say what it has; with a new listener, to ask for its routes.
+            let asking =
+                self.scope.is_none() && (!referrer.asked() || referrer.wanted() < target.resources(kind).len());
+            let asked = asking.then_some(self.heard_at + SETTLING);
+            if let Some(until) = answered.max(asked).filter(|until| now < *until) {
                 wait.or(until);
                 return false;
             }
@@ -281,7 +281,7 @@ impl<V: Variant> Session<V> {
         {
             return;
         }
-        let until = self.asked_at.max(self.published_at) + SETTLING;
+        let until = self.heard_at.max(self.published_at) + SETTLING;
         if kinds.all(complete) || until <= now {
             self.confirmed = Some(target.generation());
             self.events.push(Event::Confirmed { generation: target.generation() });

@@ -136,7 +136,7 @@ fn what_is_not_a_readable_file_is_one_clear_error() {
     assert!(said("/no/such/gateway.yaml").contains("there is no such file"));
     let locked = directory.path().join("locked.yaml");
     fs::write(&locked, "version: 1\n").unwrap();
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     // Root may read everything.
     if fs::read(&locked).is_err() {
         assert!(said(locked.to_str().unwrap()).contains("permission denied"));

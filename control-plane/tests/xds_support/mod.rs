@@ -167,8 +167,6 @@ pub struct Client<V: Wire> {
     /// Nonces that were not answered yet, by kind, and the last of each.
     unanswered: BTreeMap<ResourceType, Vec<String>>,
     last: BTreeMap<ResourceType, String>,
-    /// Of every response, by kind, what it carried.
-    pub versions: BTreeMap<ResourceType, Vec<String>>,
 }
 
 impl<V: Wire> Client<V> {
@@ -185,7 +183,6 @@ impl<V: Wire> Client<V> {
             names: BTreeMap::new(),
             unanswered: BTreeMap::new(),
             last: BTreeMap::new(),
-            versions: BTreeMap::new(),
         }
     }
 
@@ -268,7 +265,6 @@ impl<V: Wire> Client<V> {
             let (type_url, nonce) = V::head(&response);
             assert!(!nonce.is_empty(), "G5");
             let kind = ResourceType::from_type_url(&type_url).expect("a kind that is served");
-            self.versions.entry(kind).or_default().push(nonce.clone());
             self.unanswered.entry(kind).or_default().push(nonce.clone());
             assert!(self.last.insert(kind, nonce.clone()).is_none_or(|last| last != nonce), "G5");
             heard.push(V::shown(&response));

@@ -23,20 +23,14 @@ pub fn resolve(route: &schema::Route, known: &Known<'_>, report: &mut Report) ->
     // Only now, so that each of them has reported what is wrong with it.
     let (single, shared, respond) = (single?, shared?, respond?);
     let Some(shares) = single.or(shared) else { return respond };
-    let hash_client_address = shares.iter().any(|(_, cluster)| cluster::hashes(cluster));
-    let clusters = shares.into_iter().map(|(share, _)| share).collect();
-    Some(Action::Forward(Forward { clusters, rewrite_prefix: rewrite_prefix?, hash_client_address }))
+    Some(Action::Forward(Forward { clusters: shares, rewrite_prefix: rewrite_prefix? }))
 }
 
-/// A share of the traffic, and what the file says of the cluster that gets it.
-type Share<'a> = (WeightedCluster, &'a schema::Cluster);
-
-fn single<'a>(name: &Text, route: &schema::Route, known: &Known<'a>, report: &mut Report) -> Option<Vec<Share<'a>>> {
-    let cluster = find(name, route, known, report)?;
-    Some(vec![(WeightedCluster { cluster: name.value.clone(), weight: 1 }, cluster)])
+fn single(name: &Text, route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<Vec<WeightedCluster>> {
+    Some(vec![WeightedCluster { cluster: find(name, route, known, report)?, weight: 1 }])
 }
 
-fn shared<'a>(route: &schema::Route, known: &Known<'a>, report: &mut Report) -> Option<Vec<Share<'a>>> {
+fn shared(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<Vec<WeightedCluster>> {
     let mut places = Places::default();
     let shares = value::all(route.clusters.items().iter().map(|cluster| {
         let weight = cluster.weight.resolve_or(1, |weight| value::within(*weight, 0..=u32::MAX, "a weight", report));
@@ -45,11 +39,11 @@ fn shared<'a>(route: &schema::Route, known: &Known<'a>, report: &mut Report) -> 
             let message = format!("the cluster {} already has a share at {}", name.shown(), report.origin(first));
             report.error(code::DUPLICATE_NAME, name.span, message);
         }
-        let found = find(name, route, known, report)?;
-        Some((WeightedCluster { cluster: name.value.clone(), weight: weight? }, found))
+        let cluster = find(name, route, known, report)?;
+        Some(WeightedCluster { cluster, weight: weight? })
     }))?;
     let at = route.clusters.key().unwrap_or(route.span);
-    match shares.iter().map(|(share, _)| u64::from(share.weight)).sum::<u64>() {
+    match shares.iter().map(|share| u64::from(share.weight)).sum::<u64>() {
         0 => {
             let message = "the weights of `clusters` add up to nothing: no request could go anywhere";
             report.error(code::OUT_OF_RANGE, at, message);
@@ -63,7 +57,8 @@ fn shared<'a>(route: &schema::Route, known: &Known<'a>, report: &mut Report) -> 
     Some(shares)
 }
 
-fn find<'a>(name: &Text, route: &schema::Route, known: &Known<'a>, report: &mut Report) -> Option<&'a schema::Cluster> {
+/// The cluster's name, if the file has it.
+fn find(name: &Text, route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<String> {
     let cluster = known.clusters.find(name, report)?;
     let is_grpc = route.stream.get().is_some_and(|stream| stream.value == "grpc");
     if is_grpc && cluster::speaks_only_http1(cluster) {
@@ -71,7 +66,7 @@ fn find<'a>(name: &Text, route: &schema::Route, known: &Known<'a>, report: &mut 
         let help = "give the cluster `protocol: http2`".to_owned();
         report.warning(code::PROTOCOL_MISMATCH, name.span, message, Some(help));
     }
-    Some(cluster)
+    Some(name.value.clone())
 }
 
 fn respond_with(respond: &schema::Respond, route: &schema::Route, report: &mut Report) -> Option<Action> {

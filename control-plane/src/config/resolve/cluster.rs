@@ -72,12 +72,6 @@ fn used(routes: &[schema::Route]) -> BTreeSet<&str> {
     single.chain(shared).map(|name| name.value.as_str()).collect()
 }
 
-/// Whether the schema's cluster balances by hash, for the routes that lead there.
-pub fn hashes(cluster: &schema::Cluster) -> bool {
-    let lb = cluster.lb.get().and_then(|text| LOAD_BALANCING.iter().find(|(word, _)| *word == text.value));
-    lb.is_some_and(|(_, lb)| lb.hashes())
-}
-
 /// Whether the schema's cluster speaks HTTP/1.1 and nothing else.
 pub fn speaks_only_http1(cluster: &schema::Cluster) -> bool {
     cluster.protocol.get().is_none_or(|text| text.value == "http1")

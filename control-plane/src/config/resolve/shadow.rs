@@ -1,8 +1,7 @@
 //! Routes that can never win, because another takes all of their requests first.
 //!
-//! Envoy's order is made by specificity: an exact path, then the longer prefix, then more conditions, then the file's
-//! order. A route is shadowed by one that comes before it and asks no more. With another path that cannot be: of two
-//! prefixes that match one request the longer comes first, and it matches less.
+//! Routes are tried by [`RouteMatch::specificity`]. A route is shadowed by one that comes before it and asks no more. With
+//! another path that cannot be: of two prefixes that match one request the longer comes first, and it matches less.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +24,7 @@ pub fn warn(routes: &[(Route, Span)], report: &mut Report) {
         by_path.entry(&route.0.matcher.path).or_default().push(route);
     }
     for (_, mut rivals) in by_path {
-        rivals.sort_by_key(|(route, _)| std::cmp::Reverse(conditions(&route.matcher)));
+        rivals.sort_by_key(|(route, _)| route.matcher.specificity());
         for (index, (route, at)) in rivals.iter().enumerate() {
             let mut earlier = rivals.iter().take(index).take(MOST_COMPARED);
             if let Some((winner, place)) = earlier.find(|(rival, _)| covers(&rival.matcher, &route.matcher)) {
@@ -39,11 +38,6 @@ pub fn warn(routes: &[(Route, Span)], report: &mut Report) {
             }
         }
     }
-}
-
-/// How many conditions there are beside the path. All methods together are one.
-fn conditions(matcher: &RouteMatch) -> usize {
-    usize::from(!matcher.methods.is_empty()) + matcher.headers.len()
 }
 
 /// Whether every request that meets the conditions of `other` beside its path meets these too.
