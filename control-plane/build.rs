@@ -21,10 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("cargo::rerun-if-env-changed=LEGATION_FILTER");
     let module = match env::var_os("LEGATION_FILTER") {
-        Some(path) => PathBuf::from(path),
+        Some(path) => {
+            let path = PathBuf::from(path);
+            println!("cargo::rerun-if-changed={}", path.display());
+            path
+        }
         None => build_filter(workspace, &out)?,
     };
-    println!("cargo::rerun-if-changed={}", module.display());
     let bytes = fs::read(&module).map_err(|error| format!("cannot read {}: {error}", module.display()))?;
     fs::write(out.join("filter.wasm"), &bytes)?;
     println!("cargo::rustc-env=LEGATION_FILTER_SHA256={}", hex(&Sha256::digest(&bytes)));

@@ -15,8 +15,8 @@ use crate::{
     status::Status, watch::FileWatch, xds,
 };
 
-/// An empty file is most often one that an editor is about to write: it is given this long before it is judged.
-const EMPTY_FILE_GRACE: time::Duration = time::Duration::from_millis(200);
+/// How long what was started may take to end.
+const PATIENCE: time::Duration = time::Duration::from_millis(800);
 
 /// What to serve, and where.
 #[derive(Clone, Debug)]
@@ -110,10 +110,13 @@ impl ControlPlane {
         Ok(Self { xds, admin, end, tasks })
     }
 
-    /// Ends everything that was started.
+    /// Ends everything that was started. What does not end by itself in time is ended.
     pub async fn end(mut self) {
         self.end.send_replace(true);
-        while self.tasks.join_next().await.is_some() {}
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if time::timeout(PATIENCE, all).await.is_err() {
+            self.tasks.abort_all();
+        }
     }
 }
 
@@ -127,12 +130,12 @@ async fn follow(
     loop {
         tokio::select! {
             () = watch.changed() => {
-                if reloader.file_is_empty() {
-                    let _ = time::timeout(EMPTY_FILE_GRACE, watch.changed()).await;
-                }
                 tokio::task::block_in_place(|| reloader.reload());
             }
-            _ = hangup.recv() => tokio::task::block_in_place(|| reloader.reload()),
+            _ = hangup.recv() => {
+                tracing::info!("SIGHUP: looking at the file again");
+                tokio::task::block_in_place(|| reloader.reload());
+            }
             Some(generation) = confirmed.recv() => reloader.keep_confirmed(generation),
         }
     }

@@ -79,6 +79,7 @@ impl Reloader {
         });
         match kept {
             Some((source, model)) => {
+                log(&self.status.diagnostics());
                 tracing::warn!("the file cannot be used; serving the last confirmed one, kept as {}", source.file);
                 self.publish(&model, source.bytes);
                 Ok(())
@@ -109,16 +110,11 @@ impl Reloader {
         self.publish(&model, source.bytes);
     }
 
-    /// Whether the file has nothing in it now.
-    pub fn file_is_empty(&self) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
-    }
-
     fn refuse(&mut self, diagnostics: Vec<Diagnostic>) {
-        // The same reasons again are not news.
+        // The same reasons again are not news, and at the start whoever started us says them.
         if self.status.diagnostics() != diagnostics {
-            log(&diagnostics);
             if self.generation > 0 {
+                log(&diagnostics);
                 tracing::error!("the file is not used; generation {} goes on", self.generation);
             }
             self.metrics.reload(ReloadResult::Refused);
@@ -139,7 +135,7 @@ impl Reloader {
         self.status.serving(self.generation);
         self.metrics.reload(ReloadResult::Published);
         tracing::info!(
-            "generation {}: {} listeners, {} routes, {} clusters",
+            "generation {}: listeners {}, routes {}, clusters {}",
             self.generation,
             model.listeners.len(),
             model.routes.len(),

@@ -34,11 +34,15 @@ pub fn read(path: &Path) -> Result<Source, Box<Diagnostic>> {
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
+    // Looked at before it is opened: to open a pipe that nobody writes to would wait for ever.
+    let kind = path.metadata()?.file_type();
+    if kind.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    if !kind.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = File::open(path)?;
     let mut bytes = Vec::new();
     // One byte more than allowed: enough for the parser to see that it is too large.
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
@@ -57,7 +61,6 @@ fn reason(error: &io::Error) -> String {
 fn help(error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::IsADirectory => Some("name one YAML file; reading a directory is not supported yet".to_owned()),
-        io::ErrorKind::NotFound => Some("the file is `gateway.yaml` in the current directory unless named".to_owned()),
         _ => None,
     }
 }

@@ -27,7 +27,9 @@ impl State {
     /// # Errors
     /// What the system says when the folder can't be made.
     pub fn path(&self, name: &str) -> io::Result<PathBuf> {
-        fs::create_dir_all(&self.folder)?;
+        fs::create_dir_all(&self.folder).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot make the state's folder {}: {error}", self.folder.display()))
+        })?;
         Ok(self.folder.join(name))
     }
 

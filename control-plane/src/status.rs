@@ -148,6 +148,7 @@ impl Observer for Status {
                 }
             }
             Event::Nacked { kind, generation, message, resources } => {
+                let message = message.trim().to_owned();
                 self.metrics.nacked(kind);
                 let at = culprit(&message, &resources).map(|resource| resource.origin.to_string());
                 let node = state.streams.get(&id).map_or("?", |stream| &stream.node.id);

@@ -1,40 +1,76 @@
-//! Notices that a file changed, however it was saved.
+//! Notices that a file changed, however it was saved, and waits until whoever saves it is done.
 //!
 //! What is watched is the file's directory, and those of the links on the way to it: editors write a new file and rename it
 //! into place, and Kubernetes swaps a link beside it, so that a watch on the file itself would look at a file that nobody
 //! reads any more. Where the system reports nothing (network file systems, some mounts) a slow poll of the file's metadata
 //! sees it. The watcher never ends on an error.
+//!
+//! Half a file may be a good one that says something else. So a file that is being written is left alone until its writer
+//! closes it, or has paused for long.
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+use notify::{
+    EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode, ModifyKind},
+};
 use tokio::{sync::mpsc, time};
 
 /// Without another event for this long, a burst of them is over.
 const QUIET: Duration = Duration::from_millis(15);
 
-/// A burst that does not end is looked at after this long all the same.
-const LONGEST_BURST: Duration = Duration::from_millis(200);
+/// A writer that has the file open and writes nothing for this long is not waited for any more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often the file's metadata is compared, for changes that nothing reports.
 const POLL: Duration = Duration::from_secs(2);
 
+/// A change that nothing reported is over when the metadata stays the same for this long.
+const SETTLED: Duration = Duration::from_millis(200);
+
 /// As many links are followed on the way to a file; more is a loop.
 const MOST_LINKS: usize = 16;
+
+/// Events that wait to be looked at. More only say once more that something happened.
+const MOST_WAITING: usize = 64;
 
 /// Watches one file.
 pub struct FileWatch {
     path: PathBuf,
     watcher: Option<RecommendedWatcher>,
-    directories: BTreeSet<(PathBuf, u64)>,
-    events: mpsc::Receiver<()>,
+    way: Way,
+    /// The names in `way`, for the watcher's own thread.
+    names: Arc<Mutex<BTreeSet<OsString>>>,
+    events: mpsc::Receiver<Happened>,
     stamp: Option<Stamp>,
+    /// Something happened that [`Self::changed`] has not come back with yet: it may be dropped while it waits.
+    pending: bool,
+    /// Somebody has the file open and writes.
+    is_written: bool,
+}
+
+/// What happened to the file or to a link on the way to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happened {
+    Written,
+    Closed,
+    Other,
+}
+
+/// The directories that lead to a file, and the names in them that matter.
+#[derive(Default)]
+struct Way {
+    /// With their inodes: another directory may take a name.
+    directories: BTreeSet<(PathBuf, u64)>,
+    names: BTreeSet<OsString>,
 }
 
 /// What changes when a file is written or another takes its place.
@@ -48,72 +84,113 @@ struct Stamp {
 impl FileWatch {
     /// Starts to watch; what happens from now on is noticed.
     pub fn new(path: &Path) -> Self {
-        let (sender, events) = mpsc::channel(1);
+        let (sender, events) = mpsc::channel(MOST_WAITING);
+        let names = Arc::new(Mutex::new(BTreeSet::new()));
+        let matter = names.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Our own reading of the file must not look like a change of it. An error may hide changes.
-            let matters =
-                event.map_or(true, |event| !matches!(event.kind, EventKind::Access(kind) if !is_write_end(kind)));
-            if matters {
+            if let Some(happened) = relevant(event, &matter.lock().unwrap_or_else(PoisonError::into_inner)) {
                 // A full channel already holds the news.
-                let _ = sender.try_send(());
+                let _ = sender.try_send(happened);
             }
         });
         let watcher =
             watcher.inspect_err(|error| tracing::warn!("changes are only polled for, every {POLL:?}: {error}")).ok();
-        let mut watch =
-            Self { path: path.to_owned(), watcher, directories: BTreeSet::new(), events, stamp: stamp(path) };
+        let mut watch = Self {
+            path: path.to_owned(),
+            watcher,
+            way: Way::default(),
+            names,
+            events,
+            stamp: stamp(path),
+            pending: false,
+            is_written: false,
+        };
         watch.follow();
         watch
     }
 
-    /// Waits until the file may have changed and a burst of events is over. It may be that it has not changed.
+    /// Waits until the file may have changed and nobody is about to change it further. It may be that it has not changed.
+    /// Dropped while it waits, it has lost nothing: the next call takes up where this one was.
     pub async fn changed(&mut self) {
-        loop {
+        while !self.pending {
             tokio::select! {
-                Some(()) = self.events.recv() => {
-                    self.end_of_burst().await;
-                    break;
-                }
-                () = time::sleep(POLL) => {
-                    if stamp(&self.path) != self.stamp {
-                        break;
-                    }
-                }
+                Some(happened) = self.events.recv() => self.note(happened),
+                () = time::sleep(POLL) => self.pending = self.settled_differently().await,
             }
         }
+        loop {
+            let patience = if self.is_written { LONGEST_PAUSE } else { QUIET };
+            match time::timeout(patience, self.events.recv()).await {
+                Ok(Some(happened)) => self.note(happened),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.pending = false;
+        self.is_written = false;
         self.stamp = stamp(&self.path);
         self.follow();
     }
 
-    async fn end_of_burst(&mut self) {
-        let end = time::Instant::now() + LONGEST_BURST;
-        while time::timeout_at(end.min(time::Instant::now() + QUIET), self.events.recv())
-            .await
-            .is_ok_and(|event| event.is_some())
-        {}
+    fn note(&mut self, happened: Happened) {
+        self.pending = true;
+        match happened {
+            Happened::Written => self.is_written = true,
+            Happened::Closed => self.is_written = false,
+            Happened::Other => {}
+        }
+    }
+
+    /// Whether the metadata changed, once it stays the same.
+    async fn settled_differently(&self) -> bool {
+        let mut now = stamp(&self.path);
+        if now == self.stamp {
+            return false;
+        }
+        loop {
+            time::sleep(SETTLED).await;
+            let later = stamp(&self.path);
+            if later == now {
+                return true;
+            }
+            now = later;
+        }
     }
 
     /// Watches the directories that lead to the file now, and no others.
     fn follow(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted = directories(&self.path);
-        for (gone, _) in self.directories.difference(&wanted) {
+        let mut wanted = Way::to(&self.path);
+        for (gone, _) in self.way.directories.difference(&wanted.directories) {
             // A directory that is no more has no watch to end.
             let _ = watcher.unwatch(gone);
         }
-        let kept = self.directories.intersection(&wanted).cloned();
-        let added = wanted.difference(&self.directories).filter(|(directory, _)| {
-            watcher
-                .watch(directory, RecursiveMode::NonRecursive)
-                .inspect_err(|error| tracing::debug!("cannot watch {}: {error}", directory.display()))
-                .is_ok()
+        // One that can't be watched now is tried again the next time.
+        wanted.directories.retain(|directory| {
+            self.way.directories.contains(directory)
+                || watcher
+                    .watch(&directory.0, RecursiveMode::NonRecursive)
+                    .inspect_err(|error| tracing::debug!("cannot watch {}: {error}", directory.0.display()))
+                    .is_ok()
         });
-        self.directories = kept.chain(added.cloned()).collect();
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&wanted.names);
+        self.way = wanted;
     }
 }
 
-fn is_write_end(kind: AccessKind) -> bool {
-    matches!(kind, AccessKind::Close(notify::event::AccessMode::Write))
+/// What an event says of the file, if it is about it. An error may hide anything.
+fn relevant(event: notify::Result<notify::Event>, names: &BTreeSet<OsString>) -> Option<Happened> {
+    let Ok(event) = event else { return Some(Happened::Other) };
+    let about_it = |path: &PathBuf| path.file_name().is_none_or(|name| names.contains(name));
+    if !event.paths.is_empty() && !event.paths.iter().any(about_it) {
+        return None;
+    }
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Happened::Closed),
+        // Our own reading must not look like a change.
+        EventKind::Access(_) => None,
+        EventKind::Modify(ModifyKind::Data(_)) => Some(Happened::Written),
+        _ => Some(Happened::Other),
+    }
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -121,34 +198,70 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), inode: metadata.ino() })
 }
 
-/// The directory of the file and of each link on the way to it, with its inode: another one may take its name.
-fn directories(path: &Path) -> BTreeSet<(PathBuf, u64)> {
-    let mut found = BTreeSet::new();
-    let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        let directory = directory_of(&path);
-        found.extend(identified(&directory));
-        // The directory may itself be a link (`..data/gateway.yaml`), which is swapped in the directory above.
-        if fs::read_link(&directory).is_ok() {
-            found.extend(identified(&directory_of(&directory)));
+impl Way {
+    /// The directory of the file and of each link on the way to it.
+    fn to(path: &Path) -> Self {
+        let mut way = Self::default();
+        let mut path = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            let directory = way.add(&path);
+            // The directory may itself be a link (`..data/gateway.yaml`), which is swapped in the directory above.
+            if fs::read_link(&directory).is_ok() {
+                way.add(&directory);
+            }
+            match fs::read_link(&path) {
+                Ok(link) => path = directory.join(link),
+                Err(_) => break,
+            }
         }
-        match fs::read_link(&path) {
-            Ok(link) => path = directory.join(link),
-            Err(_) => break,
-        }
+        way
     }
-    found
+
+    /// Adds a name and the directory that it is in, and gives that.
+    fn add(&mut self, path: &Path) -> PathBuf {
+        self.names.extend(path.file_name().map(OsString::from));
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let inode = fs::metadata(&directory).map(|metadata| metadata.ino());
+        if let (Ok(real), Ok(inode)) = (directory.canonicalize(), inode) {
+            self.directories.insert((real, inode));
+        }
+        directory
+    }
 }
 
-fn identified(directory: &Path) -> Option<(PathBuf, u64)> {
-    let real = directory.canonicalize().ok()?;
-    let inode = fs::metadata(&real).ok()?.ino();
-    Some((real, inode))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
+    #[tokio::test]
+    async fn a_wait_that_is_dropped_loses_no_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gateway.yaml");
+        fs::write(&path, "one").unwrap();
+        let mut watch = FileWatch::new(&path);
+        fs::write(&path, "two").unwrap();
+        // Less than it takes a burst to end, so that every wait is dropped in its middle.
+        while !watch.pending {
+            let _ = time::timeout(Duration::from_millis(1), watch.changed()).await;
+        }
+        watch.changed().await;
+        assert!(!watch.pending);
+    }
+
+    #[test]
+    fn events_about_other_files_and_our_own_reading_do_not_matter() {
+        let names = BTreeSet::from([OsString::from("gateway.yaml")]);
+        let event = |kind, name: &str| Ok(notify::Event::new(kind).add_path(Path::new("/etc").join(name)));
+        let written = EventKind::Modify(ModifyKind::Data(notify::event::DataChange::Any));
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        let opened = EventKind::Access(AccessKind::Open(AccessMode::Any));
+        assert_eq!(relevant(event(written, "gateway.yaml"), &names), Some(Happened::Written));
+        assert_eq!(relevant(event(closed, "gateway.yaml"), &names), Some(Happened::Closed));
+        assert_eq!(relevant(event(opened, "gateway.yaml"), &names), None);
+        assert_eq!(relevant(event(written, "access.log"), &names), None);
+        assert_eq!(relevant(Err(notify::Error::generic("overflow")), &names), Some(Happened::Other));
     }
 }

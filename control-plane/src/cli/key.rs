@@ -29,7 +29,7 @@ enum Command {
     /// Make a random key, shown this once, and the YAML to paste
     New {
         /// The consumer that the YAML is for
-        #[arg(long, value_name = "NAME", default_value = "NAME")]
+        #[arg(long, value_name = "NAME", default_value = "NAME", value_parser = consumer_name)]
         consumer: String,
     },
     /// Print the SHA-256 of a key as the file wants it
@@ -51,6 +51,12 @@ pub fn run(args: Args) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => failed(reason),
     }
+}
+
+/// As the file takes it: a name that goes into a header.
+fn consumer_name(text: &str) -> Result<String, &'static str> {
+    let is_name = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_name.then(|| text.to_owned()).ok_or("a consumer's name is 1 to 128 visible ASCII characters")
 }
 
 fn new_key() -> Result<String, String> {

@@ -10,7 +10,7 @@ use crate::{
     envoy::{
         bootstrap::{Join, bootstrap},
         find::find,
-        supervise::{Plan, Supervisor},
+        supervise::{Lock, Plan, Supervisor},
     },
 };
 
@@ -18,6 +18,9 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     serving: serve::Serving,
+    /// Where to serve xDS, to the local Envoy and to others that join; port 0 is any free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18000")]
+    xds: SocketAddr,
     /// The Envoy binary; $ENVOY, `envoy` in $PATH or target/envoy/envoy unless said
     #[arg(long, value_name = "PATH")]
     envoy: Option<PathBuf>,
@@ -43,7 +46,9 @@ pub fn run(args: Args) -> ExitCode {
         // Before anything starts: without Envoy there is no gateway.
         let program = find(args.envoy.as_deref())?;
         let end = end_signal()?;
-        let (control_plane, state) = serve::start(args.serving).await?;
+        let state = args.serving.state();
+        let lock = Lock::take(&state)?;
+        let control_plane = serve::start(args.serving, args.xds).await?;
         let join = Join {
             node_id: "local".to_owned(),
             node_cluster: "legation".to_owned(),
@@ -62,7 +67,7 @@ pub fn run(args: Args) -> ExitCode {
             arguments: args.envoy_arguments,
             drain: args.drain,
         };
-        let ended = Supervisor::new(plan, state)?.run(end).await;
+        let ended = Supervisor::new(plan, state, lock)?.run(end).await;
         control_plane.end().await;
         Ok(ended?)
     })

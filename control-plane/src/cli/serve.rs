@@ -22,9 +22,6 @@ pub struct Serving {
     /// The file
     #[arg(default_value = "gateway.yaml")]
     file: PathBuf,
-    /// Where to serve xDS; port 0 is any free one
-    #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:18000")]
-    xds: SocketAddr,
     /// Where to serve status and metrics; port 0 is any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18001")]
     admin: SocketAddr,
@@ -33,16 +30,26 @@ pub struct Serving {
     state: Option<PathBuf>,
 }
 
+impl Serving {
+    /// What outlives the process.
+    pub fn state(&self) -> State {
+        State::new(self.state.clone(), &self.file)
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     serving: Serving,
+    /// Where to serve xDS; port 0 is any free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:18000")]
+    xds: SocketAddr,
 }
 
 pub fn run(args: Args) -> ExitCode {
     block_on(async {
         let end = end_signal()?;
-        let (control_plane, _) = start(args.serving).await?;
+        let control_plane = start(args.serving, args.xds).await?;
         end.await;
         control_plane.end().await;
         Ok(())
@@ -50,14 +57,14 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 /// Starts the control plane; what is wrong with the file is said in full.
-pub async fn start(serving: Serving) -> Result<(ControlPlane, State), Box<dyn std::error::Error>> {
-    let state = State::new(serving.state, &serving.file);
-    let options = Options { file: serving.file.clone(), xds: serving.xds, admin: serving.admin, state: state.clone() };
+pub async fn start(serving: Serving, xds: SocketAddr) -> Result<ControlPlane, StartError> {
+    let state = serving.state();
+    let options = Options { file: serving.file.clone(), xds, admin: serving.admin, state };
     let started = ControlPlane::start(options).await;
     if let (Err(StartError::File(diagnostics)), Ok(source)) = (&started, source::read(&serving.file)) {
         eprint!("{}", diagnostic::render(diagnostics, &source));
     }
-    Ok((started?, state))
+    started
 }
 
 /// Runs a server to its end, with logs on standard error.
@@ -73,7 +80,10 @@ pub fn block_on(server: impl Future<Output = Result<(), Box<dyn std::error::Erro
         Ok(runtime) => runtime,
         Err(error) => return failed(format!("cannot start: {error}")),
     };
-    match runtime.block_on(server) {
+    let served = runtime.block_on(server);
+    // A read that hangs, of a file on a dead network mount say, must not keep the process.
+    runtime.shutdown_background();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(error),
     }

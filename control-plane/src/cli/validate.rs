@@ -37,17 +37,18 @@ enum Output {
 /// Exits with 0 when the file is good and with 1 when it is not, or when it cannot be read.
 pub fn run(args: Args) -> ExitCode {
     let (source, loaded) = load(&args.file);
+    let good = loaded.model.is_some() && (!args.strict || loaded.diagnostics.is_empty());
     let written = match args.output {
         Output::Text => {
             let details = render(&source, &loaded, &io::stdout());
-            io::stdout().lock().write_all(format!("{details}{}\n", summary(&source, &loaded)).as_bytes())
+            let refused = if good || loaded.model.is_none() { "" } else { ": refused, since --strict is asked for" };
+            io::stdout().lock().write_all(format!("{details}{}{refused}\n", summary(&source, &loaded)).as_bytes())
         }
         Output::Json => json(&loaded.diagnostics),
     };
     if let Err(reason) = written {
         return failed(reason);
     }
-    let good = loaded.model.is_some() && (!args.strict || loaded.diagnostics.is_empty());
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -114,6 +115,7 @@ fn summary(source: &Source, loaded: &Loaded) -> String {
     }
 }
 
-fn counted(number: usize, noun: &str) -> String {
+/// `1 route`, `2 routes`.
+pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

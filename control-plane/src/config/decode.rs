@@ -241,7 +241,8 @@ pub fn unknown_field(entry: &Entry, what: &str, fields: &[&str], planned: &[&str
         return true;
     }
     let help = report
-        .did_you_mean(&entry.key, fields.iter().chain(planned).copied())
+        .did_you_mean(&entry.key, fields.iter().copied())
+        .or_else(|| Some(report.did_you_mean(&entry.key, planned.iter().copied())? + " It is not supported yet"))
         .unwrap_or_else(|| format!("it may be {}", one_of(fields)));
     report.error_with_help(code::UNKNOWN_FIELD, entry.key_span, format!("{what} has no field {shown}"), Some(help));
     false

@@ -82,29 +82,30 @@ pub fn word<T: Copy>(text: &Text, what: &str, words: &[(&str, T)], planned: &[&s
     None
 }
 
-/// What is wrong with a header's name, or its lower-case form.
-///
-/// # Errors
-/// What is wrong, and where the thing meant belongs instead.
-pub fn header_name(name: &str) -> Result<String, (String, Option<String>)> {
-    const PUNCTUATION: &str = "!#$%&'*+-.^_`|~";
-    let lower = name.to_ascii_lowercase();
-    let instead = match lower.as_str() {
-        ":method" => Some("name methods in `methods`"),
-        ":path" => Some("name paths in `prefix` or `path`"),
-        "host" | ":authority" => Some("that is what `hosts` is for, which is not supported yet"),
-        _ => None,
-    };
-    if lower.starts_with(':') || lower == "host" {
-        return Err(("is not a header of its own in Envoy".to_owned(), instead.map(str::to_owned)));
-    }
-    if !(1..=LONGEST_HEADER_NAME).contains(&lower.len())
+/// A header's name in lower case.
+pub fn header_name(text: &Text, report: &mut Report) -> Option<String> {
+    const PUNCTUATION: &str = "!#$%&'*+-.^`|~";
+    let lower = text.value.to_ascii_lowercase();
+    let (problem, help) = if lower.starts_with(':') || lower == "host" {
+        let help = match lower.as_str() {
+            ":method" => Some("name methods in `methods`"),
+            ":path" => Some("name paths in `prefix` or `path`"),
+            "host" | ":authority" => Some("that is what `hosts` is for, which is not supported yet"),
+            _ => None,
+        };
+        ("is not a header of its own in Envoy".to_owned(), help.map(str::to_owned))
+    } else if lower.contains('_') {
+        let help = format!("write `{}`", lower.replace('_', "-"));
+        ("can not be a header here: the gateway drops headers whose name has a `_`".to_owned(), Some(help))
+    } else if !(1..=LONGEST_HEADER_NAME).contains(&lower.len())
         || !lower.chars().all(|c| c.is_ascii_alphanumeric() || PUNCTUATION.contains(c))
     {
-        let message = format!("is not a header's name: letters, digits and {PUNCTUATION}");
-        return Err((message, None));
-    }
-    Ok(lower)
+        (format!("is not a header's name: letters, digits and {PUNCTUATION}"), None)
+    } else {
+        return Some(lower);
+    };
+    report.error_with_help(code::INVALID_VALUE, text.span, format!("{} {problem}", text.shown()), help);
+    None
 }
 
 /// Reports every field of a kind that excludes the others, but the first in the file. Returns whether one is written.

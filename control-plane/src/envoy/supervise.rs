@@ -9,6 +9,8 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -26,6 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// An Envoy that ran this long starts again after the first pause.
 const LONG_RUN: Duration = Duration::from_secs(30);
+
+/// An Envoy that ended this soon can't be started as it is.
+const SHORT_RUN: Duration = Duration::from_secs(2);
 
 /// How long Envoy may take to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -47,22 +52,45 @@ pub struct Plan {
     pub drain: Duration,
 }
 
+/// A state that no other `run` uses: two on one would end each other's Envoy.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] Flock<fs::File>);
+
+impl Lock {
+    /// Takes the state for as long as this lives, or the process.
+    ///
+    /// # Errors
+    /// Another `run` has it, or it can't be written.
+    pub fn take(state: &State) -> io::Result<Self> {
+        let path = state.path("run.lock")?;
+        let file = fs::File::create(&path)?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Self).map_err(|(_, errno)| match errno {
+            Errno::EWOULDBLOCK => io::Error::other(format!(
+                "another `legation run` uses the same state ({}): end it, or give this one another with --state DIR",
+                path.display()
+            )),
+            other => io::Error::other(format!("cannot lock {}: {other}", path.display())),
+        })
+    }
+}
+
 /// The local Envoy.
 #[derive(Debug)]
 pub struct Supervisor {
     plan: Plan,
     state: State,
     admin_address: PathBuf,
+    _lock: Lock,
 }
 
 impl Supervisor {
     /// Makes ready to start Envoy, and ends one that an earlier run, killed hard, left behind.
     ///
     /// # Errors
-    /// What the system says when the state can't be written.
-    pub fn new(plan: Plan, state: State) -> io::Result<Self> {
+    /// The state can't be written.
+    pub fn new(plan: Plan, state: State, lock: Lock) -> io::Result<Self> {
         let admin_address = state.path("envoy-admin.address")?;
-        let supervisor = Self { plan, state, admin_address };
+        let supervisor = Self { plan, state, admin_address, _lock: lock };
         supervisor.end_leftover()?;
         Ok(supervisor)
     }
@@ -75,9 +103,9 @@ impl Supervisor {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         tokio::pin!(shutdown);
         let mut pause = FIRST_PAUSE;
+        let mut child = self.start()?;
         loop {
             let started = Instant::now();
-            let mut child = self.start()?;
             let ended = tokio::select! {
                 status = child.wait() => status,
                 () = &mut shutdown => return self.end(child).await,
@@ -86,12 +114,24 @@ impl Supervisor {
             if started.elapsed() > LONG_RUN {
                 pause = FIRST_PAUSE;
             }
-            tracing::error!("Envoy ended ({}); it is started again in {pause:?}", describe(ended));
-            tokio::select! {
-                () = time::sleep(pause) => {}
-                () = &mut shutdown => return Ok(()),
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            let hint = if started.elapsed() < SHORT_RUN {
+                ". Its own words above say why; if it is the port of its admin interface: --envoy-admin HOST:PORT"
+            } else {
+                ""
+            };
+            tracing::error!("Envoy ended ({}); it is started again in {pause:?}{hint}", describe(ended));
+            child = loop {
+                tokio::select! {
+                    () = time::sleep(pause) => {}
+                    () = &mut shutdown => return Ok(()),
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                match self.start() {
+                    Ok(child) => break child,
+                    // It may be that the binary is just being replaced.
+                    Err(error) => tracing::error!("{error}; it is tried again in {pause:?}"),
+                }
+            };
         }
     }
 
@@ -147,13 +187,17 @@ impl Supervisor {
             tracing::debug!("Envoy does not close its listeners: {error}");
             return;
         }
+        let mut told = false;
         loop {
             let open = match admin::active_requests(admin).await {
                 Ok(0) | Err(_) => return,
                 Ok(open) => open,
             };
+            if !std::mem::replace(&mut told, true) {
+                tracing::info!("waiting {:?} at most for what is open: {open} request(s)", self.plan.drain);
+            }
             if Instant::now() >= deadline {
-                tracing::warn!("{open} requests are still open after {:?} and are cut", self.plan.drain);
+                tracing::warn!("still open after {:?}, and cut: {open} request(s)", self.plan.drain);
                 return;
             }
             if time::timeout(POLL, child.wait()).await.is_ok() {

@@ -2,27 +2,32 @@
 //! filter by ECDS. The filter is in every chain from the start, disabled, and a route turns it on: hence the first key in a
 //! file is no listener change.
 
+use legation_filter::decide::{CONSUMER_HEADER, PLAN_HEADER};
 use legation_protos::{
     pack,
     pb::{
         envoy::{
             config::{
+                common::mutation_rules::v3::{self as mutation_rules, header_mutation},
                 core::v3::{
-                    ExtensionConfigSource, Http2ProtocolOptions, HttpProtocolOptions,
+                    ExtensionConfigSource, Http2ProtocolOptions, HttpProtocolOptions, TypedExtensionConfig,
                     http_protocol_options::HeadersWithUnderscoresAction,
                 },
                 listener::v3::{Filter, FilterChain, Listener, filter},
                 route::v3::RouteConfiguration,
             },
-            extensions::filters::{
-                http::{router::v3::Router, wasm::v3::Wasm},
-                network::http_connection_manager::v3::{
-                    HttpConnectionManager, HttpFilter, Rds,
-                    http_connection_manager::{
-                        PathWithEscapedSlashesAction, RouteSpecifier, ServerHeaderTransformation,
+            extensions::{
+                filters::{
+                    http::{router::v3::Router, wasm::v3::Wasm},
+                    network::http_connection_manager::v3::{
+                        HttpConnectionManager, HttpFilter, Rds,
+                        http_connection_manager::{
+                            PathWithEscapedSlashesAction, RouteSpecifier, ServerHeaderTransformation,
+                        },
+                        http_filter::ConfigType,
                     },
-                    http_filter::ConfigType,
                 },
+                http::early_header_mutation::header_mutation::v3::HeaderMutation,
             },
         },
         google::protobuf,
@@ -72,7 +77,7 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType)
     }
 }
 
-/// Settings of an edge proxy, after Envoy's "Configuring Envoy as an edge proxy".
+/// Settings of an edge proxy, most of those in Envoy's "Configuring Envoy as an edge proxy".
 fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) -> HttpConnectionManager {
     HttpConnectionManager {
         stat_prefix: name.to_owned(),
@@ -90,6 +95,12 @@ fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) ->
                 ..HttpFilter::default()
             },
         ],
+        // A client can say neither who it is nor what plan it has, also where no route asks for a key; and it can't have a
+        // route chosen by saying so.
+        early_header_mutation_extensions: vec![TypedExtensionConfig {
+            name: "identity".to_owned(),
+            typed_config: Some(pack(&HeaderMutation { mutations: [CONSUMER_HEADER, PLAN_HEADER].map(remove).into() })),
+        }],
         // The address of the connection, not what a client says in `x-forwarded-for`.
         use_remote_address: bool_value(true),
         normalize_path: bool_value(true),
@@ -110,4 +121,8 @@ fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) ->
         }),
         ..HttpConnectionManager::default()
     }
+}
+
+fn remove(header: &str) -> mutation_rules::HeaderMutation {
+    mutation_rules::HeaderMutation { action: Some(header_mutation::Action::Remove(header.to_owned())) }
 }

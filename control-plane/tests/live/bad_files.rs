@@ -134,6 +134,9 @@ fn what_is_not_a_readable_file_is_one_clear_error() {
     let said = |path: &str| String::from_utf8(validate(&[path]).stdout).unwrap();
     assert!(said(directory.path().to_str().unwrap()).contains("it is a directory"));
     assert!(said("/no/such/gateway.yaml").contains("there is no such file"));
+    let pipe = directory.path().join("pipe.yaml");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert!(said(pipe.to_str().unwrap()).contains("it is not a regular file"));
     let locked = directory.path().join("locked.yaml");
     fs::write(&locked, "version: 1\n").unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();

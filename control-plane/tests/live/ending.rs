@@ -8,7 +8,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{Client, Gateway, Options, Process, eventually, free_port, legation, upstream};
+use crate::support::{Client, Gateway, Options, Process, envoy, eventually, free_port, legation, upstream};
 
 fn file(port: u16) -> String {
     format!(
@@ -97,6 +97,40 @@ async fn a_run_that_was_killed_hard_does_not_stop_the_next_one() {
     })
     .await;
     assert!(!is_alive(left_behind));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_on_the_same_state_is_refused_and_the_first_goes_on() {
+    let gateway = Gateway::start(file).await;
+    let first = envoy_pid(&gateway);
+    let second = legation()
+        .arg("run")
+        .arg(gateway.path())
+        .args(["--xds", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--envoy-admin", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.contains("another `legation run` uses the same state"), "{said}");
+    assert!(is_alive(first));
+    assert_eq!(gateway.get("/", &[]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envoy_whose_binary_is_gone_for_a_while_is_started_once_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = directory.path().join("envoy");
+    std::os::unix::fs::symlink(envoy(), &binary).unwrap();
+    let arguments = vec!["--envoy".to_owned(), binary.to_str().unwrap().to_owned()];
+    let gateway = Gateway::start_with(Options { arguments, ..Options::default() }, file).await;
+    fs::remove_file(&binary).unwrap();
+    kill(envoy_pid(&gateway), Signal::SIGKILL).unwrap();
+    eventually("a start fails", || async { gateway.process.output().contains("cannot start") }).await;
+    std::os::unix::fs::symlink(envoy(), &binary).unwrap();
+    eventually("it answers again", || async {
+        Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
+    })
+    .await;
 }
 
 #[test]

@@ -91,6 +91,11 @@ async fn a_client_cannot_say_who_it_is() {
     assert_eq!(headers["x-consumer-id"], "alice");
     assert_eq!(headers["x-consumer-plan"], "pro");
     assert!(!headers.contains_key("x_consumer_id"), "{headers:?}");
+
+    // Nor where no key is asked for.
+    let headers = gateway.get("/open", &forged).await.seen_headers();
+    let said: Vec<_> = headers.keys().filter(|name| name.contains("consumer")).collect();
+    assert!(said.is_empty(), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

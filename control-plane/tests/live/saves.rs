@@ -1,6 +1,6 @@
 //! Every way to save a file reloads it, once.
 
-use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
+use std::{fs, io::Write, os::unix::fs::symlink, path::Path, process::Command};
 
 use crate::support::{Gateway, Process, admin_address, eventually, legation};
 
@@ -47,6 +47,25 @@ async fn a_rename_a_truncating_write_and_sed_reload_once_each() {
     fs::write(&path, file(gateway.port, "three") + "# a comment\n").unwrap();
     eventually("the comment is read", || async { reloads().await == 5 }).await;
     assert_eq!(gateway.status().await["generation"]["serving"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_file_takes_no_effect_while_it_is_written() {
+    let gateway = Gateway::start(|port| file(port, "whole")).await;
+    let text = file(gateway.port, "again") + "- {name: b, match: {prefix: /b}, respond: {status: 200}}\n";
+    // The first half is a good file by itself.
+    let (half, rest) = text.split_at(text.find("- {name: b").unwrap());
+    let mut open = fs::File::create(gateway.path()).unwrap();
+    open.write_all(half.as_bytes()).unwrap();
+    open.sync_all().unwrap();
+    // Longer than any burst of events: many requests, one after the other.
+    for _ in 0..200 {
+        assert!(answers(&gateway, "whole").await);
+    }
+    open.write_all(rest.as_bytes()).unwrap();
+    drop(open);
+    eventually("the whole file takes effect", || answers(&gateway, "again")).await;
+    assert_eq!(gateway.status().await["generation"]["serving"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

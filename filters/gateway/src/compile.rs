@@ -247,19 +247,51 @@ fn compile_api_key(
     let mut allowed = Allowed::default();
     allowed.consumers.extend(rule.consumers.iter().cloned());
     allowed.plans.extend(rule.plans.iter().cloned());
-    let header = problems.take(format_args!("{path}.header"), key_header(&rule.header))?;
+    let header = problems.take(
+        format_args!("{path}.header"),
+        key_header(&rule.header).map_err(|problem| format!("`{}` {problem}", rule.header)),
+    )?;
     Some(ApiKeyRule { header, allowed: (!everyone).then_some(allowed), keep: rule.keep })
 }
 
-fn key_header(name: &str) -> Result<String, String> {
+/// Headers with a meaning of their own, which a key would break: the filter takes the header away, and proxies write to some.
+const NOT_FOR_KEYS: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+    CONSUMER_HEADER,
+    PLAN_HEADER,
+];
+const NOT_FOR_KEYS_PREFIXES: &[&str] = &["x-forwarded-", "x-envoy-", "grpc-"];
+
+/// The name of a header that may carry a key, in lower case.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with the name.
+pub fn key_header(name: &str) -> Result<String, &'static str> {
     let lower = name.to_ascii_lowercase();
     // RFC 9110 §5.6.2, token.
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if lower.is_empty() || lower.len() > MAX_NAME || !lower.bytes().all(is_token) {
-        return Err(format!("`{name}` is not a header name: letters, digits and - _ . are usual"));
+        return Err("is not a header name: letters, digits and - _ . are usual");
     }
-    if lower == "host" || lower.replace('_', "-") == CONSUMER_HEADER || lower.replace('_', "-") == PLAN_HEADER {
-        return Err(format!("`{name}` can not carry a key: it has a meaning of its own"));
+    // Many an upstream reads `x_consumer_id` as `x-consumer-id`.
+    let read_as = lower.replace('_', "-");
+    if NOT_FOR_KEYS.contains(&read_as.as_str())
+        || NOT_FOR_KEYS_PREFIXES.iter().any(|prefix| read_as.starts_with(prefix))
+    {
+        return Err("can not carry a key: it has a meaning of its own");
     }
     Ok(lower)
 }

@@ -117,10 +117,9 @@ fn judge<'a>(
     outside: &mut impl Outside,
 ) -> Result<(Vec<Edit<'a>>, Option<Fields>), Refusal<'a>> {
     let route = active.asks_for_route().then(|| outside.route_name()).flatten();
-    let found = active.policy(route.as_deref(), seen.target, || outside.now());
-    let (policy, tables) = found.ok_or(Refusal::UnknownPolicy)?;
+    let policy = active.policy(route.as_deref(), seen.target, || outside.now()).ok_or(Refusal::UnknownPolicy)?;
     let consumer = match &policy.api_key {
-        Some(rule) => Some(authenticate(rule, tables, headers, outside)?),
+        Some(rule) => Some(authenticate(rule, active.tables(), headers, outside)?),
         None => None,
     };
     let fields = limit(policy, consumer, outside)?;

@@ -75,21 +75,17 @@ impl Active {
         self.tables.asks_for_route() || !self.retired.is_empty()
     }
 
-    /// The policy asked of a request, and the tables whose consumers it speaks of. The clock is asked only if it matters.
+    /// The policy asked of a request. Who its caller is, the tables in force say: a key that was revoked with a route's policy
+    /// is revoked. The clock is asked only if it matters.
     #[must_use]
-    pub fn policy(
-        &self,
-        route: Option<&[u8]>,
-        target: Target<'_>,
-        clock: impl FnOnce() -> u64,
-    ) -> Option<(&Policy, &Tables)> {
+    pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>, clock: impl FnOnce() -> u64) -> Option<&Policy> {
         if let Some(policy) = self.tables.policy(route, target) {
-            return Some((policy, &self.tables));
+            return Some(policy);
         }
         let route = route.filter(|_| !self.retired.is_empty())?;
         let now = clock();
         let retired = self.retired.iter().find(|retired| retired.until > now && retired.knows(route))?;
-        Some((retired.tables.policy(Some(route), target)?, &retired.tables))
+        retired.tables.policy(Some(route), target)
     }
 }
 

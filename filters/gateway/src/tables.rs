@@ -2,6 +2,7 @@
 //!
 //! Things refer to each other by [`Arc`], so that no lookup can dangle.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -178,9 +179,11 @@ impl Tables {
     /// The policy of the first rule that matches.
     #[must_use]
     pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>) -> Option<&Policy> {
-        let host = host_of(target.authority);
+        // Few rules look at the host, which is copied to be looked at.
+        let host = LazyCell::new(|| host_of(target.authority));
         let path = path_of(target.path);
-        let first = |rules: &'_ [Rule]| rules.iter().position(|rule| rule.matches(&host, path));
+        let matches = |rule: &Rule| rule.is_for_path(path) && (rule.hosts.is_empty() || rule.is_for_host(&host));
+        let first = |rules: &'_ [Rule]| rules.iter().position(matches);
         let of_route = route.and_then(|route| self.rules.by_route.get(route));
         let by_route = of_route.and_then(|rules| rules.get(first(rules)?));
         let any_route = first(&self.rules.any_route).and_then(|place| self.rules.any_route.get(place));
@@ -193,9 +196,12 @@ impl Tables {
 }
 
 impl Rule {
-    fn matches(&self, host: &[u8], path: &[u8]) -> bool {
-        (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host)))
-            && self.prefix.as_ref().is_none_or(|prefix| is_under(path, prefix.as_bytes()))
+    fn is_for_host(&self, host: &[u8]) -> bool {
+        self.hosts.iter().any(|pattern| pattern.matches(host))
+    }
+
+    fn is_for_path(&self, path: &[u8]) -> bool {
+        self.prefix.as_ref().is_none_or(|prefix| is_under(path, prefix.as_bytes()))
     }
 }
 

@@ -21,6 +21,7 @@ mod path;
 mod plan;
 mod policy;
 mod request;
+mod rerouting;
 mod route;
 mod shadow;
 
@@ -46,6 +47,7 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
 
     let listeners = listener::resolve(file, report);
     let routes = route::resolve(file.routes.items(), &known, report);
+    rerouting::check(file.routes.items(), report);
     let clusters = cluster::resolve(file, &known, report);
     let consumers = consumer::resolve(file.consumers.items(), &known, report);
     let plans = plan::resolve(file.plans.items(), report);

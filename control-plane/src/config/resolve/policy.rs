@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use legation_filter::{
+    compile::key_header,
     config::{ApiKeyRule, By, Policy, RateLimit},
-    decide::{CONSUMER_HEADER, PLAN_HEADER},
 };
 
 use super::{Known, plan};
@@ -18,10 +18,7 @@ use crate::config::{
     schema, value,
 };
 
-const DEFAULT_HEADER: &str = "x-api-key";
-
-/// What tells a cluster who calls, also as CGI and its heirs would read it.
-const IDENTITY_HEADERS: [&str; 2] = [CONSUMER_HEADER, PLAN_HEADER];
+pub(super) const DEFAULT_HEADER: &str = "x-api-key";
 
 const BY: &[(&str, By)] = &[("consumer", By::Consumer), ("ip", By::Ip), ("route", By::Route)];
 
@@ -82,15 +79,11 @@ fn known_names<T>(written: &[Text], known: &Names<'_, T>, report: &mut Report) -
 }
 
 fn header(text: &Text, report: &mut Report) -> Option<String> {
-    match value::header_name(&text.value) {
-        Ok(name) if IDENTITY_HEADERS.contains(&name.replace('_', "-").as_str()) => {
-            let message = format!("{} cannot carry a key: the gateway writes it for the cluster", text.shown());
-            report.error(code::INVALID_VALUE, text.span, message);
-            None
-        }
+    let name = value::header_name(text, report)?;
+    match key_header(&name) {
         Ok(name) => Some(name),
-        Err((problem, help)) => {
-            report.error_with_help(code::INVALID_VALUE, text.span, format!("{} {problem}", text.shown()), help);
+        Err(problem) => {
+            report.error(code::INVALID_VALUE, text.span, format!("{} {problem}", text.shown()));
             None
         }
     }

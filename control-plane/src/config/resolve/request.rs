@@ -81,13 +81,7 @@ fn header(name: &Text, condition: &HeaderCondition, report: &mut Report) -> Opti
         HeaderCondition::Exactly(text) => value_text(text, report).map(HeaderValueMatch::Exact),
         HeaderCondition::As(comparison) => comparison_value(comparison, report),
     };
-    match value::header_name(&name.value) {
-        Ok(name) => Some(HeaderMatch { name, value: value? }),
-        Err((problem, help)) => {
-            report.error_with_help(code::INVALID_VALUE, name.span, format!("{} {problem}", name.shown()), help);
-            None
-        }
-    }
+    Some(HeaderMatch { name: value::header_name(name, report)?, value: value? })
 }
 
 fn comparison_value(comparison: &HeaderComparison, report: &mut Report) -> Option<HeaderValueMatch> {

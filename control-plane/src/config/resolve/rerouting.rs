@@ -1,0 +1,56 @@
+//! Conditions on headers that the filter edits.
+//!
+//! Envoy chooses a request's route, the filter judges by that route's policy and edits headers, and Envoy then chooses anew
+//! (Envoy clears its choice when a wasm filter edits request headers). Were a route to match on a header that is edited, a
+//! request judged for one route could go out by another, past its limits. So no route may.
+
+use std::collections::BTreeMap;
+
+use legation_filter::decide::{CONSUMER_HEADER, PLAN_HEADER};
+
+use super::policy::DEFAULT_HEADER;
+use crate::config::{
+    code,
+    node::Span,
+    report::{Report, quoted},
+    schema,
+};
+
+/// Reports each condition on a header that the filter writes or takes away.
+pub fn check(routes: &[schema::Route], report: &mut Report) {
+    let taken_away = keys_taken_away(routes);
+    for route in routes {
+        let conditions = route.r#match.get().map(|matcher| matcher.headers.items()).unwrap_or_default();
+        for (name, _) in conditions {
+            let lower = name.value.to_ascii_lowercase();
+            if [CONSUMER_HEADER, PLAN_HEADER].contains(&lower.as_str()) {
+                let message =
+                    format!("no route can match on {}: the gateway writes it once a route is chosen", name.shown());
+                report.error(code::CONFLICT, name.span, message);
+            } else if let Some((other, at)) = taken_away.get(&lower) {
+                let message = format!(
+                    "no route can match on {}: it carries the key of the route {} at {}, which takes it away once a route is chosen",
+                    name.shown(),
+                    quoted(other),
+                    report.origin(*at)
+                );
+                let help = "match on another header, or say `keep: true` there".to_owned();
+                report.error_with_help(code::CONFLICT, name.span, message, Some(help));
+            }
+        }
+    }
+}
+
+/// The headers that carry a key and do not reach the cluster, with a route that says so.
+fn keys_taken_away(routes: &[schema::Route]) -> BTreeMap<String, (&str, Span)> {
+    let mut headers = BTreeMap::new();
+    for route in routes {
+        let Some(rule) = route.api_key.get().filter(|rule| rule.keep.get().is_none_or(|keep| !keep.value)) else {
+            continue;
+        };
+        let header = rule.header.get().map_or(DEFAULT_HEADER, |text| &text.value).to_ascii_lowercase();
+        let name = route.name.get().map_or("", |name| &name.value);
+        headers.entry(header).or_insert((name, rule.span));
+    }
+    headers
+}
