@@ -1,19 +1,9 @@
 //! Edits while traffic runs: each takes effect, none fails a request or touches a running stream.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-};
-
-use http::Method;
-use http_body_util::BodyExt;
-use tokio::{sync::watch, task::JoinHandle};
+use std::net::SocketAddr;
 
 use crate::support::{
-    ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Client, Gateway, Options, eventually, free_port, upstream,
+    ALICE_SHA256, BOB_KEY, BOB_SHA256, DELTA, Events, Gateway, Hammer, SOTW, eventually, free_port, upstream,
 };
 
 /// The parts of the file that the test edits.
@@ -67,88 +57,6 @@ consumers:
     }
 }
 
-/// A stream of events that is read as they come.
-struct Events {
-    /// The last id that came.
-    last: watch::Receiver<u64>,
-    reader: JoinHandle<Result<(), String>>,
-}
-
-impl Events {
-    async fn open(url: String) -> Self {
-        let client = Client::new();
-        let response = client.begin(Method::GET, &url, &[("x-api-key", ALICE_KEY)]).await.expect("it begins");
-        assert_eq!(response.status(), 200);
-        let (came, last) = watch::channel(0);
-        let reader = tokio::spawn(async move {
-            let mut body = response.into_body();
-            let mut text = String::new();
-            let mut expected = None;
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| format!("the stream is cut: {error}"))?;
-                text.push_str(&String::from_utf8_lossy(frame.data_ref().expect("data")));
-                while let Some((event, rest)) = text.split_once("\n\n") {
-                    let id = event.lines().find_map(|line| line.strip_prefix("id: ")).ok_or("an event has an id")?;
-                    let id: u64 = id.parse().map_err(|_| "an id is a number")?;
-                    if expected.is_some_and(|expected| id != expected) {
-                        return Err(format!("event {id} came where {expected:?} was next"));
-                    }
-                    expected = Some(id + 1);
-                    came.send_replace(id);
-                    text = rest.to_owned();
-                }
-            }
-            Err("the stream ended".to_owned())
-        });
-        Self { last, reader }
-    }
-
-    /// Waits for two more events, and makes sure that none was lost.
-    async fn go_on(&mut self) {
-        let so_far = *self.last.borrow_and_update();
-        let more = self.last.wait_for(|id| *id >= so_far + 2);
-        tokio::select! {
-            more = more => { more.expect("the reader lives"); }
-            end = &mut self.reader => panic!("{end:?}"),
-        }
-    }
-}
-
-/// Requests without a pause, none of which may fail.
-struct Hammer {
-    stop: Arc<AtomicBool>,
-    sent: Arc<AtomicUsize>,
-    task: JoinHandle<Vec<String>>,
-}
-
-impl Hammer {
-    fn start(url: String) -> Self {
-        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let task = tokio::spawn({
-            let (stop, sent) = (stop.clone(), sent.clone());
-            async move {
-                let client = Client::new();
-                let mut failures = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    match client.try_get(&url, &[("x-api-key", ALICE_KEY)]).await {
-                        Ok(response) if response.status == 200 => {}
-                        other => failures.push(format!("{other:?}")),
-                    }
-                    sent.fetch_add(1, Ordering::Relaxed);
-                }
-                failures
-            }
-        });
-        Self { stop, sent, task }
-    }
-
-    async fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let failures = self.task.await.expect("it does not panic");
-        assert!(failures.is_empty(), "{} of {:?} failed: {failures:?}", failures.len(), self.sent);
-    }
-}
-
 async fn every_edit_takes_effect_and_disturbs_nothing(arguments: &[&str]) {
     let (one, two, moved) = (upstream("one").await, upstream("two").await, upstream("moved").await);
     let start = |port| File {
@@ -162,9 +70,7 @@ async fn every_edit_takes_effect_and_disturbs_nothing(arguments: &[&str]) {
         with_route: false,
         with_bob: false,
     };
-    let options =
-        Options { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(), ..Options::default() };
-    let gateway = Gateway::start_with(options, |port| start(port).text()).await;
+    let gateway = Gateway::start_with(arguments.into(), |port| start(port).text()).await;
     let mut file = start(gateway.port);
     let mut events = Events::open(gateway.url("/events/sse")).await;
     let hammers = ["/steady", "/keyed", "/canary", "/moving"].map(|path| Hammer::start(gateway.url(path)));
@@ -227,12 +133,12 @@ async fn every_edit_takes_effect_and_disturbs_nothing(arguments: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_edit_takes_effect_and_disturbs_nothing_in_delta() {
-    every_edit_takes_effect_and_disturbs_nothing(&[]).await;
+    every_edit_takes_effect_and_disturbs_nothing(DELTA).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_edit_takes_effect_and_disturbs_nothing_in_state_of_the_world() {
-    every_edit_takes_effect_and_disturbs_nothing(&["--sotw"]).await;
+    every_edit_takes_effect_and_disturbs_nothing(SOTW).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

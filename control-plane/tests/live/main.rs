@@ -4,12 +4,15 @@
 #![allow(missing_docs)]
 
 mod bad_files;
+mod clusters;
 mod ending;
 mod keys;
 mod limits;
 mod live_edits;
 mod quickstart;
+mod random_edits;
 mod reconnect;
+mod replicas;
 mod rejections;
 mod routes;
 mod saves;

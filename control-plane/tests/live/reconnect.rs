@@ -15,7 +15,7 @@ fn serve(path: &Path, xds: u16) -> Process {
 }
 
 /// The counters that move when a resource is sent again.
-async fn counters(admin: &str) -> BTreeMap<String, u64> {
+pub async fn counters(admin: &str) -> BTreeMap<String, u64> {
     let stats = Client::new().get(&format!("http://{admin}/stats"), &[]).await;
     let text = String::from_utf8(stats.body.to_vec()).unwrap();
     text.lines()

@@ -16,6 +16,10 @@ pub struct Gateway {
     directory: TempDir,
 }
 
+/// The variants of xDS by the argument that chooses them.
+pub const DELTA: &[&str] = &[];
+pub const SOTW: &[&str] = &["--sotw"];
+
 /// How it is run.
 pub struct Options {
     /// Further arguments for `legation run`.
@@ -27,6 +31,13 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { arguments: Vec::new(), drain: "1s" }
+    }
+}
+
+impl From<&[&str]> for Options {
+    /// With these arguments.
+    fn from(arguments: &[&str]) -> Self {
+        Self { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(), ..Self::default() }
     }
 }
 
@@ -81,6 +92,21 @@ impl Gateway {
     /// What `/status` says.
     pub async fn status(&self) -> serde_json::Value {
         self.client.get(&self.admin_url("/status"), &[]).await.json()
+    }
+
+    /// An answer of Envoy's admin interface.
+    pub async fn envoy_admin(&self, path: &str) -> String {
+        let address = self.directory().join(".legation/envoy-admin.address");
+        let address = fs::read_to_string(address).expect("Envoy says where its admin interface is");
+        let answer = self.client.get(&format!("http://{}{path}", address.trim()), &[]).await;
+        String::from_utf8(answer.body.to_vec()).expect("text")
+    }
+
+    /// A counter of Envoy's statistics; 0 if there is none of this name yet.
+    pub async fn envoy_counter(&self, name: &str) -> u64 {
+        let stats = self.envoy_admin("/stats").await;
+        let value = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok());
+        value.unwrap_or_default()
     }
 
     /// Waits until Envoy has confirmed a generation, or a later one.

@@ -4,15 +4,17 @@ mod client;
 mod gateway;
 mod ports;
 mod process;
+mod traffic;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, time};
 
 pub use client::{Client, Response};
-pub use gateway::{Gateway, Options, admin_address};
+pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
 pub use ports::free_port;
 pub use process::{Process, envoy, legation};
+pub use traffic::{Events, Hammer};
 
 /// How long anything may take to come about. Reached only when a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
