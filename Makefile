@@ -5,7 +5,7 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup envoy build wasm up test lint bench
+.PHONY: help setup envoy grpcio build wasm up test lint bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ setup: ## add the wasm target to the Rust toolchain if it is missing
 envoy: ## fetch Envoy into target/envoy/ if it is missing
 	@scripts/envoy
 
+grpcio: ## fetch gRPC's own client into target/grpcio/ if it is missing
+	@scripts/grpcio
+
 build: setup envoy ## build legation (filter embedded) and the demo upstream in release mode
 	cargo build --release --package legation --package upstream
 
@@ -25,8 +28,9 @@ wasm: build ## write the filter alone to target/legation_filter.wasm
 up: build ## run the quickstart: four demo upstreams, control plane and Envoy; Ctrl-C ends it
 	@scripts/up
 
-test: setup envoy ## run all tests, those with a real Envoy too
-	@envoy=$$(scripts/envoy) && set -x && ENVOY="$$envoy" cargo test --workspace
+test: setup envoy grpcio ## run all tests, those with a real Envoy and with gRPC's own client too
+	@envoy=$$(scripts/envoy) && python=$$(scripts/grpcio) && set -x && \
+		ENVOY="$$envoy" GRPC_PYTHON="$$python" cargo test --workspace
 
 lint: setup ## formatting, clippy for the host and for wasm, scripts, licences
 	@scripts/lint

@@ -11,13 +11,13 @@ use legation_protos::{
                     cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
                 },
                 core::v3::{
-                    Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
+                    Address, AggregatedConfigSource, ApiVersion, ConfigSource, Locality, SocketAddress, address,
                     config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
                 },
                 endpoint::v3::{
                     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
                 },
-                listener::v3::{Filter, FilterChain, Listener, filter},
+                listener::v3::{ApiListener, Filter, FilterChain, Listener, filter},
                 route::v3::{
                     Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, route, route_action, route_match,
                 },
@@ -29,7 +29,7 @@ use legation_protos::{
                 },
             },
         },
-        google::protobuf::Duration as ProtoDuration,
+        google::protobuf::{Duration as ProtoDuration, UInt32Value},
     },
 };
 use prost::Message;
@@ -70,35 +70,61 @@ pub fn eds_cluster(name: &str, connect_timeout: i64) -> Cluster {
 
 /// The one endpoint of a cluster, on this port.
 pub fn endpoints(name: &str, port: u16) -> ClusterLoadAssignment {
-    let endpoint = Endpoint { address: address(port), ..Endpoint::default() };
-    let lb_endpoint = LbEndpoint { host_identifier: Some(HostIdentifier::Endpoint(endpoint)), ..LbEndpoint::default() };
+    endpoints_at(name, &[port])
+}
+
+/// The endpoints of a cluster, on these ports, in one locality. It says its weight: gRPC leaves out a locality that does not.
+pub fn endpoints_at(name: &str, ports: &[u16]) -> ClusterLoadAssignment {
+    let lb_endpoints = ports.iter().map(|port| {
+        let endpoint = Endpoint { address: address(*port), ..Endpoint::default() };
+        LbEndpoint { host_identifier: Some(HostIdentifier::Endpoint(endpoint)), ..LbEndpoint::default() }
+    });
+    let locality = LocalityLbEndpoints {
+        locality: Some(Locality { region: "here".to_owned(), ..Locality::default() }),
+        load_balancing_weight: Some(UInt32Value { value: 1 }),
+        lb_endpoints: lb_endpoints.collect(),
+        ..LocalityLbEndpoints::default()
+    };
     ClusterLoadAssignment {
         cluster_name: name.to_owned(),
-        endpoints: vec![LocalityLbEndpoints { lb_endpoints: vec![lb_endpoint], ..LocalityLbEndpoints::default() }],
+        endpoints: vec![locality],
         ..ClusterLoadAssignment::default()
     }
 }
 
 /// A listener with routes of its own name from RDS.
 pub fn listener(name: &str, port: u16) -> Listener {
+    let manager = pack(&connection_manager(name));
+    let filter = Filter { name: "http".to_owned(), config_type: Some(filter::ConfigType::TypedConfig(manager)) };
+    Listener {
+        name: name.to_owned(),
+        address: address(port),
+        filter_chains: vec![FilterChain { filters: vec![filter], ..FilterChain::default() }],
+        ..Listener::default()
+    }
+}
+
+/// The same for a client without a proxy: it has no socket.
+pub fn api_listener(name: &str) -> Listener {
+    Listener {
+        name: name.to_owned(),
+        api_listener: Some(ApiListener { api_listener: Some(pack(&connection_manager(name))) }),
+        ..Listener::default()
+    }
+}
+
+fn connection_manager(name: &str) -> HttpConnectionManager {
     let router = HttpFilter {
         name: "router".to_owned(),
         config_type: Some(http_filter::ConfigType::TypedConfig(pack(&Router::default()))),
         ..HttpFilter::default()
     };
     let rds = Rds { config_source: ads(), route_config_name: name.to_owned() };
-    let manager = HttpConnectionManager {
+    HttpConnectionManager {
         stat_prefix: name.to_owned(),
         route_specifier: Some(http_connection_manager::RouteSpecifier::Rds(rds)),
         http_filters: vec![router],
         ..HttpConnectionManager::default()
-    };
-    let filter = Filter { name: "http".to_owned(), config_type: Some(filter::ConfigType::TypedConfig(pack(&manager))) };
-    Listener {
-        name: name.to_owned(),
-        address: address(port),
-        filter_chains: vec![FilterChain { filters: vec![filter], ..FilterChain::default() }],
-        ..Listener::default()
     }
 }
 
