@@ -7,6 +7,8 @@ mod any_bytes;
 mod command;
 #[path = "config/defaults.rs"]
 mod defaults;
+#[path = "fuzzed/file.rs"]
+mod fuzzed;
 #[path = "config/golden.rs"]
 mod golden;
 #[path = "config/hostile.rs"]

@@ -1,12 +1,11 @@
 //! Loading texts, and naming what came of it in few words.
 
-use std::sync::Arc;
-
 use legation::{
-    config::{self, Loaded, Source},
+    config::{self, Loaded},
     model::Model,
 };
-use legation_filter::{compile, config as filter};
+
+pub use crate::fuzzed::{filter_accepts, source};
 
 /// A listener, a cluster `svc`, a plan `pro` and a consumer `alice` who has it and a key: what parts of files refer to.
 pub const REST: &str = "\
@@ -20,10 +19,6 @@ consumers:
   api_keys: [{sha256: 4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd}]
 ";
 
-pub fn source(bytes: impl Into<Vec<u8>>) -> Source {
-    Source { file: Arc::from("gateway.yaml"), bytes: bytes.into() }
-}
-
 /// Loads with an empty environment.
 pub fn load(text: impl Into<Vec<u8>>) -> Loaded {
     config::load(&source(text), &|_| None)
@@ -35,20 +30,6 @@ pub fn model(text: &str) -> Model {
     let model = loaded.model.unwrap_or_else(|| panic!("{text}\n{:#?}", loaded.diagnostics));
     filter_accepts(&model);
     model
-}
-
-/// What the control plane tells the filter must never be refused there.
-pub fn filter_accepts(model: &Model) {
-    let config = filter::Config {
-        version: 1,
-        consumers: model.consumers.clone(),
-        plans: model.plans.clone(),
-        policies: model.routes.iter().filter_map(|route| route.policy.clone()).collect(),
-        rules: Vec::new(),
-    };
-    if let Err(problems) = compile::compile_config(&config) {
-        panic!("the filter refuses what the file may say: {problems:?}");
-    }
 }
 
 /// Each diagnostic as `line:column code`.

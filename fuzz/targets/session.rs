@@ -1,0 +1,9 @@
+//! A session and a client that says anything.
+#![no_main]
+
+#[path = "../../control-plane/tests/fuzzed/session.rs"]
+mod session;
+#[path = "../../control-plane/tests/xds_support/mod.rs"]
+mod xds_support;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| session::check(bytes));
