@@ -197,6 +197,17 @@ fn endpoints_that_a_client_has_from_before_follow_its_changed_cluster_o4() {
 }
 
 #[test]
+fn a_changed_listener_does_not_bring_its_routes_again_but_new_ones_are_answered_o6() {
+    let mut client = envoy::<Delta>(ALL);
+    client.publish(2, "ECDS f@1, CDS a@1, EDS a@1, LDS l@2, RDS r@1");
+    assert_eq!(client.hears_and_acks(), ["LDS +l@2"], "Envoy has the routes");
+    client.publish(3, "ECDS f@1, CDS a@1, EDS a@1, LDS l@3, RDS r@1 s@1");
+    assert_eq!(client.hears_and_acks(), ["LDS +l@3"]);
+    client.asks("RDS s");
+    assert_eq!(client.hears(), ["RDS +s@1"], "the listener warms with it");
+}
+
+#[test]
 fn one_response_is_in_flight_and_changes_meanwhile_coalesce_o7() {
     let mut client = envoy::<Sotw>(ALL);
     for (generation, version) in [(2, 2), (3, 3), (4, 4)] {

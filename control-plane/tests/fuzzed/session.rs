@@ -149,7 +149,9 @@ impl<V: Wire> Conversation<V> {
     /// The nonce that a client of state of the world gives when it changes its mind; delta gives none.
     fn last(&self, kind: ResourceType) -> String {
         match V::NAME {
-            VariantName::Sotw => self.unanswered.get(&kind).and_then(|nonces| nonces.last().cloned()).unwrap_or_default(),
+            VariantName::Sotw => {
+                self.unanswered.get(&kind).and_then(|nonces| nonces.last().cloned()).unwrap_or_default()
+            }
             VariantName::Delta => String::new(),
         }
     }

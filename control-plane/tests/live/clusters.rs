@@ -57,7 +57,10 @@ async fn a_changed_timeout_is_effective_at_once(variant: &[&str]) {
     })
     .await;
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(2), "effective after {took:?}; without its endpoints Envoy waits {FETCH_TIMEOUT:?}");
+    assert!(
+        took < Duration::from_secs(2),
+        "effective after {took:?}; without its endpoints Envoy waits {FETCH_TIMEOUT:?}"
+    );
     gateway.confirmed(2).await;
     hammer.stop().await;
 }
@@ -129,7 +132,8 @@ async fn a_listener_a_route_and_its_cluster_go_in_one_edit(variant: &[&str]) {
     eventually("all three are gone", || async {
         let clusters = gateway.envoy_admin("/clusters").await;
         let listeners = gateway.envoy_admin("/config_dump?resource=dynamic_listeners").await;
-        let is_active = listeners.contains(&format!("\"port_value\": {second}")) && !listeners.contains("draining_state");
+        let is_active =
+            listeners.contains(&format!("\"port_value\": {second}")) && !listeners.contains("draining_state");
         clusters.contains("stays::") && !clusters.contains("goes::") && !is_active && !answers().await
     })
     .await;

@@ -8,9 +8,7 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use crate::support::{
-    ALICE_SHA256, BOB_SHA256, DELTA, Events, Gateway, Hammer, SOTW, eventually, free_port, upstream,
-};
+use crate::support::{ALICE_SHA256, BOB_SHA256, DELTA, Events, Gateway, Hammer, SOTW, eventually, free_port, upstream};
 
 /// Chance that can be repeated: SplitMix64.
 struct Chance(u64);
@@ -214,7 +212,8 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
         let what = if chance.one_in(10) {
             if chance.one_in(3) {
                 let before = rejected().await;
-                let listener = format!("listeners:\n- {{name: taken, port: {taken_port}}}\n");
+                // Another name each time: what was rejected once is not sent again.
+                let listener = format!("listeners:\n- {{name: taken-{number}, port: {taken_port}}}\n");
                 gateway.write(&file.text().replace("listeners:\n", &listener));
                 eventually("Envoy rejects it", || async { rejected().await > before }).await;
                 "a port that is taken"

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Gateway, eventually};
+use crate::support::{DELTA, Gateway, SOTW, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
@@ -32,4 +32,41 @@ async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
 
     gateway.write(&file(gateway.port, ""));
     eventually("the node is well again", || async { gateway.status().await["nodes"][0]["state"] == "SYNCED" }).await;
+}
+
+async fn what_envoy_rejects_is_rejected_once(variant: &[&str]) {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let taken_port = taken.local_addr().unwrap().port();
+    let file = |port: u16, more: &str, body: &str| {
+        format!(
+            "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{more}routes:\n\
+             - {{name: a, match: {{prefix: /}}, respond: {{status: 200, body: {body}}}}}\n"
+        )
+    };
+    let second = format!("- {{name: second, port: {taken_port}}}\n");
+    let gateway = Gateway::start_with(variant.into(), |port| file(port, "", "one")).await;
+    let rejections = async || gateway.envoy_counter("listener_manager.lds.update_rejected").await;
+    gateway.write(&file(gateway.port, &second, "one"));
+    eventually("Envoy rejects it", || async { rejections().await > 0 }).await;
+    // Between the rejection and the end of these edits there is time for a storm.
+    for body in ["two", "three"] {
+        gateway.edit(&file(gateway.port, "", body)).await;
+        eventually("the edit serves", || async { gateway.get("/", &[]).await.body == body }).await;
+    }
+    assert_eq!(rejections().await, 1);
+    let answered = gateway.envoy_counter("listener_manager.lds.update_success").await;
+    assert!(
+        answered <= 4,
+        "listeners were sent {answered} times: at first, perhaps without the bad one, perhaps rolled back"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_envoy_rejects_is_rejected_once_in_delta_g7() {
+    what_envoy_rejects_is_rejected_once(DELTA).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_envoy_rejects_is_rejected_once_in_state_of_the_world_g7() {
+    what_envoy_rejects_is_rejected_once(SOTW).await;
 }

@@ -14,7 +14,9 @@ use tonic_prost::ProstCodec;
 
 use crate::{
     reconnect::counters,
-    support::{ALICE_KEY, ALICE_SHA256, Client, Process, admin_address, envoy, eventually, free_port, legation, upstream},
+    support::{
+        ALICE_KEY, ALICE_SHA256, Client, Process, admin_address, envoy, eventually, free_port, legation, upstream,
+    },
 };
 
 /// A control plane on a file, with a folder of its own for what it keeps.
