@@ -11,6 +11,8 @@ mod xds_support;
 
 use std::{fs, panic, path::Path};
 
+use proptest::prelude::*;
+
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
     let mut seeds: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -30,4 +32,13 @@ fn the_reader_of_the_file_bears_all_seeds() {
 #[test]
 fn the_session_bears_all_seeds() {
     replay("session", session::check);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_session_bears_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        session::check(&bytes);
+    }
 }
