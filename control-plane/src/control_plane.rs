@@ -11,8 +11,16 @@ use tokio::{
 };
 
 use crate::{
-    admin, diagnostic::Diagnostic, filter_module::MODULE, metrics::Metrics, reload::Reloader, state::State,
-    status::Status, watch::FileWatch, xds,
+    admin,
+    diagnostic::Diagnostic,
+    filter_module::MODULE,
+    metrics::Metrics,
+    relay::{Heard, Relay},
+    reload::Reloader,
+    state::State,
+    status::Status,
+    watch::FileWatch,
+    xds,
 };
 
 /// How long what was started may take to end.
@@ -27,6 +35,8 @@ pub struct Options {
     pub xds: SocketAddr,
     /// Where the admin interface is served; port 0 is any free one.
     pub admin: SocketAddr,
+    /// How many nodes get a new configuration before the others; outranks what the file says. 0 is all at once.
+    pub canary: Option<usize>,
     /// What outlives the process.
     pub state: State,
 }
@@ -70,14 +80,22 @@ impl ControlPlane {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let (snapshots, _) = watch::channel(None);
+        let (plans, _) = watch::channel(xds::Plan::default());
         let metrics = Arc::new(Metrics::default());
-        let (confirmations, confirmed) = mpsc::unbounded_channel();
-        let status = Arc::new(Status::new(options.file.display().to_string(), metrics.clone(), confirmations));
+        let (tell, heard) = mpsc::unbounded_channel();
+        let status = Arc::new(Status::new(options.file.display().to_string(), metrics.clone()));
+        let relay = Arc::new(Relay::new(status.clone(), tell));
         // Watched before it is read, so that no change falls between the two.
         let watch = FileWatch::new(&options.file);
-        let mut reloader =
-            Reloader::new(&options.file, MODULE, options.state, snapshots.clone(), status.clone(), metrics.clone());
+        let mut reloader = Reloader::new(
+            &options.file,
+            MODULE,
+            options.canary,
+            options.state,
+            plans.clone(),
+            status.clone(),
+            metrics.clone(),
+        );
         reloader.start().map_err(StartError::File)?;
         let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
 
@@ -87,7 +105,7 @@ impl ControlPlane {
 
         let (end, ended) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let server = xds::server::serve(xds, snapshots.subscribe(), status.clone(), told(ended.clone()));
+        let server = xds::server::serve(xds, plans.subscribe(), relay, told(ended.clone()));
         tasks.spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!("xDS is not served any more: {error}");
@@ -101,7 +119,7 @@ impl ControlPlane {
         });
         tasks.spawn(async move {
             tokio::select! {
-                () = follow(reloader, watch, hangup, confirmed) => {}
+                () = follow(reloader, watch, hangup, heard) => {}
                 () = told(ended) => {}
             }
         });
@@ -120,12 +138,12 @@ impl ControlPlane {
     }
 }
 
-/// Reloads whenever the file may have changed, or on SIGHUP, for ever.
+/// Reloads whenever the file may have changed, or on SIGHUP, and takes in what the streams say, for ever.
 async fn follow(
     mut reloader: Reloader,
     mut watch: FileWatch,
     mut hangup: tokio::signal::unix::Signal,
-    mut confirmed: mpsc::UnboundedReceiver<u64>,
+    mut heard: mpsc::UnboundedReceiver<Heard>,
 ) {
     loop {
         tokio::select! {
@@ -136,7 +154,7 @@ async fn follow(
                 tracing::info!("SIGHUP: looking at the file again");
                 tokio::task::block_in_place(|| reloader.reload());
             }
-            Some(generation) = confirmed.recv() => reloader.keep_confirmed(generation),
+            Some(heard) = heard.recv() => reloader.heard(heard),
         }
     }
 }

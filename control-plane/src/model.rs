@@ -25,8 +25,17 @@ pub struct Model {
     pub consumers: Vec<Consumer>,
     /// What a consumer may use, in the filter's own words.
     pub plans: Vec<Plan>,
+    /// How it reaches the nodes.
+    pub rollout: Rollout,
     /// The file itself, for what has no better place.
     pub origin: Origin,
+}
+
+/// How a new configuration reaches the nodes. No part of what they are served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rollout {
+    /// How many nodes get it before the others; 0 is all at once.
+    pub canary: usize,
 }
 
 /// A socket that accepts HTTP/1.1 and HTTP/2 in clear text.

@@ -1,43 +1,65 @@
-//! From the file to a published snapshot, or not at all: the only writer of the snapshot.
+//! From the file to a plan of what is served, or not at all: the only writer of plans.
 //!
 //! A file that can't be read or used changes nothing: what runs goes on, and the diagnostics say why. A file that says the
-//! same as before makes no generation.
+//! same as before makes no generation. One that a node rejects is undone, see [`Rollout`].
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use legation_protos::ResourceType;
 use tokio::sync::watch;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
-    config::{self, Loaded, Source},
+    config::{self, Loaded, Source, code},
     diagnostic::{Diagnostic, Severity},
     metrics::{Metrics, ReloadResult},
     model::Model,
-    snapshot::Snapshot,
+    origin::Origin,
+    relay::Heard,
+    rollout::{Input, Outcome, Proposal, Rollout},
+    snapshot::{Resource, Snapshot},
     source,
-    state::State,
+    state::{Rejected, State},
     status::Status,
     translate::{self, Module},
+    xds::Plan,
 };
 
-/// What everything that serves snapshots listens to; `None` until the first good file.
-pub type Snapshots = watch::Sender<Option<Arc<Snapshot>>>;
+/// Where each node is to be; everything that serves snapshots listens to it.
+pub type Plans = watch::Sender<Plan>;
 
-/// Reads the file again and again.
+/// Reads the file again and again, and decides with [`Rollout`] what is served of it.
 pub struct Reloader {
     path: PathBuf,
     module: Module,
+    /// How many nodes get a candidate first, if the command says so; it outranks the file.
+    canary: Option<usize>,
     state: State,
-    snapshots: Snapshots,
+    plans: Plans,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
-    generation: u64,
+    rollout: Rollout,
     /// The content of the file at the last look, good or bad; `None` when it could not be read.
     seen: Option<Vec<u8>>,
-    /// The content of the generation that is served.
-    served: Vec<u8>,
+    newest: Newest,
+}
+
+/// What the newest generation was made of.
+#[derive(Default)]
+struct Newest {
+    generation: u64,
+    content: Vec<u8>,
+    configuration: String,
+}
+
+/// What was confirmed before the start.
+struct Kept {
+    /// Where it is kept.
+    file: Arc<str>,
+    resources: Vec<(ResourceType, Resource)>,
 }
 
 impl Reloader {
@@ -45,114 +67,274 @@ impl Reloader {
     pub fn new(
         path: &Path,
         module: Module,
+        canary: Option<usize>,
         state: State,
-        snapshots: Snapshots,
+        plans: Plans,
         status: Arc<Status>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             path: path.to_owned(),
             module,
+            canary,
             state,
-            snapshots,
+            plans,
             status,
             metrics,
-            generation: 0,
+            rollout: Rollout::default(),
             seen: None,
-            served: Vec::new(),
+            newest: Newest::default(),
         }
     }
 
-    /// The first look. A file that can't be used is replaced by the last one that an Envoy confirmed, if one was kept.
+    /// The first look. What was confirmed before the start is what a rejected file falls back to, and is served if the file
+    /// can't be used or is known as rejected.
     ///
     /// # Errors
     /// The diagnostics, when there is nothing to serve.
     pub fn start(&mut self) -> Result<(), Vec<Diagnostic>> {
-        self.reload();
-        if self.generation > 0 {
-            return Ok(());
-        }
-        let kept = self.state.confirmed().and_then(|(path, bytes)| {
-            let source = Source { file: path.display().to_string().into(), bytes };
-            let model = load(&source).model?;
-            Some((source, model))
-        });
-        match kept {
-            Some((source, model)) => {
+        let file = self.look();
+        match (file, self.kept()) {
+            (Some((content, model)), Some(kept)) => self.start_beside(content, &model, kept),
+            (Some((content, model)), None) => self.publish(&model, content),
+            (None, Some(kept)) => {
+                let Kept { file, resources } = kept;
+                self.rollout.start_from(|generation| Snapshot::new(generation, resources));
                 log(&self.status.diagnostics());
-                tracing::warn!("the file cannot be used; serving the last confirmed one, kept as {}", source.file);
-                self.publish(&model, source.bytes);
-                Ok(())
+                tracing::warn!("the file cannot be used; serving the last confirmed one, kept as {file}");
             }
-            None => Err(self.status.diagnostics()),
+            (None, None) => return Err(self.status.diagnostics()),
         }
+        self.serve();
+        Ok(())
     }
 
     /// Looks at the file and publishes what it says, if it can be used and says something new.
     pub fn reload(&mut self) {
+        if let Some((content, model)) = self.look() {
+            self.publish(&model, content);
+            self.serve();
+        }
+    }
+
+    /// Takes in what a stream says, and does what follows from it.
+    pub fn heard(&mut self, heard: Heard) {
+        let Heard { stream, input, message } = heard;
+        let nacked = match &input {
+            Input::Nacked { kind, culprit, .. } => Some((*kind, culprit.clone())),
+            _ => None,
+        };
+        match self.rollout.take(stream, input) {
+            None => {}
+            Some(Outcome::Confirmed(generation)) => {
+                tracing::info!("generation {generation} is confirmed");
+                self.status.confirmed(generation);
+                if generation == self.newest.generation {
+                    self.keep(self.state.keep_confirmed(&self.newest.content));
+                    self.forget_rejected();
+                }
+            }
+            Some(Outcome::Rejected { generation, node, instead }) => {
+                let (kind, culprit) = nacked.unzip();
+                self.rejected(generation, &node, kind, culprit.flatten().as_deref(), &message, instead);
+            }
+            Some(Outcome::PutBack { node, generation, instead: Some(instead) }) => {
+                tracing::warn!("node {node} alone is put back from generation {generation} to {instead}");
+            }
+            Some(Outcome::PutBack { node, generation, instead: None }) => {
+                tracing::warn!(
+                    "node {node} has only a part of generation {generation}, and accepted none whole that it could go back to"
+                );
+            }
+        }
+        self.serve();
+    }
+
+    /// The content of the file and what it means, if it changed and can be used.
+    fn look(&mut self) -> Option<(Vec<u8>, Model)> {
         let source = match source::read(&self.path) {
             Ok(source) => source,
             Err(diagnostic) => {
                 self.seen = None;
-                return self.refuse(vec![*diagnostic]);
+                self.refuse(vec![*diagnostic]);
+                return None;
             }
         };
         if self.seen.as_ref() == Some(&source.bytes) {
-            return;
+            return None;
         }
         let Loaded { model, diagnostics } = load(&source);
         self.seen = Some(source.bytes.clone());
         let Some(model) = model else {
-            return self.refuse(diagnostics);
+            self.refuse(diagnostics);
+            return None;
         };
         log(&diagnostics);
         self.status.file_is_good(diagnostics);
-        self.publish(&model, source.bytes);
+        Some((source.bytes, model))
     }
 
     fn refuse(&mut self, diagnostics: Vec<Diagnostic>) {
         // The same reasons again are not news, and at the start whoever started us says them.
         if self.status.diagnostics() != diagnostics {
-            if self.generation > 0 {
+            if let Some(generation) = self.plans.borrow().generation() {
                 log(&diagnostics);
-                tracing::error!("the file is not used; generation {} goes on", self.generation);
+                tracing::error!("the file is not used; generation {generation} goes on");
             }
             self.metrics.reload(ReloadResult::Refused);
         }
         self.status.file_is_bad(diagnostics);
     }
 
-    fn publish(&mut self, model: &Model, content: Vec<u8>) {
-        let next = Snapshot::new(self.generation + 1, translate::resources(model, &self.module));
-        let unchanged = self.snapshots.borrow().as_ref().is_some_and(|current| current.same_resources(&next));
-        self.served = content;
-        if unchanged {
-            self.metrics.reload(ReloadResult::Unchanged);
-            tracing::info!("the file changed, but says the same: generation {} goes on", self.generation);
-            return;
+    /// What was confirmed before the start, if it was kept and can still be used.
+    fn kept(&self) -> Option<Kept> {
+        let (path, bytes) = self.state.confirmed()?;
+        let file: Arc<str> = path.display().to_string().into();
+        let model = load(&Source { file: file.clone(), bytes }).model?;
+        Some(Kept { file, resources: self.resources(&model) })
+    }
+
+    /// Starts with a good file and what was confirmed before.
+    fn start_beside(&mut self, content: Vec<u8>, model: &Model, kept: Kept) {
+        let resources = self.resources(model);
+        let configuration = hash(&content, &resources);
+        let Kept { file, resources: kept } = kept;
+        let kept = Snapshot::new(1, kept);
+        if kept.same_resources(&Snapshot::new(1, resources.clone())) {
+            self.rollout.start_from(|generation| Snapshot::new(generation, resources));
+            self.newest = Newest { generation: 1, content, configuration };
+            return self.say_new(1, model);
         }
-        self.generation += 1;
-        self.status.serving(self.generation);
-        self.metrics.reload(ReloadResult::Published);
+        self.rollout.start_from(|_| kept);
+        match self.state.rejected().filter(|rejected| rejected.configuration == configuration) {
+            Some(Rejected { at: (line, column), message, .. }) => {
+                let generation = self.rollout.start_rejected(|generation| Snapshot::new(generation, resources));
+                let at = Origin { line, column, ..self.beginning() };
+                let diagnostic = rejection(at, message, Some(1));
+                tracing::error!("{diagnostic}");
+                tracing::warn!("the file was rejected before; serving the last confirmed one, kept as {file}");
+                self.status.rejected(Some((generation, diagnostic)));
+                self.newest = Newest { generation, content, configuration };
+            }
+            None => self.publish(model, content),
+        }
+    }
+
+    fn resources(&self, model: &Model) -> Vec<(ResourceType, Resource)> {
+        translate::resources(model, &self.module)
+    }
+
+    fn publish(&mut self, model: &Model, content: Vec<u8>) {
+        let resources = self.resources(model);
+        let configuration = hash(&content, &resources);
+        let canary = self.canary.unwrap_or(model.rollout.canary);
+        match self.rollout.propose(|generation| Snapshot::new(generation, resources), canary) {
+            Proposal::New(snapshot) => {
+                let generation = snapshot.generation();
+                self.newest = Newest { generation, content, configuration };
+                self.forget_rejected();
+                self.metrics.reload(ReloadResult::Published);
+                self.say_new(generation, model);
+            }
+            Proposal::Unchanged => {
+                let generation = self.newest.generation;
+                self.newest = Newest { generation, content, configuration };
+                self.metrics.reload(ReloadResult::Unchanged);
+                tracing::info!("the file changed, but says the same: generation {generation} goes on");
+            }
+            Proposal::Reverted(generation) => {
+                self.newest = Newest { generation, content, configuration };
+                self.forget_rejected();
+                self.metrics.reload(ReloadResult::Unchanged);
+                tracing::info!("the file says again what is confirmed: generation {generation} goes on");
+            }
+        }
+    }
+
+    fn say_new(&self, generation: u64, model: &Model) {
         tracing::info!(
-            "generation {}: listeners {}, routes {}, clusters {}",
-            self.generation,
+            "generation {generation}: listeners {}, routes {}, clusters {}",
             model.listeners.len(),
             model.routes.len(),
             model.clusters.len()
         );
-        self.snapshots.send_replace(Some(Arc::new(next)));
     }
 
-    /// Keeps the served configuration for a later start with a bad file, if it is that of the generation confirmed.
-    pub fn keep_confirmed(&self, confirmed: u64) {
-        if confirmed != self.generation {
-            return;
+    /// Tells the streams where to be, if that is news.
+    fn serve(&mut self) {
+        let plan = self.rollout.plan();
+        self.status.in_canary(self.rollout.in_canary());
+        if let Some(generation) = plan.generation() {
+            self.status.serving(generation);
         }
-        if let Err(error) = self.state.keep_confirmed(&self.served) {
-            tracing::warn!("cannot keep the confirmed configuration: {error}");
+        self.plans.send_if_modified(|current| {
+            let is_news = !current.same_as(&plan);
+            *current = plan;
+            is_news
+        });
+    }
+
+    /// Says, shows and keeps that a node rejected a generation.
+    fn rejected(
+        &mut self,
+        generation: u64,
+        node: &str,
+        kind: Option<ResourceType>,
+        culprit: Option<&Resource>,
+        words: &str,
+        instead: Option<u64>,
+    ) {
+        let what = culprit.map(|culprit| format!(" `{}`", culprit.name)).unwrap_or_default();
+        let kind = kind.map(|kind| kind.short()).unwrap_or_default();
+        let message = format!("node {node} rejected {kind}{what}: {}", words.trim());
+        let at = culprit.map_or_else(|| self.beginning(), |culprit| culprit.origin.clone());
+        let rejected = Rejected {
+            configuration: self.newest.configuration.clone(),
+            at: (at.line, at.column),
+            message: message.clone(),
+        };
+        match instead {
+            Some(instead) => tracing::error!(
+                "generation {generation} is rejected: all nodes are served generation {instead} until the file changes"
+            ),
+            None => tracing::error!("generation {generation} is rejected, but none was confirmed before: it goes on"),
+        }
+        self.status.rejected(Some((generation, rejection(at, message, instead))));
+        self.keep(self.state.keep_rejected(Some(&rejected)));
+    }
+
+    fn forget_rejected(&self) {
+        self.status.rejected(None);
+        self.keep(self.state.keep_rejected(None));
+    }
+
+    /// What can't be kept is missed at the next start only.
+    fn keep(&self, kept: std::io::Result<()>) {
+        if let Err(error) = kept {
+            tracing::warn!("cannot keep what was confirmed or rejected for a later start: {error}");
         }
     }
+
+    /// The place in the file where there is no better one.
+    fn beginning(&self) -> Origin {
+        Origin { file: self.path.display().to_string().into(), line: 1, column: 1 }
+    }
+}
+
+fn rejection(at: Origin, message: String, instead: Option<u64>) -> Diagnostic {
+    let help = instead.map(|instead| format!("generation {instead} is served until the file changes"));
+    Diagnostic { severity: Severity::Error, code: code::REJECTED_BY_ENVOY, message, at, width: 1, help }
+}
+
+/// A hash of a configuration: the file, and what is made of it, so that a build that makes something else of it tries again.
+fn hash(content: &[u8], resources: &[(ResourceType, Resource)]) -> String {
+    let mut hash = Xxh3::new();
+    let versions = resources.iter().flat_map(|(_, resource)| [resource.name.as_bytes(), resource.version.as_bytes()]);
+    for part in std::iter::once(content).chain(versions) {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    format!("{:032x}", hash.digest128())
 }
 
 fn load(source: &Source) -> Loaded {

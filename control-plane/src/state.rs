@@ -1,10 +1,25 @@
-//! What outlives the process, in a folder beside the file: the last configuration that an Envoy confirmed, and the Envoy
-//! that `run` started.
+//! What outlives the process, in a folder beside the file: the last configuration that was confirmed, what was rejected since,
+//! and the Envoy that `run` started.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+
+use serde::{Deserialize, Serialize};
+
+/// A configuration that a node rejected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// A hash of the configuration.
+    pub configuration: String,
+    /// The place in the file: line and column, from 1.
+    pub at: (u32, u32),
+    /// Which node rejected what, in its words.
+    pub message: String,
+}
+
+const REJECTED: &str = "rejected.json";
 
 /// The folder. It comes into being with the first thing kept.
 #[derive(Clone, Debug)]
@@ -45,6 +60,25 @@ impl State {
     /// What the system says when it can't be written.
     pub fn keep_confirmed(&self, bytes: &[u8]) -> io::Result<()> {
         self.write("confirmed.yaml", bytes)
+    }
+
+    /// What was rejected last, unless something was tried after it.
+    pub fn rejected(&self) -> Option<Rejected> {
+        serde_json::from_slice(&fs::read(self.folder.join(REJECTED)).ok()?).ok()
+    }
+
+    /// Keeps what was rejected, or forgets it.
+    ///
+    /// # Errors
+    /// What the system says when it can't be written or removed.
+    pub fn keep_rejected(&self, rejected: Option<&Rejected>) -> io::Result<()> {
+        match rejected {
+            Some(rejected) => self.write(REJECTED, &serde_json::to_vec(rejected)?),
+            None => match fs::remove_file(self.folder.join(REJECTED)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
     }
 
     /// Writes a file in the folder: whole or not at all.

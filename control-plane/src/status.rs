@@ -10,13 +10,11 @@ use std::{
 
 use legation_protos::ResourceType;
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use crate::{
     diagnostic::{Diagnostic, Severity},
     metrics::Metrics,
-    snapshot::Resource,
-    xds::{Event, NodeInfo, Observer, StreamId},
+    xds::{Event, NodeInfo, Observer, StreamId, culprit},
 };
 
 /// A response without an answer for this long makes its node stale.
@@ -30,7 +28,6 @@ const MOST_GONE: usize = 100;
 pub struct Status {
     path: String,
     metrics: Arc<Metrics>,
-    confirmations: mpsc::UnboundedSender<u64>,
     state: Mutex<State>,
 }
 
@@ -38,6 +35,8 @@ pub struct Status {
 struct State {
     serving: Option<u64>,
     confirmed: Option<u64>,
+    canary: Option<u64>,
+    rejected: Option<(u64, Diagnostic)>,
     diagnostics: Vec<Diagnostic>,
     streams: BTreeMap<StreamId, Stream>,
     /// Nodes without a stream, by when they went.
@@ -66,9 +65,9 @@ struct Rejection {
 }
 
 impl Status {
-    /// `confirmations` is told each generation that a node confirmed.
-    pub fn new(path: String, metrics: Arc<Metrics>, confirmations: mpsc::UnboundedSender<u64>) -> Self {
-        Self { path, metrics, confirmations, state: Mutex::default() }
+    /// Nothing is served yet, and nobody is there.
+    pub fn new(path: String, metrics: Arc<Metrics>) -> Self {
+        Self { path, metrics, state: Mutex::default() }
     }
 
     /// What was wrong with the file at the last look.
@@ -89,6 +88,21 @@ impl Status {
         self.metrics.serving(generation);
     }
 
+    pub(crate) fn confirmed(&self, generation: u64) {
+        self.state().confirmed = Some(generation);
+        self.metrics.confirmed(generation);
+    }
+
+    /// What Envoy found bad of the file, and the generation that it came from; none when nothing stands rejected.
+    pub(crate) fn rejected(&self, rejected: Option<(u64, Diagnostic)>) {
+        self.state().rejected = rejected;
+    }
+
+    /// The generation that only some nodes have yet.
+    pub(crate) fn in_canary(&self, generation: Option<u64>) {
+        self.state().canary = generation;
+    }
+
     /// Whether a good file is loaded.
     pub fn is_ready(&self) -> bool {
         self.state().serving.is_some()
@@ -106,10 +120,15 @@ impl Status {
             nodes.insert(stream.node.id.clone(), stream.report(now));
         }
         Report {
-            generation: Generations { serving: state.serving, confirmed: state.confirmed },
+            generation: Generations {
+                serving: state.serving,
+                confirmed: state.confirmed,
+                canary: state.canary,
+                rejected: state.rejected.as_ref().map(|(generation, _)| *generation),
+            },
             file: FileReport {
                 path: self.path.clone(),
-                diagnostics: state.diagnostics.iter().map(DiagnosticReport::from).collect(),
+                diagnostics: state.all_diagnostics().map(DiagnosticReport::from).collect(),
             },
             nodes: nodes.into_values().collect(),
         }
@@ -161,14 +180,8 @@ impl Observer for Status {
                     of_type.rejection = Some(Rejection { at, error: message });
                 }
             }
-            Event::Confirmed { generation } => {
-                if state.confirmed.is_none_or(|confirmed| confirmed < generation) {
-                    state.confirmed = Some(generation);
-                    self.metrics.confirmed(generation);
-                    // Nobody keeps confirmed configurations any more when everything ends.
-                    let _ = self.confirmations.send(generation);
-                }
-            }
+            // One node alone confirms nothing: the rollout says when a generation is.
+            Event::Confirmed { .. } => {}
         }
     }
 
@@ -191,19 +204,16 @@ impl Observer for Status {
 }
 
 impl State {
+    /// Those of the last look. What Envoy rejected came from the file before, if that can't be read or used any more.
+    fn all_diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        let is_bad = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        let rejected = self.rejected.as_ref().filter(|_| !is_bad).map(|(_, diagnostic)| diagnostic);
+        rejected.into_iter().chain(&self.diagnostics)
+    }
+
     fn type_state(&mut self, id: StreamId, kind: ResourceType) -> Option<&mut TypeState> {
         Some(self.streams.get_mut(&id)?.types.entry(kind).or_default())
     }
-}
-
-/// The resource that a rejection is about: the one that Envoy's words name (the longest name, where one is part of
-/// another), or the only one there was.
-fn culprit<'a>(message: &str, resources: &'a [Arc<Resource>]) -> Option<&'a Arc<Resource>> {
-    let named = resources.iter().filter(|resource| message.contains(&*resource.name));
-    named.max_by_key(|resource| resource.name.len()).or(match resources {
-        [only] => Some(only),
-        _ => None,
-    })
 }
 
 impl Stream {
@@ -241,8 +251,14 @@ pub struct Report {
 
 #[derive(Debug, Serialize)]
 struct Generations {
+    /// What a node that joins is served.
     serving: Option<u64>,
+    /// The newest that nodes have accepted.
     confirmed: Option<u64>,
+    /// The candidate that only some nodes have yet.
+    canary: Option<u64>,
+    /// What a node rejected, until the file changes.
+    rejected: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]

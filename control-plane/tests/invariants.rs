@@ -13,12 +13,14 @@ const PURE: &[&str] = &[
     "control-plane/src/config",
     "control-plane/src/model.rs",
     "control-plane/src/origin.rs",
+    "control-plane/src/rollout.rs",
     "control-plane/src/snapshot.rs",
     "control-plane/src/translate",
     "control-plane/src/xds/comparison.rs",
     "control-plane/src/xds/delta.rs",
     "control-plane/src/xds/event.rs",
     "control-plane/src/xds/order.rs",
+    "control-plane/src/xds/plan.rs",
     "control-plane/src/xds/services.rs",
     "control-plane/src/xds/session.rs",
     "control-plane/src/xds/sotw.rs",
@@ -136,9 +138,9 @@ fn imports(code: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_the_reloader_writes_the_snapshot() {
+fn only_the_reloader_writes_the_plan() {
     for source in sources(&root().join("control-plane/src")) {
-        let writes = code(&source).contains("snapshots.send");
-        assert!(!writes || source.ends_with("reload.rs"), "{} writes the snapshot", source.display());
+        let writes = code(&source).contains("plans.send");
+        assert!(!writes || source.ends_with("reload.rs"), "{} writes the plan", source.display());
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use legation::{
     snapshot::Snapshot,
-    xds::{Event, server},
+    xds::{Event, Plan, server},
 };
 use legation_protos::{ResourceType, pb::envoy::config::cluster::v3::Cluster};
 use tempfile::TempDir;
@@ -155,10 +155,68 @@ async fn rejects_once_and_is_rolled_back(api_type: &str) {
     envoy.answers(200).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_envoy_applied_of_a_rejected_push_is_undone_in_delta_g7() {
+    undoes_a_half_applied_push("DELTA_GRPC").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_envoy_applied_of_a_rejected_push_is_undone_in_sotw_g7() {
+    undoes_a_half_applied_push("GRPC").await;
+}
+
+/// Five clusters change and a sixth is bad; then three listeners are new, a fourth has a taken port.
+async fn undoes_a_half_applied_push(api_type: &str) {
+    let gateway = Gateway::start(api_type).await;
+    let clusters = |timeout| move |parts: &mut Parts| parts.clusters = (5, timeout);
+    gateway.publish(1, clusters(5));
+    let envoy = Envoy::start(&gateway).await;
+    envoy.answers(200).await;
+    gateway.recorder.confirmed(1).await;
+    let nacked = async |generation| {
+        let nack = |event: &Event| matches!(event, Event::Nacked { generation: of, .. } if *of == generation);
+        gateway.recorder.until("a NACK", |recorder| recorder.events().iter().any(nack)).await;
+    };
+
+    gateway.publish(2, |parts| {
+        clusters(9)(parts);
+        parts.bad_cluster = true;
+    });
+    nacked(2).await;
+    let clusters_are = async |timeout: &str, count: usize| {
+        wait_for(&format!("{count} clusters with {timeout}"), || async {
+            let clusters = envoy.admin("/config_dump?resource=dynamic_active_clusters").await;
+            (clusters.matches(&format!("\"connect_timeout\": \"{timeout}\"")).count() == count).then_some(())
+        })
+        .await;
+    };
+    // The rejection notwithstanding.
+    clusters_are("9s", 5).await;
+    gateway.publish(3, clusters(5));
+    gateway.recorder.confirmed(3).await;
+    clusters_are("5s", 6).await;
+    clusters_are("9s", 0).await;
+    assert!(!envoy.admin("/config_dump").await.contains("\"bad\""));
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = [free_port(), free_port(), free_port()];
+    gateway.publish(4, |parts| {
+        clusters(5)(parts);
+        parts.listeners = free.into_iter().chain([taken.local_addr().unwrap().port()]).collect();
+    });
+    nacked(4).await;
+    assert!(envoy.admin("/listeners").await.contains("more-0"), "the good ones were applied");
+    gateway.publish(5, clusters(5));
+    gateway.recorder.confirmed(5).await;
+    let listeners = envoy.admin("/listeners").await;
+    assert!(listeners.contains("http::") && !listeners.contains("more-"), "{listeners}");
+    envoy.answers(200).await;
+}
+
 /// The control plane, and the upstream that its snapshots lead to.
 struct Gateway {
     api_type: String,
-    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    plans: watch::Sender<Plan>,
     recorder: Arc<Recorder>,
     xds_port: u16,
     listener_port: u16,
@@ -172,6 +230,10 @@ struct Parts {
     cluster: String,
     connect_timeout: i64,
     bad_cluster: bool,
+    /// The ports of further listeners. One that is taken, Envoy rejects.
+    listeners: Vec<u16>,
+    /// How many further clusters there are, and their connect timeout.
+    clusters: (usize, i64),
 }
 
 impl Gateway {
@@ -180,7 +242,7 @@ impl Gateway {
         let upstream_port = upstream.local_addr().unwrap().port();
         let mut gateway = Self {
             api_type: api_type.to_owned(),
-            snapshots: watch::Sender::new(None),
+            plans: watch::Sender::new(Plan::default()),
             recorder: Recorder::new(),
             xds_port: 0,
             listener_port: free_port(),
@@ -198,7 +260,7 @@ impl Gateway {
         self.xds_port = listener.local_addr().unwrap().port();
         self.recorder = Recorder::new();
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = server::serve(listener, self.snapshots.subscribe(), self.recorder.clone(), async {
+        let serve = server::serve(listener, self.plans.subscribe(), self.recorder.clone(), async {
             let _ = stopped.await;
         });
         self.server = Some((stop, tokio::spawn(async { serve.await.unwrap() })));
@@ -214,7 +276,13 @@ impl Gateway {
     }
 
     fn publish(&self, generation: u64, change: impl FnOnce(&mut Parts)) {
-        let mut parts = Parts { cluster: "svc".to_owned(), connect_timeout: 5, bad_cluster: false };
+        let mut parts = Parts {
+            cluster: "svc".to_owned(),
+            connect_timeout: 5,
+            bad_cluster: false,
+            listeners: Vec::new(),
+            clusters: (0, 5),
+        };
         change(&mut parts);
         let mut resources = vec![
             resource(ResourceType::Cluster, &parts.cluster, &eds_cluster(&parts.cluster, parts.connect_timeout)),
@@ -226,7 +294,17 @@ impl Gateway {
             let bad = Cluster { eds_cluster_config: None, ..eds_cluster("bad", 5) };
             resources.push(resource(ResourceType::Cluster, "bad", &bad));
         }
-        self.snapshots.send_replace(Some(Arc::new(Snapshot::new(generation, resources))));
+        for (number, port) in parts.listeners.into_iter().enumerate() {
+            let name = format!("more-{number}");
+            resources.push(resource(ResourceType::Listener, &name, &listener(&name, port)));
+            resources.push(resource(ResourceType::Route, &name, &routes(&name, &parts.cluster)));
+        }
+        for number in 0..parts.clusters.0 {
+            let name = format!("more-{number}");
+            resources.push(resource(ResourceType::Cluster, &name, &eds_cluster(&name, parts.clusters.1)));
+            resources.push(resource(ResourceType::Endpoints, &name, &endpoints(&name, self.upstream_port)));
+        }
+        self.plans.send_replace(Plan::all(Some(Arc::new(Snapshot::new(generation, resources)))));
     }
 }
 

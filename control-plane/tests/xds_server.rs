@@ -11,7 +11,7 @@ use std::{
 
 use legation::{
     snapshot::Snapshot,
-    xds::{Event, Variant, delta::Delta, server, sotw::Sotw},
+    xds::{Event, Plan, Variant, delta::Delta, server, sotw::Sotw},
 };
 use legation_protos::{ResourceType, discovery::DeltaDiscoveryRequest};
 use tokio::{
@@ -32,7 +32,7 @@ const ADS_DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/
 /// A running server.
 struct Server {
     port: u16,
-    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    plans: watch::Sender<Plan>,
     recorder: Arc<Recorder>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -43,14 +43,14 @@ impl Server {
     async fn start(snapshot: Option<Arc<Snapshot>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let snapshots = watch::Sender::new(snapshot);
+        let plans = watch::Sender::new(Plan::all(snapshot));
         let recorder = Recorder::new();
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = server::serve(listener, snapshots.subscribe(), recorder.clone(), async {
+        let serve = server::serve(listener, plans.subscribe(), recorder.clone(), async {
             let _ = stopped.await;
         });
         let task = tokio::spawn(async { serve.await.unwrap() });
-        Self { port, snapshots, recorder, stop: Some(stop), task }
+        Self { port, plans, recorder, stop: Some(stop), task }
     }
 
     async fn channel(&self) -> Channel {
@@ -125,7 +125,7 @@ async fn one_stream_carries_all_kinds_and_changes_reach_it_g1() {
         assert_eq!(stream.hears().await.unwrap(), answer);
     }
     stream.requests.send(Delta::request(kind("EDS").type_url(), &[], "1", None)).await.unwrap();
-    server.snapshots.send_replace(Some(snapshot(2, "EDS a@2, RDS r@1")));
+    server.plans.send_replace(Plan::all(Some(snapshot(2, "EDS a@2, RDS r@1"))));
     assert_eq!(stream.hears().await.unwrap(), "EDS +a@2");
     let acked = Event::Acked { kind: ResourceType::Endpoints, generation: 1 };
     assert!(server.recorder.events().contains(&acked), "{:?}", server.recorder.events());
@@ -139,7 +139,7 @@ async fn streams_are_held_until_there_is_a_snapshot_g15() {
     let subscribed = Event::Subscribed { kind: ResourceType::Cluster };
     server.recorder.until("the subscription", |recorder| recorder.events().contains(&subscribed)).await;
     assert!(!server.recorder.events().iter().any(|event| matches!(event, Event::Sent { .. })));
-    server.snapshots.send_replace(Some(snapshot(1, ALL)));
+    server.plans.send_replace(Plan::all(Some(snapshot(1, ALL))));
     assert_eq!(stream.hears().await.unwrap(), "CDS a@1");
 }
 
@@ -219,7 +219,7 @@ async fn a_client_that_takes_nothing_gets_the_newest_state_when_it_does() {
         Some(Arc::new(Snapshot::new(generation, resources)))
     };
     let mut stream = server.open::<Delta>(ADS_DELTA).await;
-    server.snapshots.send_replace(big(1));
+    server.plans.send_replace(Plan::all(big(1)));
     stream.asks(kind("EDS").type_url(), &["*"]).await;
     let sent = |generation: u64| {
         move |recorder: &Recorder| {
@@ -229,7 +229,7 @@ async fn a_client_that_takes_nothing_gets_the_newest_state_when_it_does() {
     };
     server.recorder.until("the first response", sent(1)).await;
     for generation in 2..50 {
-        server.snapshots.send_replace(big(generation));
+        server.plans.send_replace(Plan::all(big(generation)));
     }
     let nonce = |stream: Option<legation_protos::discovery::DeltaDiscoveryResponse>| stream.unwrap().nonce;
     let first = nonce(stream.responses.message().await.unwrap());

@@ -25,7 +25,10 @@ pub struct Serving {
     /// Where to serve status and metrics; port 0 is any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18001")]
     admin: SocketAddr,
-    /// Where to keep the last confirmed configuration; `.legation` beside the file unless said
+    /// How many nodes get a new configuration before the others do; 0 is all at once. Outranks `defaults: {rollout: {canary}}`
+    #[arg(long, value_name = "N")]
+    canary: Option<usize>,
+    /// Where to keep the last confirmed configuration, and what was rejected since; `.legation` beside the file unless said
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -59,7 +62,7 @@ pub fn run(args: Args) -> ExitCode {
 /// Starts the control plane; what is wrong with the file is said in full.
 pub async fn start(serving: Serving, xds: SocketAddr) -> Result<ControlPlane, StartError> {
     let state = serving.state();
-    let options = Options { file: serving.file.clone(), xds, admin: serving.admin, state };
+    let options = Options { file: serving.file.clone(), xds, admin: serving.admin, canary: serving.canary, state };
     let started = ControlPlane::start(options).await;
     if let (Err(StartError::File(diagnostics)), Ok(source)) = (&started, source::read(&serving.file)) {
         eprint!("{}", diagnostic::render(diagnostics, &source));

@@ -67,6 +67,10 @@ codes! {
     /// More diagnostics than are listed.
     TOO_MANY = "too_many";
 
+    // Found by nodes.
+    /// What a node rejected of what the file says. Said by whoever serves it.
+    REJECTED_BY_ENVOY = "rejected_by_envoy";
+
     // Warnings: it can be used, but is probably not what was meant.
     /// Nothing listens.
     NO_LISTENERS = "no_listeners";

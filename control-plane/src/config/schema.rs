@@ -24,8 +24,27 @@ mapping! {
         optional consumers: List<Consumer>,
         /// What a consumer may use.
         optional plans: List<Plan>,
+        /// What holds for all.
+        optional defaults: Defaults,
     }
-    planned: jwt_providers envoy defaults telemetry
+    planned: jwt_providers envoy telemetry
+}
+
+mapping! {
+    /// `defaults`.
+    Defaults, "`defaults`" {
+        /// How a new configuration reaches the nodes.
+        optional rollout: Rollout,
+    }
+    planned: timeouts errors
+}
+
+mapping! {
+    /// `rollout` in `defaults`.
+    Rollout, "`rollout`" {
+        /// How many nodes get it first; 0, which is all at once, unless said.
+        optional canary: Integer,
+    }
 }
 
 mapping! {

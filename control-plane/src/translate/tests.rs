@@ -22,6 +22,7 @@ fn address(text: &str) -> SocketAddr {
 
 fn model() -> Model {
     Model {
+        rollout: crate::model::Rollout::default(),
         listeners: vec![Listener { name: "http".into(), address: [0, 0, 0, 0].into(), port: 8000, origin: at(2) }],
         routes: vec![route("api", "/api"), route("long", "/api/long"), route("any", "/")],
         clusters: vec![Cluster {

@@ -82,6 +82,25 @@ pub enum Event {
     },
 }
 
+/// The resource that a rejection is about: the one that the client's words name (the longest name, where one is part of
+/// another), or the only one there was.
+pub fn culprit<'a>(message: &str, resources: &'a [Arc<Resource>]) -> Option<&'a Arc<Resource>> {
+    let named = resources.iter().filter(|resource| names(message, &resource.name));
+    named.max_by_key(|resource| resource.name.len()).or(match resources {
+        [only] => Some(only),
+        _ => None,
+    })
+}
+
+/// Whether a name stands in a message by itself, not as a part of a word.
+fn names(message: &str, name: &str) -> bool {
+    let part_of_a_word = |character: Option<char>| character.is_some_and(|it| it.is_alphanumeric() || it == '_');
+    message.match_indices(name).any(|(at, _)| {
+        let (before, after) = (message.get(..at).unwrap_or(""), message.get(at + name.len()..).unwrap_or(""));
+        !part_of_a_word(before.chars().next_back()) && !part_of_a_word(after.chars().next())
+    })
+}
+
 /// Who a client says it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeInfo {

@@ -17,6 +17,7 @@ mod comparison;
 pub mod delta;
 pub mod event;
 mod order;
+pub mod plan;
 pub mod server;
 mod services;
 pub mod session;
@@ -25,6 +26,7 @@ pub mod subscription;
 mod substream;
 pub mod variant;
 
-pub use event::{Event, NodeInfo, Observer, StreamId};
+pub use event::{Event, NodeInfo, Observer, StreamId, culprit};
+pub use plan::Plan;
 pub use session::{Next, Refusal, Session};
 pub use variant::{Variant, VariantName};

@@ -32,7 +32,7 @@ use tower_service::Service;
 use tracing::debug;
 
 use super::{
-    Event, Next, Observer, Refusal, Session, StreamId, Variant, VariantName,
+    Event, Next, Observer, Plan, Refusal, Session, StreamId, Variant, VariantName,
     delta::Delta,
     services::{METHODS, Method, SERVICES},
     sotw::Sotw,
@@ -55,7 +55,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Serves xDS on `listener` until `shutdown` ends: the aggregated service and those of each kind, both variants, and gRPC
-/// health. Until the first snapshot, streams are held and nothing is answered. Streams are ended at once when it stops, and it
+/// health. Each stream is kept at its node's target in the newest plan. Until there is one, streams are held and nothing is answered. Streams are ended at once when it stops, and it
 /// returns within a second.
 ///
 /// # Errors
@@ -63,14 +63,14 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    plans: watch::Receiver<Plan>,
     observer: Arc<dyn Observer>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), tonic::transport::Error> {
     // Dropping the sender is what tells the streams to end.
     let (running, stopped) = watch::channel(());
     let shared = Arc::new(Shared {
-        snapshots,
+        plans,
         observer,
         stopped: stopped.clone(),
         streams: AtomicU64::new(0),
@@ -111,7 +111,7 @@ async fn ended(mut stopped: watch::Receiver<()>) {
 
 /// What all streams share.
 struct Shared {
-    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    plans: watch::Receiver<Plan>,
     observer: Arc<dyn Observer>,
     stopped: watch::Receiver<()>,
     /// How many streams there were.
@@ -185,7 +185,8 @@ impl<V: Variant> Service<Request<Streaming<V::Request>>> for Opening<V> {
             session: Session::new(self.scope),
             started: Instant::now(),
             responses,
-            opened: false,
+            node: None,
+            target: None,
             _room: room,
         };
         tokio::spawn(task.run(request.into_inner()));
@@ -200,7 +201,10 @@ struct StreamTask<V: Variant> {
     session: Session<V>,
     started: Instant,
     responses: mpsc::Sender<Result<V::Response, Status>>,
-    opened: bool,
+    /// The node's id, once it has said it.
+    node: Option<String>,
+    /// What the session was last told to be at.
+    target: Option<Arc<Snapshot>>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -212,17 +216,19 @@ impl<V: Variant> StreamTask<V> {
             let _ = tokio::time::timeout(LAST_WORDS, self.responses.send(Err(status))).await;
         }
         self.report();
-        if self.opened {
+        if self.node.is_some() {
             self.shared.observer.closed(self.id);
         }
     }
 
     /// Runs until the stream ends; gives the status to end it with, if the client is still there to hear it.
     async fn exchange(&mut self, requests: &mut Streaming<V::Request>) -> Option<Status> {
-        let mut snapshots = self.shared.snapshots.clone();
+        let mut plans = self.shared.plans.clone();
         let mut stopped = self.shared.stopped.clone();
-        snapshots.mark_changed();
         loop {
+            // What the last request said of the node decides where it is to be.
+            self.report();
+            self.aim(&mut plans);
             let (wait, blocked) = self.send();
             self.report();
             tokio::select! {
@@ -238,15 +244,20 @@ impl<V: Variant> StreamTask<V> {
                     Ok(None) => return None,
                     Err(status) => return Some(status),
                 },
-                Ok(()) = snapshots.changed() => {
-                    let snapshot = snapshots.borrow_and_update().clone();
-                    if let Some(snapshot) = snapshot {
-                        self.session.publish(snapshot, self.started.elapsed());
-                    }
-                }
+                Ok(()) = plans.changed() => {}
                 Ok(_) = self.responses.reserve(), if blocked => {}
                 () = sleep_until(wait.map(|wait| self.started + wait)), if wait.is_some() => {}
             }
+        }
+    }
+
+    /// Tells the session where its node is to be, if that is another snapshot than before.
+    fn aim(&mut self, plans: &mut watch::Receiver<Plan>) {
+        let plan = plans.borrow_and_update();
+        let Some(target) = self.node.as_ref().and_then(|node| plan.target(node)) else { return };
+        if self.target.as_ref().is_none_or(|current| !Arc::ptr_eq(current, target)) {
+            self.session.publish(target.clone(), self.started.elapsed());
+            self.target = Some(target.clone());
         }
     }
 
@@ -265,7 +276,9 @@ impl<V: Variant> StreamTask<V> {
     /// Hands the session's events on.
     fn report(&mut self) {
         for event in self.session.events() {
-            self.opened |= matches!(event, Event::Opened { .. });
+            if let Event::Opened { node, .. } = &event {
+                self.node = Some(node.id.clone());
+            }
             self.shared.observer.event(self.id, event);
         }
     }

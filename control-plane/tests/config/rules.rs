@@ -32,8 +32,15 @@ fn the_version_is_required_and_is_1() {
 
 #[test]
 fn all_that_is_planned_is_refused_by_name_and_nothing_else_is_said_of_it() {
-    for field in ["jwt_providers", "envoy", "defaults", "telemetry"] {
+    for field in ["jwt_providers", "envoy", "telemetry"] {
         assert_eq!(codes(&format!("{REST}{field}: {{}}\nroutes: [{ROUTE}]\n")), ["not_supported_yet"], "{field}");
+    }
+    for field in ["timeouts", "errors"] {
+        assert_eq!(
+            codes(&format!("{REST}defaults: {{{field}: {{}}}}\nroutes: [{ROUTE}]\n")),
+            ["not_supported_yet"],
+            "{field}"
+        );
     }
     for field in ["tls", "redirect_to", "proxy_protocol", "trusted_hops"] {
         let text = format!("version: 1\nlisteners: [{{name: a, port: 1, {field}: 1}}]\n");
@@ -388,11 +395,29 @@ fn a_warning_leaves_the_model() {
 }
 
 #[test]
+fn canaries_are_a_number_of_nodes_and_none_unless_said() {
+    let canary = |defaults: &str| {
+        let loaded = load(format!("version: 1\nlisteners: [{{name: a, port: 1}}]\n{defaults}"));
+        loaded.model.map(|model| model.rollout.canary)
+    };
+    assert_eq!(canary(""), Some(0));
+    assert_eq!(canary("defaults: {rollout: {}}\n"), Some(0));
+    assert_eq!(canary("defaults: {rollout: {canary: 2}}\n"), Some(2));
+    for (value, code) in [("-1", "out_of_range"), ("10001", "out_of_range"), ("one", "wrong_type")] {
+        assert_eq!(
+            codes(&format!("{REST}routes: [{ROUTE}]\ndefaults: {{rollout: {{canary: {value}}}}}\n")),
+            [code],
+            "{value}"
+        );
+    }
+}
+
+#[test]
 fn the_codes_are_these_and_stay_so() {
     let expected = "unreadable too_large not_utf8 empty syntax too_complex duplicate_key unset_variable wrong_type \
                     unknown_field not_supported_yet missing_field unsupported_version invalid_value invalid_name bad_duration \
                     out_of_range bad_digest duplicate_name duplicate_value unknown_cluster unknown_plan unknown_consumer \
-                    conflict needs_api_key too_many no_listeners no_endpoints unused_cluster shadowed_route nobody_admitted \
+                    conflict needs_api_key too_many rejected_by_envoy no_listeners no_endpoints unused_cluster shadowed_route nobody_admitted \
                     without_plan protocol_mismatch";
     let expected: Vec<&str> = expected.split_whitespace().collect();
     assert_eq!(legation::config::code::ALL, expected);

@@ -14,6 +14,7 @@ mod random_edits;
 mod reconnect;
 mod rejections;
 mod replicas;
+mod rollouts;
 mod routes;
 mod saves;
 mod standalone;

@@ -17,21 +17,23 @@ async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
     let gateway = Gateway::start(|port| file(port, "")).await;
     gateway.write(&file(gateway.port, &format!("- {{name: second, port: {taken_port}}}\n")));
 
-    eventually("the rejection shows", || async {
-        gateway.status().await["nodes"][0]["types"]["LDS"]["state"] == "NACKED"
-    })
-    .await;
+    eventually("the rejection shows", || async { gateway.status().await["generation"]["rejected"] == 2 }).await;
     let status = gateway.status().await;
-    assert_eq!(status["nodes"][0]["state"], "NACKED");
-    let rejected = &status["nodes"][0]["types"]["LDS"];
+    let rejected = &status["file"]["diagnostics"][0];
+    assert_eq!(rejected["code"], "rejected_by_envoy");
     assert!(rejected["at"].as_str().unwrap().ends_with("gateway.yaml:4:3"), "{rejected}");
-    assert!(rejected["error"].as_str().unwrap().contains("Address already in use"), "{rejected}");
-    assert_eq!(status["generation"]["confirmed"], 1);
+    assert!(rejected["message"].as_str().unwrap().contains("Address already in use"), "{rejected}");
+    assert_eq!((&status["generation"]["serving"], &status["generation"]["confirmed"]), (&1.into(), &1.into()));
     assert_eq!(gateway.get("/", &[]).await.status, 200);
     assert!(gateway.process.output().contains("gateway.yaml:4:3: error[rejected_by_envoy]"));
 
     gateway.write(&file(gateway.port, ""));
-    eventually("the node is well again", || async { gateway.status().await["nodes"][0]["state"] == "SYNCED" }).await;
+    eventually("all is well again", || async {
+        let status = gateway.status().await;
+        status["nodes"][0]["state"] == "SYNCED" && status["generation"]["rejected"].is_null()
+    })
+    .await;
+    assert_eq!(gateway.status().await["file"]["diagnostics"].as_array().unwrap().len(), 0);
 }
 
 async fn what_envoy_rejects_is_rejected_once(variant: &[&str]) {

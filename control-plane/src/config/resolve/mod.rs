@@ -22,6 +22,7 @@ mod plan;
 mod policy;
 mod request;
 mod rerouting;
+mod rollout;
 mod route;
 mod shadow;
 
@@ -51,7 +52,8 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
     let clusters = cluster::resolve(file, &known, report);
     let consumers = consumer::resolve(file.consumers.items(), &known, report);
     let plans = plan::resolve(file.plans.items(), report);
-    Some(Model { listeners, routes, clusters, consumers, plans, origin: report.origin(Span::START) })
+    let rollout = rollout::resolve(file.defaults.get(), report)?;
+    Some(Model { listeners, routes, clusters, consumers, plans, rollout, origin: report.origin(Span::START) })
 }
 
 /// Another version has other rules: to apply these would only mislead.

@@ -1,7 +1,9 @@
 //! A whole gateway for a test: the real command, the real Envoy, demo upstreams in this process.
 
 mod client;
+mod fleet;
 mod gateway;
+mod node;
 mod ports;
 mod process;
 mod traffic;
@@ -12,6 +14,8 @@ use tokio::{net::TcpListener, time};
 
 pub use client::{Client, Response};
 pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
+pub use fleet::{ControlPlane, Envoy};
+pub use node::Node;
 pub use ports::free_port;
 pub use process::{Process, envoy, legation};
 pub use traffic::{Events, Hammer};

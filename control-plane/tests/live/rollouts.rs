@@ -1,0 +1,158 @@
+//! What one node rejects is undone for all, or for that node alone; and what only a few nodes try first.
+
+use std::net::TcpListener;
+
+use crate::support::{ControlPlane, Envoy, Node, eventually, free_port};
+
+/// A file with a listener `http`, further ones, and a line at the end.
+fn file(port: u16, more: &[(&str, u16)], last: &str) -> String {
+    let more = more.iter().map(|(name, port)| format!("- {{name: {name}, port: {port}}}\n")).collect::<String>();
+    format!(
+        "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{more}routes:\n\
+         - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n{last}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_file_is_undone_also_for_an_envoy_that_joins_later_and_after_a_restart_in_delta() {
+    is_undone_for_all(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_file_is_undone_also_for_an_envoy_that_joins_later_and_after_a_restart_in_sotw() {
+    is_undone_for_all(&["--sotw"]).await;
+}
+
+async fn is_undone_for_all(variant: &[&str]) {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let taken_port = taken.local_addr().unwrap().port();
+    let (port, good, other) = (free_port(), free_port(), free_port());
+    let mut control_plane = ControlPlane::start(&file(port, &[], ""), &[]).await;
+    let first = Envoy::join(&control_plane, "first", variant).await;
+    control_plane.at(1, 1, 0).await;
+    first.has_listeners(&["http"]).await;
+
+    // One good listener more, and one that Envoy can't have.
+    control_plane.write(&file(port, &[("good", good), ("bad", taken_port)], ""));
+    control_plane.at(1, 1, 2).await;
+    first.has_listeners(&["http"]).await;
+    control_plane.node_is("first", "SYNCED").await;
+    let says_why = async |control_plane: &ControlPlane| {
+        let status = control_plane.status().await;
+        let diagnostic = &status["file"]["diagnostics"][0];
+        assert_eq!((&diagnostic["code"], &diagnostic["severity"]), (&"rejected_by_envoy".into(), &"error".into()));
+        assert!(diagnostic["at"].as_str().unwrap().ends_with("gateway.yaml:5:3"), "{diagnostic}");
+        for word in ["first", "LDS", "`bad`", "Address already in use"] {
+            assert!(diagnostic["message"].as_str().unwrap().contains(word), "{word}: {diagnostic}");
+        }
+    };
+    says_why(&control_plane).await;
+    let said = control_plane.process.output();
+    assert!(said.contains("gateway.yaml:5:3: error[rejected_by_envoy]"), "{said}");
+    assert!(said.contains("generation 2 is rejected: all nodes are served generation 1"), "{said}");
+
+    let later = Envoy::join(&control_plane, "later", variant).await;
+    control_plane.node_is("later", "SYNCED").await;
+    later.has_listeners(&["http"]).await;
+
+    control_plane.restart().await;
+    control_plane.at(1, 1, 2).await;
+    says_why(&control_plane).await;
+    for node in ["first", "later"] {
+        control_plane.node_is(node, "SYNCED").await;
+    }
+    first.has_listeners(&["http"]).await;
+    later.has_listeners(&["http"]).await;
+    assert!(control_plane.process.output().contains("the file was rejected before"));
+
+    // A mended file is taken, and then the rejected one is tried again.
+    control_plane.write(&file(port, &[("good", good), ("other", other)], ""));
+    control_plane.at(3, 3, 0).await;
+    first.has_listeners(&["good", "http", "other"]).await;
+    control_plane.write(&file(port, &[("good", good), ("bad", taken_port)], ""));
+    control_plane.at(3, 3, 4).await;
+    first.has_listeners(&["good", "http", "other"]).await;
+    drop(taken);
+    control_plane.write(&file(port, &[("good", good), ("bad", taken_port)], "# again\n"));
+    control_plane.at(5, 5, 0).await;
+    first.has_listeners(&["bad", "good", "http"]).await;
+    later.has_listeners(&["bad", "good", "http"]).await;
+    assert_eq!(control_plane.status().await["file"]["diagnostics"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_written_while_nothing_ran_falls_back_to_what_was_confirmed_before() {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = free_port();
+    let mut control_plane = ControlPlane::start(&file(port, &[], ""), &[]).await;
+    let envoy = Envoy::join(&control_plane, "envoy", &[]).await;
+    control_plane.at(1, 1, 0).await;
+    let kept = control_plane.path(".legation/confirmed.yaml");
+    eventually("it is kept", || async { kept.exists() }).await;
+    control_plane.write(&file(port, &[("bad", taken.local_addr().unwrap().port())], ""));
+    control_plane.restart().await;
+    control_plane.at(1, 1, 2).await;
+    control_plane.node_is("envoy", "SYNCED").await;
+    envoy.has_listeners(&["http"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_confirmation_only_the_node_that_rejects_is_put_back() {
+    let (port, more) = (free_port(), free_port());
+    let control_plane = ControlPlane::start(&file(port, &[], ""), &["--canary", "1"]).await;
+    // By the order of their ids, Envoy is the canary.
+    let envoy = Envoy::join(&control_plane, "a-envoy", &[]).await;
+    let node = Node::join(control_plane.xds, "b-node", "picky").await;
+    control_plane.at(1, 1, 0).await;
+    node.has_listeners(&["http"]).await;
+
+    control_plane.write(&file(port, &[("more", more), ("picky", free_port())], ""));
+    control_plane.at(2, 2, 0).await;
+    eventually("the node alone is put back", || async {
+        control_plane.process.output().contains("node b-node alone is put back from generation 2 to 1")
+    })
+    .await;
+    node.has_listeners(&["http"]).await;
+    assert!(node.was_sent("more"));
+    envoy.has_listeners(&["http", "more", "picky"]).await;
+    control_plane.at(2, 2, 0).await;
+
+    control_plane.write(&file(port, &[("more", more)], ""));
+    control_plane.at(3, 3, 0).await;
+    node.has_listeners(&["http", "more"]).await;
+    envoy.has_listeners(&["http", "more"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_canary_rejects_never_reaches_the_others_and_what_it_accepts_does() {
+    let ports = [free_port(), free_port(), free_port()];
+    let canary = "defaults: {rollout: {canary: 1}}\n";
+    let control_plane = ControlPlane::start(&file(ports[0], &[], canary), &[]).await;
+    let first = Node::join(control_plane.xds, "a", "bad").await;
+    first.has_listeners(&["http"]).await;
+    let others = [Node::join(control_plane.xds, "b", "").await, Node::join(control_plane.xds, "c", "").await];
+    control_plane.at(1, 1, 0).await;
+    for node in &others {
+        node.has_listeners(&["http"]).await;
+    }
+
+    control_plane.write(&file(ports[0], &[("good", ports[1]), ("bad", ports[2])], canary));
+    control_plane.at(1, 1, 2).await;
+    first.has_listeners(&["http"]).await;
+    assert!(first.was_sent("bad"));
+    control_plane.write(&file(ports[0], &[("good", ports[1])], canary));
+    control_plane.at(3, 3, 0).await;
+    for node in others.iter().chain([&first]) {
+        node.has_listeners(&["good", "http"]).await;
+    }
+    assert!(others.iter().all(|node| !node.was_sent("bad")));
+
+    // The canary leaves; the next one takes its place, and accepts.
+    drop(first);
+    control_plane.node_is("a", "GONE").await;
+    control_plane.write(&file(ports[0], &[("good", ports[1]), ("bad", ports[2])], canary));
+    control_plane.at(4, 4, 0).await;
+    for node in &others {
+        node.has_listeners(&["bad", "good", "http"]).await;
+    }
+}
