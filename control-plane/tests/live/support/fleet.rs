@@ -94,7 +94,7 @@ impl Envoy {
         bootstrap.args(["bootstrap", "--node-id", id, "--xds", &xds, "--envoy-admin", "127.0.0.1:0"]).args(arguments);
         let bootstrap = bootstrap.output().expect("it runs");
         let (yaml, admin_path) =
-            (control_plane.path(&format!("{id}.bootstrap")), control_plane.path(&format!("{id}.admin")));
+            (control_plane.path(&format!("{id}.yaml")), control_plane.path(&format!("{id}.admin")));
         fs::write(&yaml, bootstrap.stdout).expect("it can be written");
         let mut command = Command::new(envoy());
         command.arg("-c").arg(&yaml).arg("--admin-address-path").arg(&admin_path);
