@@ -60,6 +60,7 @@ const ONE_WAY: &[(&str, &[&str])] = &[
     ("translate", &["config", "xds", "reload", "status", "control_plane", "cli"]),
     ("snapshot.rs", &["config", "model", "translate", "xds", "reload", "status", "control_plane", "cli"]),
     ("xds", &["config", "model", "translate", "reload", "status", "control_plane", "cli"]),
+    ("rollout.rs", &["config", "model", "translate", "reload", "status", "control_plane", "cli", "relay"]),
     ("status.rs", &["config", "translate", "reload", "control_plane", "cli"]),
 ];
 

@@ -205,7 +205,7 @@ async fn undoes_a_half_applied_push(api_type: &str) {
         parts.listeners = free.into_iter().chain([taken.local_addr().unwrap().port()]).collect();
     });
     nacked(4).await;
-    assert!(envoy.admin("/listeners").await.contains("more-0"), "the good ones were applied");
+    envoy.until("the good ones are there, once they have their routes", "/listeners", "more-0").await;
     gateway.publish(5, clusters(5));
     gateway.recorder.confirmed(5).await;
     let listeners = envoy.admin("/listeners").await;

@@ -125,3 +125,26 @@ impl From<Node> for NodeInfo {
         Self { id: node.id, cluster: node.cluster, build_version }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::Origin;
+
+    fn blamed(message: &str, names: &[&str]) -> Option<String> {
+        let resource = |name: &&str| {
+            let origin = Origin { file: "gateway.yaml".into(), line: 1, column: 1 };
+            Arc::new(Resource { name: (*name).into(), version: "1".into(), body: name.to_string().into(), origin })
+        };
+        let resources: Vec<_> = names.iter().map(resource).collect();
+        culprit(message, &resources).map(|resource| resource.name.to_string())
+    }
+
+    #[test]
+    fn the_culprit_is_what_the_message_names_as_a_whole_word_the_longest_first() {
+        let message = "Error adding/updating listener(s) http-2: cannot bind '0.0.0.0:80': Address already in use";
+        assert_eq!(blamed(message, &["http", "http-2", "in"]), Some("http-2".to_owned()));
+        assert_eq!(blamed(message, &["a", "list", "bin"]), None);
+        assert_eq!(blamed("something is wrong", &["only"]), Some("only".to_owned()));
+    }
+}

@@ -25,7 +25,7 @@ async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
     assert!(rejected["message"].as_str().unwrap().contains("Address already in use"), "{rejected}");
     assert_eq!((&status["generation"]["serving"], &status["generation"]["confirmed"]), (&1.into(), &1.into()));
     assert_eq!(gateway.get("/", &[]).await.status, 200);
-    assert!(gateway.process.output().contains("gateway.yaml:4:3: error[rejected_by_envoy]"));
+    gateway.process.says(&["gateway.yaml:4:3: error[rejected_by_envoy]"]).await;
 
     gateway.write(&file(gateway.port, ""));
     eventually("all is well again", || async {

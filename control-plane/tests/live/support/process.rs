@@ -72,6 +72,12 @@ impl Process {
         self.output.lock().expect("no writer panics").clone()
     }
 
+    /// Waits until a line of its output has all of these words.
+    pub async fn says(&self, words: &[&str]) {
+        let says = || self.output().lines().any(|line| words.iter().all(|word| line.contains(word)));
+        super::eventually(&format!("{} says {words:?}", self.name), || async { says() }).await;
+    }
+
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
