@@ -19,7 +19,7 @@ use std::{
 
 use legation::{
     snapshot::Snapshot,
-    xds::{Event, server},
+    xds::{Event, Plan, server},
 };
 use legation_protos::ResourceType;
 use tokio::{net::TcpListener, sync::watch};
@@ -46,7 +46,7 @@ async fn grpc_balances_over_the_endpoints_that_it_is_served_and_follows_their_ch
     let ports = servers.each_ref().map(|server| server.first_line().parse::<u16>().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let xds_port = listener.local_addr().unwrap().port();
-    let snapshots = watch::Sender::new(snapshot(1, "one", &ports[..2]));
+    let snapshots = watch::Sender::new(Plan::all(snapshot(1, "one", &ports[..2])));
     let recorder = Recorder::new();
     let serve = server::serve(listener, snapshots.subscribe(), recorder.clone(), std::future::pending());
     let server = tokio::spawn(serve);
@@ -58,7 +58,7 @@ async fn grpc_balances_over_the_endpoints_that_it_is_served_and_follows_their_ch
     assert_eq!(node.id, "grpc-client");
 
     // An endpoint goes and another comes: only endpoints are sent.
-    snapshots.send_replace(snapshot(2, "one", &ports[1..]));
+    snapshots.send_replace(Plan::all(snapshot(2, "one", &ports[1..])));
     client.is_answered_by(&["b", "c"]);
     recorder.confirmed(2).await;
     let sent = recorder.events().into_iter().filter_map(|event| match event {
@@ -68,7 +68,7 @@ async fn grpc_balances_over_the_endpoints_that_it_is_served_and_follows_their_ch
     assert_eq!(sent.collect::<Vec<_>>(), [ResourceType::Endpoints]);
 
     // The route moves to a cluster that did not exist: gRPC asks for it once it knows the route.
-    snapshots.send_replace(snapshot(3, "two", &ports[..1]));
+    snapshots.send_replace(Plan::all(snapshot(3, "two", &ports[..1])));
     client.is_answered_by(&["a"]);
 
     let refused = |event: &Event| matches!(event, Event::Nacked { .. });
