@@ -1,14 +1,72 @@
-//! Finds the descriptors of all of Envoy's messages, which the `envoy-types` package carries beside its code.
+//! Finds the descriptors of all of Envoy's messages, which the `envoy-types` package carries beside its code, and takes out
+//! those that a client of this control plane's services needs.
 
-use std::{env, error::Error, fs, path::PathBuf, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    error::Error,
+    fs,
+    path::PathBuf,
+    process::Command,
+};
+
+use prost::Message;
+
+/// The files of the services that a control plane may serve.
+const SERVICES: [&str; 8] = [
+    "envoy/service/cluster/v3/cds.proto",
+    "envoy/service/discovery/v3/ads.proto",
+    "envoy/service/endpoint/v3/eds.proto",
+    "envoy/service/extension/v3/config_discovery.proto",
+    "envoy/service/listener/v3/lds.proto",
+    "envoy/service/route/v3/rds.proto",
+    "envoy/service/secret/v3/sds.proto",
+    "envoy/service/status/v3/csds.proto",
+];
+
+/// `google.protobuf.FileDescriptorSet`, with files that stay encoded: to decode and encode them would lose their options.
+#[derive(Clone, PartialEq, Message)]
+struct FileSet {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    file: Vec<Vec<u8>>,
+}
+
+/// What is of interest in a `google.protobuf.FileDescriptorProto`.
+#[derive(Clone, PartialEq, Message)]
+struct File {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, repeated, tag = "3")]
+    dependency: Vec<String>,
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=Cargo.toml");
     let descriptors = package_root("envoy-types")?.join("src/generated/types.bin");
     let bytes = fs::read(&descriptors).map_err(|error| format!("cannot read {}: {error}", descriptors.display()))?;
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("types.bin"), bytes)?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("services.bin"), with_what_they_import(&bytes, &SERVICES)?)?;
+    fs::write(out.join("types.bin"), bytes)?;
     Ok(())
+}
+
+/// The set of these files and of all that they import.
+fn with_what_they_import(set: &[u8], names: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut files = BTreeMap::new();
+    for encoded in FileSet::decode(set)?.file {
+        let File { name, dependency } = File::decode(encoded.as_slice())?;
+        files.insert(name, (encoded, dependency));
+    }
+    let mut wanted = BTreeSet::new();
+    let mut next: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    while let Some(name) = next.pop() {
+        let (_, dependencies) = files.get(&name).ok_or_else(|| format!("the descriptors have no {name}"))?;
+        next.extend(dependencies.iter().filter(|name| !wanted.contains(*name)).cloned());
+        wanted.insert(name);
+    }
+    let file = files.into_iter().filter(|(name, _)| wanted.contains(name)).map(|(_, (encoded, _))| encoded).collect();
+    Ok(FileSet { file }.encode_to_vec())
 }
 
 /// The folder of a dependency's sources, as `cargo metadata` knows it.

@@ -20,7 +20,10 @@ use crate::{
     state::State,
     status::Status,
     watch::FileWatch,
-    xds,
+    xds::{
+        self,
+        tls::{self, Tls, TlsError},
+    },
 };
 
 /// How long what was started may take to end.
@@ -39,6 +42,12 @@ pub struct Options {
     pub canary: Option<usize>,
     /// What outlives the process.
     pub state: State,
+    /// TLS on the xDS port.
+    pub tls: Option<tls::Files>,
+    /// Only the client whose certificate has a node's id as a DNS name may be that node.
+    pub pin_node_ids: bool,
+    /// A socket file on which xDS is served to clients of this machine too, without TLS.
+    pub local: Option<PathBuf>,
 }
 
 /// Why the control plane did not start.
@@ -56,6 +65,17 @@ pub enum StartError {
         flag: &'static str,
         /// What was asked for.
         address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// TLS can't be served.
+    #[error("cannot serve xDS with TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// A socket file can't be had.
+    #[error("cannot listen on {} for xDS: {error} (another folder: --state DIR)", .path.display())]
+    Local {
+        /// Where it was to be.
+        path: PathBuf,
         /// What the system says.
         error: io::Error,
     },
@@ -80,6 +100,7 @@ impl ControlPlane {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        let tls = options.tls.map(Tls::new).transpose()?.map(Arc::new);
         let (plans, _) = watch::channel(xds::Plan::default());
         let metrics = Arc::new(Metrics::default());
         let (tell, heard) = mpsc::unbounded_channel();
@@ -101,11 +122,30 @@ impl ControlPlane {
 
         let xds = listen(options.xds, "xDS", "--xds").await?;
         let admin = listen(options.admin, "the admin interface", "--admin").await?;
+        let local = options
+            .local
+            .map(|path| xds::connection::listen_locally(&path).map_err(|error| StartError::Local { path, error }));
         let addresses = (address(&xds, options.xds), address(&admin, options.admin));
 
         let (end, ended) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let server = xds::server::serve(xds, plans.subscribe(), relay, told(ended.clone()));
+        let serving = xds::server::Options {
+            tls: tls.clone(),
+            pin_node_ids: options.pin_node_ids,
+            local: local.transpose()?,
+            clients: Some(status.clone()),
+            ..xds::server::Options::default()
+        };
+        let server = xds::server::serve_with(serving, xds, plans.subscribe(), relay, told(ended.clone()));
+        if let Some(tls) = tls {
+            let ended = told(ended.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = renew(&tls) => {}
+                    () = ended => {}
+                }
+            });
+        }
         tasks.spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!("xDS is not served any more: {error}");
@@ -156,6 +196,30 @@ async fn follow(
             }
             Some(heard) = heard.recv() => reloader.heard(heard),
         }
+    }
+}
+
+/// Reads the files of the xDS port's TLS again whenever one may have changed, for ever.
+async fn renew(tls: &Tls) {
+    let mut watches: Vec<_> = tls.files().paths().map(FileWatch::new).collect();
+    let mut refused = None;
+    loop {
+        match tokio::task::block_in_place(|| tls.reload()) {
+            Ok(renewed) => {
+                if renewed {
+                    tracing::info!("xDS has a new certificate, for new connections");
+                }
+                refused = None;
+            }
+            // A certificate and its key are seldom written at one moment; the same reason again is not news.
+            Err(error) if refused.as_ref() != Some(&error) => {
+                tracing::error!("the files of the xDS port's TLS are not used, those before go on: {error}");
+                refused = Some(error);
+            }
+            Err(_) => {}
+        }
+        let changes = watches.iter_mut().map(|watch| Box::pin(watch.changed()));
+        futures::future::select_all(changes).await;
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `config`, `model`, `translate`, `snapshot` and the session are pure; time, files and the network are at the rim
-//! (`reload`, `watch`, `source`, `xds::server`, `admin`, `envoy`, `cli`).
+//! (`reload`, `watch`, `source`, `http_client`, `xds::server`, `admin`, `envoy`, `cli`).
 
 pub mod admin;
 pub mod cli;
@@ -16,9 +16,11 @@ pub mod control_plane;
 pub mod diagnostic;
 pub mod envoy;
 pub mod filter_module;
+pub mod http_client;
 pub mod metrics;
 pub mod model;
 pub mod origin;
+pub mod propagation;
 pub mod relay;
 pub mod reload;
 pub mod rollout;

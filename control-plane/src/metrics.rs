@@ -1,12 +1,15 @@
 //! What Prometheus scrapes: a fixed set of names, none of which holds anything that a client or a file says.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::{
+    sync::atomic::{AtomicI64, AtomicU64},
+    time::Duration,
+};
 
 use legation_protos::ResourceType;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
 };
 
 /// All metrics.
@@ -20,7 +23,11 @@ pub struct Metrics {
     resources: Family<TypeLabels, Counter<u64, AtomicU64>>,
     acks: Family<TypeLabels, Counter<u64, AtomicU64>>,
     nacks: Family<TypeLabels, Counter<u64, AtomicU64>>,
+    propagation: Histogram,
 }
+
+/// In seconds: from one local Envoy to a slow fleet, and past the time that Envoy may take to warm a cluster (15 s).
+const PROPAGATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 /// What became of a look at a changed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -69,6 +76,7 @@ impl Default for Metrics {
             resources: Family::default(),
             acks: Family::default(),
             nacks: Family::default(),
+            propagation: Histogram::new(PROPAGATION_BUCKETS),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -82,6 +90,12 @@ impl Default for Metrics {
         registry.register("xds_resources", "Resources sent, by type", metrics.resources.clone());
         registry.register("xds_acks", "Responses that nodes accepted, by type", metrics.acks.clone());
         registry.register("xds_nacks", "Responses that nodes rejected, by type", metrics.nacks.clone());
+        registry.register_with_unit(
+            "propagation",
+            "From the publication of a generation to the ACK of the last node that was connected then",
+            Unit::Seconds,
+            metrics.propagation.clone(),
+        );
         for result in [ReloadResult::Published, ReloadResult::Unchanged, ReloadResult::Refused] {
             drop(metrics.reloads.get_or_create(&ReloadLabels { result }));
         }
@@ -136,5 +150,9 @@ impl Metrics {
 
     pub(crate) fn nacked(&self, kind: ResourceType) {
         self.nacks.get_or_create(&of(kind)).inc();
+    }
+
+    pub(crate) fn arrived(&self, took: Duration) {
+        self.propagation.observe(took.as_secs_f64());
     }
 }

@@ -1,11 +1,13 @@
 //! What runs where: the file's diagnostics, the generations, and what each node has accepted or rejected.
 //!
-//! Fed by the reloader and by the sessions' events; read by `/status`. It decides nothing.
+//! Fed by the reloader and by the sessions' events; read by `/status` and CSDS. It decides nothing.
+
+mod clients;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use legation_protos::ResourceType;
@@ -14,6 +16,7 @@ use serde::Serialize;
 use crate::{
     diagnostic::{Diagnostic, Severity},
     metrics::Metrics,
+    propagation::Propagation,
     xds::{Event, NodeInfo, Observer, StreamId, culprit},
 };
 
@@ -38,7 +41,10 @@ struct State {
     canary: Option<u64>,
     rejected: Option<(u64, Diagnostic)>,
     diagnostics: Vec<Diagnostic>,
+    propagation: Propagation,
     streams: BTreeMap<StreamId, Stream>,
+    /// How many streams each node has: one, or one for each kind where it does not aggregate.
+    open: BTreeMap<String, usize>,
     /// Nodes without a stream, by when they went.
     gone: BTreeMap<u64, NodeInfo>,
     gone_count: u64,
@@ -54,14 +60,17 @@ struct Stream {
 #[derive(Debug, Default)]
 struct TypeState {
     acked: Option<u64>,
+    acked_at: Option<SystemTime>,
     pending_since: Option<Instant>,
     rejection: Option<Rejection>,
 }
 
 #[derive(Debug)]
 struct Rejection {
+    generation: u64,
     at: Option<String>,
     error: String,
+    when: SystemTime,
 }
 
 impl Status {
@@ -83,8 +92,12 @@ impl Status {
         self.state().diagnostics = diagnostics;
     }
 
-    pub(crate) fn serving(&self, generation: u64) {
-        self.state().serving = Some(generation);
+    /// A generation is published now.
+    pub fn serving(&self, generation: u64) {
+        let mut state = self.state();
+        let State { serving, propagation, streams, .. } = &mut *state;
+        *serving = Some(generation);
+        propagation.published(generation, Instant::now(), streams.keys().copied());
         self.metrics.serving(generation);
     }
 
@@ -115,9 +128,8 @@ impl Status {
         for info in state.gone.values() {
             nodes.insert(info.id.clone(), NodeReport { id: info.id.clone(), state: "GONE", types: BTreeMap::new() });
         }
-        // In the order in which the streams were opened: of two with one node id the later is shown.
-        for stream in state.streams.values() {
-            nodes.insert(stream.node.id.clone(), stream.report(now));
+        for (id, (_, types)) in state.nodes() {
+            nodes.insert(id.to_owned(), NodeReport::new(id, &types, now));
         }
         Report {
             generation: Generations {
@@ -134,6 +146,12 @@ impl Status {
         }
     }
 
+    /// Everyone who was there when the generation was published has it.
+    fn arrived(&self, generation: u64, took: Duration) {
+        tracing::info!("generation {generation}: every node has it after {took:.3?}");
+        self.metrics.arrived(took);
+    }
+
     /// No code that holds the lock can panic; should it, what it wrote is still the best there is.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -145,10 +163,14 @@ impl Observer for Status {
         let mut state = self.state();
         match event {
             Event::Opened { node, .. } => {
-                tracing::info!("node {} connected", node.id);
-                state.gone.retain(|_, gone| gone.id != node.id);
+                let streams = state.open.entry(node.id.clone()).or_default();
+                *streams += 1;
+                if *streams == 1 {
+                    tracing::info!("node {} connected", node.id);
+                    state.gone.retain(|_, gone| gone.id != node.id);
+                }
                 state.streams.insert(id, Stream { node, types: BTreeMap::new() });
-                self.metrics.connected(state.streams.len());
+                self.metrics.connected(state.open.len());
             }
             Event::Subscribed { kind } => {
                 state.type_state(id, kind);
@@ -163,7 +185,11 @@ impl Observer for Status {
             Event::Acked { kind, generation } => {
                 self.metrics.acked(kind);
                 if let Some(of_type) = state.type_state(id, kind) {
-                    *of_type = TypeState { acked: Some(generation), ..TypeState::default() };
+                    *of_type = TypeState {
+                        acked: Some(generation),
+                        acked_at: Some(SystemTime::now()),
+                        ..TypeState::default()
+                    };
                 }
             }
             Event::Nacked { kind, generation, message, resources } => {
@@ -177,22 +203,32 @@ impl Observer for Status {
                 );
                 if let Some(of_type) = state.type_state(id, kind) {
                     of_type.pending_since = None;
-                    of_type.rejection = Some(Rejection { at, error: message });
+                    of_type.rejection = Some(Rejection { generation, at, error: message, when: SystemTime::now() });
                 }
             }
             // One node alone confirms nothing: the rollout says when a generation is.
-            Event::Confirmed { .. } => {}
+            Event::Confirmed { generation } => {
+                if let Some(took) = state.propagation.confirmed(id, generation, Instant::now()) {
+                    self.arrived(generation, took);
+                }
+            }
         }
     }
 
     fn closed(&self, id: StreamId) {
         let mut state = self.state();
         let Some(stream) = state.streams.remove(&id) else { return };
-        self.metrics.connected(state.streams.len());
-        let still_there = state.streams.values().any(|other| other.node.id == stream.node.id);
-        if still_there {
-            return;
+        if let (Some(took), Some(generation)) = (state.propagation.closed(id), state.serving) {
+            self.arrived(generation, took);
         }
+        if let Some(streams) = state.open.get_mut(&stream.node.id) {
+            *streams -= 1;
+            if *streams > 0 {
+                return;
+            }
+        }
+        state.open.remove(&stream.node.id);
+        self.metrics.connected(state.open.len());
         tracing::info!("node {} is gone", stream.node.id);
         state.gone_count += 1;
         let count = state.gone_count;
@@ -203,6 +239,9 @@ impl Observer for Status {
     }
 }
 
+/// A node and how it stands with each kind of resource that it asked for.
+type Standing<'a> = (&'a NodeInfo, BTreeMap<ResourceType, &'a TypeState>);
+
 impl State {
     /// Those of the last look. What Envoy rejected came from the file before, if that can't be read or used any more.
     fn all_diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
@@ -211,17 +250,20 @@ impl State {
         rejected.into_iter().chain(&self.diagnostics)
     }
 
+    /// The connected nodes by id. In the order in which the streams were opened: of two of a node that carry one kind, the
+    /// later counts.
+    fn nodes(&self) -> BTreeMap<&str, Standing<'_>> {
+        let mut nodes: BTreeMap<&str, Standing<'_>> = BTreeMap::new();
+        for Stream { node, types } in self.streams.values() {
+            let (latest, of_node) = nodes.entry(&node.id).or_insert_with(|| (node, BTreeMap::new()));
+            *latest = node;
+            of_node.extend(types.iter().map(|(kind, of_type)| (*kind, of_type)));
+        }
+        nodes
+    }
+
     fn type_state(&mut self, id: StreamId, kind: ResourceType) -> Option<&mut TypeState> {
         Some(self.streams.get_mut(&id)?.types.entry(kind).or_default())
-    }
-}
-
-impl Stream {
-    fn report(&self, now: Instant) -> NodeReport {
-        let types: BTreeMap<_, _> =
-            self.types.iter().map(|(kind, of_type)| (kind.short(), of_type.report(now))).collect();
-        let worst = ["NACKED", "STALE"].into_iter().find(|state| types.values().any(|of_type| of_type.state == *state));
-        NodeReport { id: self.node.id.clone(), state: worst.unwrap_or("SYNCED"), types }
     }
 }
 
@@ -292,6 +334,14 @@ struct NodeReport {
     /// SYNCED, STALE (a response is unanswered for more than 5 s), NACKED or GONE.
     state: &'static str,
     types: BTreeMap<&'static str, TypeReport>,
+}
+
+impl NodeReport {
+    fn new(id: &str, types: &BTreeMap<ResourceType, &TypeState>, now: Instant) -> Self {
+        let types: BTreeMap<_, _> = types.iter().map(|(kind, of_type)| (kind.short(), of_type.report(now))).collect();
+        let worst = ["NACKED", "STALE"].into_iter().find(|state| types.values().any(|of_type| of_type.state == *state));
+        Self { id: id.to_owned(), state: worst.unwrap_or("SYNCED"), types }
+    }
 }
 
 #[derive(Debug, Serialize)]

@@ -358,6 +358,28 @@ fn converses<V: Wire>(steps: Vec<Step>) {
     model.holds_what_it_wants();
 }
 
+/// A conversation that random ones hit once in thousands.
+#[test]
+fn what_goes_after_a_rejected_removal_is_removed_with_what_the_client_refused_to_lose() {
+    let listeners = |versions| {
+        let mut resources = [[None; 3]; 5];
+        resources[ResourceType::Listener.index()] = versions;
+        Step::Publish(resources)
+    };
+    let steps = || {
+        vec![
+            listeners([Some(0), Some(0), Some(0)]),
+            Step::Subscribe(ResourceType::Listener, None),
+            Step::Subscribe(ResourceType::Listener, None),
+            listeners([None, None, Some(1)]),
+            listeners([None; 3]),
+            Step::Nack(ResourceType::Listener),
+        ]
+    };
+    converses::<Sotw>(steps());
+    converses::<Delta>(steps());
+}
+
 /// Publications and ACKs of a client that behaves: which cluster each route and listener leads to, by the name's index.
 #[derive(Clone, Debug)]
 enum Turn {

@@ -11,87 +11,19 @@ use std::{
 
 use legation::{
     snapshot::Snapshot,
-    xds::{Event, Plan, Variant, delta::Delta, server, sotw::Sotw},
+    xds::{Event, Plan, delta::Delta, sotw::Sotw},
 };
 use legation_protos::{ResourceType, discovery::DeltaDiscoveryRequest};
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot, watch},
-    task::JoinHandle,
-};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming, client::Grpc, transport::Channel};
+use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
-use tonic_prost::ProstCodec;
-use xds_support::{Wire, kind, recorder::Recorder, snapshot};
+use xds_support::{
+    Wire, kind,
+    recorder::Recorder,
+    server::{ADS_DELTA, ADS_SOTW, Server},
+    snapshot,
+};
 
 const ALL: &str = "ECDS f@1, CDS a@1, EDS a@1, LDS l@1, RDS r@1";
-const ADS_SOTW: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
-const ADS_DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
-
-/// A running server.
-struct Server {
-    port: u16,
-    plans: watch::Sender<Plan>,
-    recorder: Arc<Recorder>,
-    stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
-}
-
-impl Server {
-    /// A server at this snapshot, or at none.
-    async fn start(snapshot: Option<Arc<Snapshot>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let plans = watch::Sender::new(Plan::all(snapshot));
-        let recorder = Recorder::new();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serve = server::serve(listener, plans.subscribe(), recorder.clone(), async {
-            let _ = stopped.await;
-        });
-        let task = tokio::spawn(async { serve.await.unwrap() });
-        Self { port, plans, recorder, stop: Some(stop), task }
-    }
-
-    async fn channel(&self) -> Channel {
-        Channel::from_shared(format!("http://127.0.0.1:{}", self.port)).unwrap().connect().await.unwrap()
-    }
-
-    /// Opens a stream.
-    async fn open<V: Wire>(&self, path: &'static str) -> Stream<V> {
-        self.try_open(path).await.expect("the stream opens")
-    }
-
-    async fn try_open<V: Wire>(&self, path: &'static str) -> Result<Stream<V>, Status> {
-        let mut grpc = Grpc::new(self.channel().await).max_decoding_message_size(64 << 20);
-        grpc.ready().await.unwrap();
-        let (requests, outgoing) = mpsc::channel(8);
-        let codec = ProstCodec::<V::Request, V::Response>::default();
-        let path = http::uri::PathAndQuery::from_static(path);
-        let answer = grpc.streaming(tonic::Request::new(ReceiverStream::new(outgoing)), path, codec).await?;
-        Ok(Stream { requests, responses: answer.into_inner() })
-    }
-}
-
-/// The client's end of a stream.
-struct Stream<V: Variant> {
-    requests: mpsc::Sender<V::Request>,
-    responses: Streaming<V::Response>,
-}
-
-impl<V: Wire> Stream<V> {
-    async fn asks(&self, type_url: &str, names: &[&str]) {
-        let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let request = V::from_node(V::request(type_url, &names, "", None), "client");
-        self.requests.send(request).await.unwrap();
-    }
-
-    async fn hears(&mut self) -> Result<String, Status> {
-        let message = tokio::time::timeout(Duration::from_secs(20), self.responses.message());
-        let response = message.await.expect("an answer within 20 s")?.expect("not the end");
-        Ok(V::shown(&response))
-    }
-}
 
 #[tokio::test]
 async fn every_service_answers_with_its_kind_in_both_variants_g1() {
@@ -200,7 +132,7 @@ async fn stopping_ends_open_streams_within_a_second() {
     let mut health = HealthClient::new(server.channel().await);
     let _watching = health.watch(HealthCheckRequest::default()).await.unwrap();
     let start = Instant::now();
-    server.stop.take().unwrap().send(()).unwrap();
+    server.stop();
     assert_eq!(stream.hears().await.unwrap_err().code(), Code::Unavailable);
     server.task.await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());

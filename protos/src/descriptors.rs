@@ -31,6 +31,10 @@ impl std::fmt::Display for DescriptorError {
 
 impl std::error::Error for DescriptorError {}
 
+/// The descriptors of the discovery services and of CSDS with all that they import, as an encoded
+/// `google.protobuf.FileDescriptorSet`: what gRPC reflection tells. Much less than [`pool`] holds.
+pub const SERVICES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/services.bin"));
+
 /// The descriptors of all of Envoy's messages. They are read at the first call, which takes some tens of milliseconds.
 pub fn pool() -> Result<&'static DescriptorPool, DescriptorError> {
     static POOL: OnceLock<Result<DescriptorPool, String>> = OnceLock::new();

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use legation_protos::descriptors;
 
 use super::failed;
-use crate::envoy::bootstrap::{Join, bootstrap};
+use crate::envoy::bootstrap::{ControlPlaneAddress, Join, JoinTls, bootstrap};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,18 +21,27 @@ pub struct Args {
     /// Where the Envoy's admin interface listens
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
     envoy_admin: SocketAddr,
+    /// The authorities that the control plane's certificate must come from, a PEM file on Envoy's machine; TLS is on then
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<String>,
+    /// The certificate that Envoy shows, a PEM file on its machine
+    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_key"])]
+    tls_cert: Option<String>,
+    /// The key of Envoy's certificate, a PEM file on its machine
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<String>,
     /// State of the world rather than delta
     #[arg(long)]
     sotw: bool,
 }
 
 pub fn run(args: Args) -> ExitCode {
-    let (xds_host, xds_port) = args.xds;
+    let (host, port) = args.xds;
+    let tls = args.tls_ca.map(|ca| JoinTls { ca, identity: args.tls_cert.zip(args.tls_key) });
     let join = Join {
         node_id: args.node_id,
         node_cluster: args.cluster,
-        xds_host,
-        xds_port,
+        xds: ControlPlaneAddress::Port { host, port, tls },
         admin: args.envoy_admin,
         sotw: args.sotw,
     };
@@ -49,7 +58,8 @@ fn to_yaml(join: &Join) -> Result<String, Box<dyn std::error::Error>> {
     Ok(serde_yaml::to_string(&descriptors::message_to_value(&bootstrap(join))?)?)
 }
 
-fn host_port(text: &str) -> Result<(String, u16), String> {
+/// A host's name or address, and a port.
+pub fn host_port(text: &str) -> Result<(String, u16), String> {
     let allowed = "HOST:PORT, such as control-plane:18000 or [::1]:18000";
     let (host, port) = text.rsplit_once(':').ok_or(allowed)?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -1,9 +1,10 @@
-//! The command: a file for each subcommand. Exit status 0 is good, 1 is invalid or failed, 2 is a usage error.
+//! The command: a file for each subcommand. Exit status 0 is good, 1 is invalid or failed, 2 is a usage error, or something that differs.
 
 mod bootstrap;
 mod dump;
 mod filter;
 mod key;
+mod proxies;
 mod run;
 mod serve;
 mod validate;
@@ -32,6 +33,8 @@ enum Command {
     Dump(dump::Args),
     /// Print the bootstrap with which an Envoy joins
     Bootstrap(bootstrap::Args),
+    /// Show the nodes of a running control plane, and what they accepted and rejected
+    Proxies(proxies::Args),
     /// Make API keys and hash them
     Key(key::Args),
     /// Write the filter's module (.wasm), for use without this control plane
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Bootstrap(args) => bootstrap::run(args),
+        Command::Proxies(args) => proxies::run(args),
         Command::Key(args) => key::run(args),
         Command::Filter(args) => filter::run(args),
     }

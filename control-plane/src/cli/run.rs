@@ -8,7 +8,7 @@ use super::serve;
 use crate::{
     control_plane::end_signal,
     envoy::{
-        bootstrap::{Join, bootstrap},
+        bootstrap::{ControlPlaneAddress, Join, bootstrap},
         find::find,
         supervise::{Lock, Plan, Supervisor},
     },
@@ -48,13 +48,23 @@ pub fn run(args: Args) -> ExitCode {
         let end = end_signal()?;
         let state = args.serving.state();
         let lock = Lock::take(&state)?;
-        let control_plane = serve::start(args.serving, args.xds).await?;
+        // With TLS on the port, Envoy joins by a socket file: it needs no certificate of its own then, and nobody else of this
+        // machine can take its place.
+        let socket = args.serving.has_tls().then(|| state.path("xds.sock")).transpose()?;
+        let control_plane = serve::start(args.serving, args.xds, socket.clone()).await?;
+        let xds = match socket {
+            Some(path) => ControlPlaneAddress::Socket(path),
+            // The server may listen on all addresses, and is reached by the loopback one of the same family.
+            None => ControlPlaneAddress::Port {
+                host: reachable(control_plane.xds).ip().to_string(),
+                port: control_plane.xds.port(),
+                tls: None,
+            },
+        };
         let join = Join {
             node_id: "local".to_owned(),
             node_cluster: "legation".to_owned(),
-            // The server may listen on all addresses, and is reached by the loopback one of the same family.
-            xds_host: reachable(control_plane.xds).ip().to_string(),
-            xds_port: control_plane.xds.port(),
+            xds,
             admin: args.envoy_admin,
             sotw: args.sotw,
         };

@@ -14,6 +14,7 @@ use crate::{
     control_plane::{ControlPlane, Options, StartError, end_signal},
     diagnostic, source,
     state::State,
+    xds::tls,
 };
 
 /// What `serve` and `run` share.
@@ -31,12 +32,34 @@ pub struct Serving {
     /// Where to keep the last confirmed configuration, and what was rejected since; `.legation` beside the file unless said
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// The certificate (PEM, with those between it and its authority) that the xDS port shows; TLS is on then
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Only clients with a certificate from these authorities may connect to the xDS port
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    client_ca: Option<PathBuf>,
+    /// A client may only be a node whose id is a DNS name of its certificate
+    #[arg(long, requires = "client_ca")]
+    pin_node_ids: bool,
 }
 
 impl Serving {
     /// What outlives the process.
     pub fn state(&self) -> State {
         State::new(self.state.clone(), &self.file)
+    }
+
+    /// Whether the xDS port has TLS.
+    pub fn has_tls(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+
+    fn tls(&self) -> Option<tls::Files> {
+        let (cert, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(tls::Files { cert, key, client_ca: self.client_ca.clone() })
     }
 }
 
@@ -52,17 +75,26 @@ pub struct Args {
 pub fn run(args: Args) -> ExitCode {
     block_on(async {
         let end = end_signal()?;
-        let control_plane = start(args.serving, args.xds).await?;
+        let control_plane = start(args.serving, args.xds, None).await?;
         end.await;
         control_plane.end().await;
         Ok(())
     })
 }
 
-/// Starts the control plane; what is wrong with the file is said in full.
-pub async fn start(serving: Serving, xds: SocketAddr) -> Result<ControlPlane, StartError> {
-    let state = serving.state();
-    let options = Options { file: serving.file.clone(), xds, admin: serving.admin, canary: serving.canary, state };
+/// Starts the control plane; what is wrong with the file is said in full. Clients of this machine are also served on the socket
+/// file, if there is to be one.
+pub async fn start(serving: Serving, xds: SocketAddr, local: Option<PathBuf>) -> Result<ControlPlane, StartError> {
+    let options = Options {
+        file: serving.file.clone(),
+        xds,
+        admin: serving.admin,
+        canary: serving.canary,
+        state: serving.state(),
+        tls: serving.tls(),
+        pin_node_ids: serving.pin_node_ids,
+        local,
+    };
     let started = ControlPlane::start(options).await;
     if let (Err(StartError::File(diagnostics)), Ok(source)) = (&started, source::read(&serving.file)) {
         eprint!("{}", diagnostic::render(diagnostics, &source));

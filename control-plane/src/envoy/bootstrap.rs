@@ -1,6 +1,11 @@
 //! The bootstrap with which an Envoy joins: who it is, and where the control plane is.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use legation_protos::{
     pack,
@@ -12,11 +17,17 @@ use legation_protos::{
                 cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily},
             },
             core::v3::{
-                ApiConfigSource, ApiVersion, BackoffStrategy, GrpcService, Http2ProtocolOptions, KeepaliveSettings,
-                Node, RetryPolicy,
+                Address, ApiConfigSource, ApiVersion, BackoffStrategy, DataSource, GrpcService, Http2ProtocolOptions,
+                KeepaliveSettings, Node, Pipe, RetryPolicy, TransportSocket, address,
                 api_config_source::ApiType,
+                data_source,
                 grpc_service::{self, EnvoyGrpc},
+                transport_socket,
             },
+        },
+        extensions::transport_sockets::tls::v3::{
+            CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, TlsCertificate, UpstreamTlsContext,
+            common_tls_context::ValidationContextType, subject_alt_name_matcher::SanType,
         },
         extensions::upstreams::http::v3::{
             HttpProtocolOptions,
@@ -24,6 +35,7 @@ use legation_protos::{
                 ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
             },
         },
+        r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
     },
 };
 
@@ -55,14 +67,38 @@ pub struct Join {
     pub node_id: String,
     /// The group it belongs to.
     pub node_cluster: String,
-    /// The control plane's host name or address.
-    pub xds_host: String,
-    /// The control plane's xDS port.
-    pub xds_port: u16,
+    /// Where the control plane is.
+    pub xds: ControlPlaneAddress,
     /// Where its admin interface listens.
     pub admin: SocketAddr,
     /// State of the world rather than delta.
     pub sotw: bool,
+}
+
+/// Where the control plane is.
+#[derive(Clone, Debug)]
+pub enum ControlPlaneAddress {
+    /// On the network.
+    Port {
+        /// Its host name or address.
+        host: String,
+        /// Its xDS port.
+        port: u16,
+        /// TLS, if the port has it.
+        tls: Option<JoinTls>,
+    },
+    /// On the same machine: a socket file.
+    Socket(PathBuf),
+}
+
+/// How an Envoy knows the control plane, and is known to it. All are PEM files on Envoy's machine; Envoy reads them when it
+/// starts.
+#[derive(Clone, Debug)]
+pub struct JoinTls {
+    /// The authorities that the control plane's certificate must come from.
+    pub ca: String,
+    /// Envoy's own certificate and its key.
+    pub identity: Option<(String, String)>,
 }
 
 /// The bootstrap.
@@ -122,17 +158,71 @@ fn xds_cluster(join: &Join) -> Cluster {
         })),
         ..HttpProtocolOptions::default()
     };
-    let control_plane = HostPort { host: join.xds_host.clone(), port: join.xds_port };
-    Cluster {
+    let cluster = Cluster {
         name: XDS_CLUSTER.to_owned(),
-        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::StrictDns.into())),
-        dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
         connect_timeout: Some(duration(CONNECT_TIMEOUT)),
-        load_assignment: Some(endpoints::from_names(XDS_CLUSTER, &[control_plane])),
         typed_extension_protocol_options: HashMap::from([(
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
             pack(&options),
         )]),
         ..Cluster::default()
+    };
+    match &join.xds {
+        ControlPlaneAddress::Port { host, port, tls } => Cluster {
+            cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::StrictDns.into())),
+            dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
+            load_assignment: Some(endpoints::from_names(XDS_CLUSTER, &[HostPort { host: host.clone(), port: *port }])),
+            transport_socket: tls.as_ref().map(|tls| transport_socket(host, tls)),
+            ..cluster
+        },
+        ControlPlaneAddress::Socket(path) => Cluster {
+            cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into())),
+            load_assignment: Some(endpoints::at(XDS_CLUSTER, [socket_file(path)].into_iter())),
+            ..cluster
+        },
     }
+}
+
+fn socket_file(path: &Path) -> Address {
+    let pipe = Pipe { path: path.display().to_string(), ..Pipe::default() };
+    Address { address: Some(address::Address::Pipe(pipe)) }
+}
+
+/// The control plane must show a certificate of these authorities for the host that Envoy was told.
+fn transport_socket(host: &str, tls: &JoinTls) -> TransportSocket {
+    let is_address = host.parse::<IpAddr>().is_ok();
+    let name = SubjectAltNameMatcher {
+        san_type: if is_address { SanType::IpAddress } else { SanType::Dns }.into(),
+        matcher: Some(StringMatcher { match_pattern: Some(MatchPattern::Exact(host.to_owned())), ignore_case: false }),
+        ..SubjectAltNameMatcher::default()
+    };
+    let authorities = CertificateValidationContext {
+        trusted_ca: Some(file(&tls.ca)),
+        match_typed_subject_alt_names: vec![name],
+        ..CertificateValidationContext::default()
+    };
+    let identity = tls.identity.as_ref().map(|(cert, key)| TlsCertificate {
+        certificate_chain: Some(file(cert)),
+        private_key: Some(file(key)),
+        ..TlsCertificate::default()
+    });
+    let context = UpstreamTlsContext {
+        common_tls_context: Some(CommonTlsContext {
+            alpn_protocols: vec!["h2".to_owned()],
+            tls_certificates: identity.into_iter().collect(),
+            validation_context_type: Some(ValidationContextType::ValidationContext(authorities)),
+            ..CommonTlsContext::default()
+        }),
+        // No name is sent for an address (RFC 6066, section 3).
+        sni: if is_address { String::new() } else { host.to_owned() },
+        ..UpstreamTlsContext::default()
+    };
+    TransportSocket {
+        name: "envoy.transport_sockets.tls".to_owned(),
+        config_type: Some(transport_socket::ConfigType::TypedConfig(pack(&context))),
+    }
+}
+
+fn file(path: &str) -> DataSource {
+    DataSource { specifier: Some(data_source::Specifier::Filename(path.to_owned())), ..DataSource::default() }
 }

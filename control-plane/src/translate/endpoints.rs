@@ -19,14 +19,14 @@ pub(super) fn assignment(cluster: &str, endpoints: &Endpoints) -> ClusterLoadAss
 }
 
 pub(super) fn from_addresses(cluster: &str, addresses: &[SocketAddr]) -> ClusterLoadAssignment {
-    with(cluster, addresses.iter().map(|address| tcp_address(address.ip().to_string(), address.port())))
+    at(cluster, addresses.iter().map(|address| tcp_address(address.ip().to_string(), address.port())))
 }
 
 pub(crate) fn from_names(cluster: &str, names: &[HostPort]) -> ClusterLoadAssignment {
-    with(cluster, names.iter().map(|name| tcp_address(name.host.clone(), name.port)))
+    at(cluster, names.iter().map(|name| tcp_address(name.host.clone(), name.port)))
 }
 
-fn with(cluster: &str, addresses: impl Iterator<Item = Address>) -> ClusterLoadAssignment {
+pub(crate) fn at(cluster: &str, addresses: impl Iterator<Item = Address>) -> ClusterLoadAssignment {
     let lb_endpoints: Vec<_> = addresses
         .map(|address| LbEndpoint {
             host_identifier: Some(HostIdentifier::Endpoint(Endpoint { address: Some(address), ..Endpoint::default() })),

@@ -90,7 +90,9 @@ impl Comparison {
             found.update.removed.extend(owed.iter().filter(|name| !target.contains_key(*name)).cloned());
         }
         if found.update.is_empty() {
-            found.refused |= !found.refused_removals.is_empty();
+            // While something else waits to be removed, what the client refused to lose is not all there is to say: it is
+            // said with that.
+            found.refused |= !found.refused_removals.is_empty() && !found.lingering;
         } else {
             found.update.removed.append(&mut found.refused_removals);
         }

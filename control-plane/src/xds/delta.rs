@@ -20,6 +20,7 @@ impl Variant for Delta {
     type Response = DeltaDiscoveryResponse;
 
     const NAME: VariantName = VariantName::Delta;
+    const MESSAGES: [u32; 2] = [1, 7];
 
     fn read(request: Self::Request) -> Ask {
         Ask {

@@ -5,7 +5,7 @@
 //!                                      ^ publish(Arc<Snapshot>)                └─> Event
 //! ```
 //!
-//! Everything but [`server`] is pure: no sockets, no clock, no tasks. Time is an argument. The rules that the code cites by
+//! Everything but [`server`], [`tls`] and what they serve beside xDS ([`csds`]) is pure: no sockets, no clock, no tasks. Time is an argument. The rules that the code cites by
 //! number (G7, D6, O4, …) are those of Envoy's `xds_protocol` document, of the comments of `discovery.proto` and of what
 //! Envoy 1.40 was seen to do:
 //!
@@ -13,9 +13,14 @@
 //!
 //! Each is said in words where it is kept.
 
+mod budget;
+mod codec;
 mod comparison;
+pub(crate) mod connection;
+pub mod csds;
 pub mod delta;
 pub mod event;
+mod limits;
 mod order;
 pub mod plan;
 pub mod server;
@@ -24,9 +29,11 @@ pub mod session;
 pub mod sotw;
 pub mod subscription;
 mod substream;
+pub mod tls;
 pub mod variant;
 
 pub use event::{Event, NodeInfo, Observer, StreamId, culprit};
+pub use limits::Limits;
 pub use plan::Plan;
 pub use session::{Next, Refusal, Session};
 pub use variant::{Variant, VariantName};

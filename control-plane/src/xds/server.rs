@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    marker::PhantomData,
     pin::Pin,
     sync::{
         Arc,
@@ -13,40 +14,35 @@ use std::{
     time::Duration,
 };
 
-use legation_protos::ResourceType;
+use legation_protos::{
+    ResourceType, descriptors,
+    pb::envoy::service::status::v3::client_status_discovery_service_server::ClientStatusDiscoveryServiceServer,
+};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::Instant,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Request, Response, Status, Streaming,
-    body::Body,
-    server::Grpc,
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
-use tonic_prost::ProstCodec;
+use tonic::{Request, Response, Status, Streaming, body::Body, server::Grpc, service::Routes, transport::Server};
 use tower_service::Service;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
-    Event, Next, Observer, Plan, Refusal, Session, StreamId, Variant, VariantName,
+    Event, Limits, Next, Observer, Plan, Refusal, Session, StreamId, Variant, VariantName,
+    budget::{Budget, Metered, Share},
+    codec::XdsCodec,
+    connection::{self, Doors, Peer},
+    csds::{self, Clients, Csds},
     delta::Delta,
     services::{METHODS, Method, SERVICES},
     sotw::Sotw,
+    tls::Tls,
 };
 use crate::snapshot::Snapshot;
 
-/// The largest request in bytes. gRPC's default of 4 MB is too small for what a client with many resources says it holds (D14).
-const LARGEST_REQUEST: usize = 16 << 20;
-
-/// How many discovery streams may be open at once.
-const MOST_STREAMS: usize = 10_000;
-
-/// How many streams one connection may have. Envoy opens one, or one a kind and listener where it does not aggregate.
-const MOST_STREAMS_OF_A_CONNECTION: u32 = 1000;
+/// The largest request in bytes to the services beside discovery: health, reflection and CSDS.
+const LARGEST_QUESTION: usize = 64 << 10;
 
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
@@ -54,9 +50,22 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 /// How long open streams and connections may take to end when the server stops.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Serves xDS on `listener` until `shutdown` ends: the aggregated service and those of each kind, both variants, and gRPC
-/// health. Each stream is kept at its node's target in the newest plan. Until there is one, streams are held and nothing is answered. Streams are ended at once when it stops, and it
-/// returns within a second.
+/// How xDS is served, beside where.
+#[derive(Default)]
+pub struct Options {
+    /// TLS on the port.
+    pub tls: Option<Arc<Tls>>,
+    /// Only the client whose certificate has a node's id as a DNS name may be that node.
+    pub pin_node_ids: bool,
+    /// A socket file on which clients of this machine are served too; they need no TLS and no certificate.
+    pub local: Option<UnixListener>,
+    /// Who knows the clients; without, CSDS is not served.
+    pub clients: Option<Arc<dyn Clients>>,
+    /// What clients may take.
+    pub limits: Limits,
+}
+
+/// Serves xDS as [`serve_with`] does, without TLS and CSDS.
 ///
 /// # Errors
 ///
@@ -67,32 +76,47 @@ pub async fn serve(
     observer: Arc<dyn Observer>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), tonic::transport::Error> {
+    serve_with(Options::default(), listener, plans, observer, shutdown).await
+}
+
+/// Serves xDS on `listener` until `shutdown` ends: the aggregated service and those of each kind, both variants, CSDS, gRPC
+/// health and reflection. Each stream is kept at its node's target in the newest plan; until there is one, streams are held and nothing is answered. Streams are ended at once when
+/// it stops, and it returns within a second.
+///
+/// # Errors
+///
+/// If the listener fails.
+pub async fn serve_with(
+    options: Options,
+    listener: TcpListener,
+    plans: watch::Receiver<Plan>,
+    observer: Arc<dyn Observer>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), tonic::transport::Error> {
     // Dropping the sender is what tells the streams to end.
     let (running, stopped) = watch::channel(());
+    let Options { tls, pin_node_ids, local, clients, limits } = options;
     let shared = Arc::new(Shared {
         plans,
         observer,
         stopped: stopped.clone(),
         streams: AtomicU64::new(0),
-        room: Arc::new(Semaphore::new(MOST_STREAMS)),
+        room: Arc::new(Semaphore::new(limits.streams)),
+        budget: Budget::new(limits.held),
+        pin_node_ids,
+        limits,
     });
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for service in SERVICES {
-        health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
-    }
-    let mut router = Routes::new(health_service).into_axum_router();
+    let mut router = beside(clients).await.into_axum_router();
     for method in METHODS {
         router = router.route_service(method.path, Discovery { shared: shared.clone(), method });
     }
+    let doors = Doors { port: listener, tls, local, keepalive: KEEPALIVE.0 };
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
-        .max_concurrent_streams(MOST_STREAMS_OF_A_CONNECTION)
+        .max_concurrent_streams(limits.streams_of_a_connection)
         .add_routes(Routes::from(router))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE.0)),
-            ended(stopped),
-        );
+        .serve_with_incoming_shutdown(connection::incoming(doors, &limits), ended(stopped));
     let stop = async {
         shutdown.await;
         drop(running);
@@ -101,6 +125,34 @@ pub async fn serve(
     tokio::select! {
         result = server => result,
         () = stop => Ok(()),
+    }
+}
+
+/// The services beside discovery.
+async fn beside(clients: Option<Arc<dyn Clients>>) -> Routes {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let mut routes = Routes::new(health_service.max_decoding_message_size(LARGEST_QUESTION));
+    let mut services = SERVICES.to_vec();
+    if let Some(clients) = clients {
+        services.push(csds::SERVICE);
+        let csds = ClientStatusDiscoveryServiceServer::new(Csds(clients));
+        routes = routes.add_service(csds.max_decoding_message_size(LARGEST_QUESTION));
+    }
+    let mut reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(descriptors::SERVICES)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.health.v1.Health")
+        .with_service_name("grpc.reflection.v1.ServerReflection");
+    for service in services {
+        health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
+        reflection = reflection.with_service_name(service);
+    }
+    match reflection.build_v1() {
+        Ok(reflection) => routes.add_service(reflection.max_decoding_message_size(LARGEST_QUESTION)),
+        Err(error) => {
+            warn!("gRPC reflection is not served: {error}");
+            routes
+        }
     }
 }
 
@@ -117,6 +169,9 @@ struct Shared {
     /// How many streams there were.
     streams: AtomicU64,
     room: Arc<Semaphore>,
+    budget: Arc<Budget>,
+    pin_node_ids: bool,
+    limits: Limits,
 }
 
 /// One method of a discovery service, as tonic's generated code would have it, but with messages that share their bytes.
@@ -151,9 +206,11 @@ async fn respond<V: Variant>(
     scope: Option<ResourceType>,
     request: http::Request<axum::body::Body>,
 ) -> http::Response<Body> {
-    Grpc::new(ProstCodec::<V::Response, V::Request>::default())
-        .max_decoding_message_size(LARGEST_REQUEST)
-        .streaming(Opening::<V> { shared, scope, variant: std::marker::PhantomData }, request)
+    let incoming = Arc::new(shared.budget.share());
+    let request = request.map(|body| Metered { body, share: incoming.clone() });
+    Grpc::new(XdsCodec::<V>(PhantomData))
+        .max_decoding_message_size(shared.limits.request)
+        .streaming(Opening::<V> { shared, scope, incoming, variant: PhantomData }, request)
         .await
 }
 
@@ -161,7 +218,8 @@ async fn respond<V: Variant>(
 struct Opening<V> {
     shared: Arc<Shared>,
     scope: Option<ResourceType>,
-    variant: std::marker::PhantomData<V>,
+    incoming: Arc<Share>,
+    variant: PhantomData<V>,
 }
 
 impl<V: Variant> Service<Request<Streaming<V::Request>>> for Opening<V> {
@@ -185,8 +243,11 @@ impl<V: Variant> Service<Request<Streaming<V::Request>>> for Opening<V> {
             session: Session::new(self.scope),
             started: Instant::now(),
             responses,
+            pinned_to: request.extensions().get().filter(|_| self.shared.pin_node_ids).cloned(),
             node: None,
             target: None,
+            incoming: self.incoming.clone(),
+            names: self.shared.budget.share(),
             _room: room,
         };
         tokio::spawn(task.run(request.into_inner()));
@@ -201,54 +262,92 @@ struct StreamTask<V: Variant> {
     session: Session<V>,
     started: Instant,
     responses: mpsc::Sender<Result<V::Response, Status>>,
-    /// The node's id, once it has said it.
+    /// Whose node it must be, if that is asked for.
+    pinned_to: Option<Peer>,
+    /// The node's id, once it has said it and may be it.
     node: Option<String>,
     /// What the session was last told to be at.
     target: Option<Arc<Snapshot>>,
+    /// What came in of a request that is not complete yet.
+    incoming: Arc<Share>,
+    /// What the names take that the client subscribed to.
+    names: Share,
     _room: OwnedSemaphorePermit,
 }
 
 impl<V: Variant> StreamTask<V> {
     async fn run(mut self, mut requests: Streaming<V::Request>) {
-        if let Some(status) = self.exchange(&mut requests).await {
+        if let Err(status) = self.exchange(&mut requests).await {
             debug!(stream = %self.id, %status, "xDS stream refused");
             // A client that takes nothing any more is not waited for.
             let _ = tokio::time::timeout(LAST_WORDS, self.responses.send(Err(status))).await;
         }
-        self.report();
+        // Who hears of the end may count on what the stream held being free.
+        drop(requests);
+        self.names.release();
         if self.node.is_some() {
+            self.report();
             self.shared.observer.closed(self.id);
         }
     }
 
-    /// Runs until the stream ends; gives the status to end it with, if the client is still there to hear it.
-    async fn exchange(&mut self, requests: &mut Streaming<V::Request>) -> Option<Status> {
+    /// Runs until the client leaves.
+    ///
+    /// # Errors
+    /// The status to end the stream with, if the client is still there to hear it.
+    async fn exchange(&mut self, requests: &mut Streaming<V::Request>) -> Result<(), Status> {
         let mut plans = self.shared.plans.clone();
         let mut stopped = self.shared.stopped.clone();
+        let first_request = self.started + self.shared.limits.first_request;
         loop {
             // What the last request said of the node decides where it is to be.
             self.report();
             self.aim(&mut plans);
             let (wait, blocked) = self.send();
             self.report();
-            tokio::select! {
-                _ = stopped.changed() => return Some(Status::unavailable("the control plane stops")),
-                () = self.responses.closed() => return None,
-                request = requests.message() => match request {
-                    Ok(Some(request)) => {
-                        let now = self.started.elapsed();
-                        if let Err(refusal) = self.session.request(request, now) {
-                            return Some(refused(refusal));
-                        }
-                    }
-                    Ok(None) => return None,
-                    Err(status) => return Some(status),
+            let request = tokio::select! {
+                _ = stopped.changed() => return Err(Status::unavailable("the control plane stops")),
+                () = self.responses.closed() => return Ok(()),
+                request = requests.message() => match request? {
+                    Some(request) => request,
+                    None => return Ok(()),
                 },
-                Ok(()) = plans.changed() => {}
-                Ok(_) = self.responses.reserve(), if blocked => {}
-                () = sleep_until(wait.map(|wait| self.started + wait)), if wait.is_some() => {}
-            }
+                Ok(()) = plans.changed() => continue,
+                Ok(_) = self.responses.reserve(), if blocked => continue,
+                () = sleep_until(wait.map(|wait| self.started + wait)), if wait.is_some() => continue,
+                () = tokio::time::sleep_until(first_request), if self.node.is_none() => {
+                    return Err(Status::deadline_exceeded("the stream asked for nothing"));
+                }
+            };
+            self.request(request)?;
         }
+    }
+
+    /// Takes in a request. Nothing is sent or told before the client is known to be who it says.
+    fn request(&mut self, request: V::Request) -> Result<(), Status> {
+        self.incoming.release();
+        self.session.request(request, self.started.elapsed()).map_err(refused)?;
+        if self.node.is_none() {
+            self.open()?;
+        }
+        self.names.set(self.session.bytes())
+    }
+
+    fn open(&mut self) -> Result<(), Status> {
+        let events: Vec<_> = self.session.events().collect();
+        let pinned_to = self.pinned_to.take();
+        for event in &events {
+            let Event::Opened { node, .. } = event else { continue };
+            if pinned_to.as_ref().is_some_and(|peer| !peer.is(&node.id)) {
+                warn!("a client that says it is node {} is refused: its certificate has no such DNS name", node.id);
+                return Err(Status::permission_denied("the node's id is no DNS name of the client's certificate"));
+            }
+            self.node = Some(node.id.clone());
+        }
+        for event in events {
+            self.shared.observer.event(self.id, event);
+        }
+        Ok(())
     }
 
     /// Tells the session where its node is to be, if that is another snapshot than before.
@@ -276,9 +375,6 @@ impl<V: Variant> StreamTask<V> {
     /// Hands the session's events on.
     fn report(&mut self) {
         for event in self.session.events() {
-            if let Event::Opened { node, .. } = &event {
-                self.node = Some(node.id.clone());
-            }
             self.shared.observer.event(self.id, event);
         }
     }

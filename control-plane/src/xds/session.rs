@@ -17,8 +17,14 @@ use super::{
 };
 use crate::snapshot::Snapshot;
 
-/// How many names one request may hold.
+/// How many names of a kind a stream may subscribe to, or say that it holds.
 pub const MOST_NAMES: usize = 200_000;
+
+/// How long the names of a kind that a stream subscribes to may be together, in bytes.
+pub const MOST_NAME_BYTES: usize = 16 << 20;
+
+/// What a name takes beside its bytes: where it stands in the subscription and in what the client holds.
+const NAME_OVERHEAD: usize = 64;
 
 /// How long a name or a version may be, in bytes.
 pub const LONGEST_NAME: usize = 4096;
@@ -35,8 +41,10 @@ pub enum Refusal {
     /// A stream of one kind was asked for another.
     #[error("this service serves {} only", .0.type_url())]
     OtherType(ResourceType),
-    /// [`MOST_NAMES`].
-    #[error("too many resource names: at most {MOST_NAMES} are served on one stream")]
+    /// [`MOST_NAMES`] or [`MOST_NAME_BYTES`].
+    #[error(
+        "too many resource names: at most {MOST_NAMES} of a kind, of {MOST_NAME_BYTES} bytes together, are served on one stream"
+    )]
     TooManyNames,
     /// [`LONGEST_NAME`].
     #[error("a resource name or version is longer than {LONGEST_NAME} bytes")]
@@ -118,12 +126,13 @@ impl<V: Variant> Session<V> {
                 None => return Ok(()),
             },
         };
-        let (count, longest) = ask.names.size();
-        if longest > LONGEST_NAME {
+        let asked = ask.names.size();
+        if asked.longest > LONGEST_NAME {
             return Err(Refusal::NameTooLong);
         }
         let substream = self.substreams.get_mut(kind);
-        if count.saturating_add(substream.names()) > MOST_NAMES {
+        let (count, bytes) = if ask.names.replaces() { (0, 0) } else { substream.size() };
+        if asked.count.saturating_add(count) > MOST_NAMES || asked.bytes.saturating_add(bytes) > MOST_NAME_BYTES {
             return Err(Refusal::TooManyNames);
         }
         if let Some(answer) = substream.answer(&ask.nonce, ask.error) {
@@ -169,6 +178,12 @@ impl<V: Variant> Session<V> {
     /// Takes the events since the last call, in the order in which they happened.
     pub fn events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.events.drain(..)
+    }
+
+    /// How much the names that the client asked for take, in bytes.
+    pub fn bytes(&self) -> usize {
+        let sizes = ResourceType::ALL.into_iter().map(|kind| self.substreams.get(kind).size());
+        sizes.map(|(count, bytes)| bytes + count * NAME_OVERHEAD).sum()
     }
 
     /// The generation that the client last had as a whole: all that it subscribed to, accepted.

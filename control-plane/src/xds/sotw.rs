@@ -22,6 +22,7 @@ impl Variant for Sotw {
     type Response = DiscoveryResponse;
 
     const NAME: VariantName = VariantName::Sotw;
+    const MESSAGES: [u32; 2] = [2, 6];
 
     fn read(request: Self::Request) -> Ask {
         Ask {

@@ -13,6 +13,8 @@ const WILDCARD: &str = "*";
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
     names: BTreeSet<Arc<str>>,
+    /// The length of all names together.
+    bytes: usize,
     wildcard: bool,
     /// Whether any name was ever sent, which ends the legacy meaning of an empty list.
     named: bool,
@@ -40,6 +42,7 @@ impl Subscription {
         self.named |= !names.is_empty();
         let wildcard = names.iter().any(|name| name == WILDCARD) || (legacy && !self.named);
         let names = names.into_iter().filter(|name| name != WILDCARD).map(Arc::from).collect::<BTreeSet<Arc<str>>>();
+        self.bytes = names.iter().map(|name| name.len()).sum();
         let before = std::mem::replace(&mut self.names, names);
         let had_wildcard = std::mem::replace(&mut self.wildcard, wildcard);
         Change {
@@ -62,8 +65,9 @@ impl Subscription {
         for name in unsubscribe {
             if name == WILDCARD {
                 self.wildcard = false;
-            } else {
-                unsubscribed.extend(self.names.take(name.as_str()));
+            } else if let Some(name) = self.names.take(name.as_str()) {
+                self.bytes -= name.len();
+                unsubscribed.push(name);
             }
         }
         // Every name is answered, also one that was subscribed to before (D3).
@@ -73,7 +77,9 @@ impl Subscription {
                 self.wildcard = true;
             } else {
                 let name = Arc::<str>::from(name);
-                self.names.insert(name.clone());
+                if self.names.insert(name.clone()) {
+                    self.bytes += name.len();
+                }
                 owed.push(name);
             }
         }
@@ -91,6 +97,11 @@ impl Subscription {
             wildcard_began: self.wildcard && !had_wildcard,
             wildcard_ended: had_wildcard && !self.wildcard,
         }
+    }
+
+    /// How long all names together are, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether the client ever asked for the kind.

@@ -125,9 +125,9 @@ impl Substream {
         !self.last_nonce.is_empty()
     }
 
-    /// How many names it asked for.
-    pub(super) fn names(&self) -> usize {
-        self.subscription.names().len()
+    /// How many names it asked for, and how long they are together, in bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.subscription.names().len(), self.subscription.bytes())
     }
 
     /// How many resources of the snapshot the client wants, as of the last comparison.

@@ -20,6 +20,9 @@ pub trait Variant: Send + 'static {
     /// Which one it is.
     const NAME: VariantName;
 
+    /// The numbers of the request's fields for the node and for why a response is rejected (`discovery.proto`).
+    const MESSAGES: [u32; 2];
+
     /// Reads a request.
     fn read(request: Self::Request) -> Ask;
 
@@ -94,10 +97,14 @@ pub enum Names {
 }
 
 impl Names {
-    /// How many names there are, and the length of the longest in bytes.
-    pub fn size(&self) -> (usize, usize) {
-        fn of<'a>(names: impl Iterator<Item = &'a String>) -> (usize, usize) {
-            names.fold((0, 0), |(count, longest), name| (count + 1, longest.max(name.len())))
+    /// How many names and versions there are, and how long they are.
+    pub fn size(&self) -> Size {
+        fn of<'a>(names: impl Iterator<Item = &'a String>) -> Size {
+            names.fold(Size::default(), |size, name| Size {
+                count: size.count + 1,
+                bytes: size.bytes + name.len(),
+                longest: size.longest.max(name.len()),
+            })
         }
         match self {
             Self::All(names) => of(names.iter()),
@@ -105,6 +112,11 @@ impl Names {
                 of(subscribe.iter().chain(unsubscribe).chain(initial.keys()).chain(initial.values()))
             }
         }
+    }
+
+    /// Whether they take the place of what the client asked for before.
+    pub fn replaces(&self) -> bool {
+        matches!(self, Self::All(_))
     }
 
     /// Changes a subscription. Gives what changed, and what the client says that it holds.
@@ -119,6 +131,17 @@ impl Names {
             }
         }
     }
+}
+
+/// How large some names are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// How many there are.
+    pub count: usize,
+    /// How long they are together, in bytes.
+    pub bytes: usize,
+    /// How long the longest is, in bytes.
+    pub longest: usize,
 }
 
 /// What a response is to bring.

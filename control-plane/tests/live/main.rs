@@ -4,11 +4,14 @@
 #![allow(missing_docs)]
 
 mod bad_files;
+mod channel;
 mod clusters;
 mod ending;
 mod keys;
 mod limits;
 mod live_edits;
+#[path = "../pki/mod.rs"]
+mod pki;
 mod quickstart;
 mod random_edits;
 mod reconnect;

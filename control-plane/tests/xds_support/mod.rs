@@ -7,6 +7,8 @@
 
 pub mod messages;
 pub mod recorder;
+pub mod server;
+pub mod tls_client;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

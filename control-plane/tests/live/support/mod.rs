@@ -13,8 +13,8 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, time};
 
 pub use client::{Client, Response};
-pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
 pub use fleet::{ControlPlane, Envoy};
+pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
 pub use node::Node;
 pub use ports::free_port;
 pub use process::{Process, envoy, legation};

@@ -1,0 +1,184 @@
+//! `legation proxies`: the nodes of a running control plane, as its `/status` shows them.
+//!
+//! Exit status 0: every node is synced. 1: the control plane can't be asked. 2: some node differs.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::{bootstrap::host_port, failed};
+use crate::http_client::{self, AskError};
+
+/// A control plane that does not answer in this time is one that can't be reached.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The admin interface of the control plane
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18001", value_parser = host_port)]
+    admin: (String, u16),
+    /// How to show them; json is `/status` as it is
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    let (host, port) = &args.admin;
+    let answer = match ask(host, *port) {
+        Ok(answer) => answer,
+        Err(error) => {
+            return failed(format_args!(
+                "cannot ask the control plane at {host}:{port}: {error} (is it running? \
+                 another address: --admin HOST:PORT, what `serve` has as --admin)"
+            ));
+        }
+    };
+    let status: Status = match serde_json::from_slice(&answer) {
+        Ok(status) => status,
+        Err(error) => {
+            return failed(format_args!("what {host}:{port} answers is not a control plane's status: {error}"));
+        }
+    };
+    let text = match args.output {
+        Output::Text => table(&status),
+        Output::Json => String::from_utf8_lossy(&answer).into_owned() + "\n",
+    };
+    // Whoever reads may have read enough.
+    let _ = io::stdout().write_all(text.as_bytes());
+    if status.nodes.iter().all(|node| node.state == "SYNCED") { ExitCode::SUCCESS } else { ExitCode::from(2) }
+}
+
+fn ask(host: &str, port: u16) -> Result<Bytes, AskError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(http_client::ask((host, port), "GET", "/status", TIMEOUT))
+}
+
+/// What is read of `/status`.
+#[derive(Debug, Deserialize)]
+struct Status {
+    generation: Generation,
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Generation {
+    serving: Option<u64>,
+    confirmed: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Node {
+    id: String,
+    state: String,
+    types: BTreeMap<String, Type>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Type {
+    state: String,
+    generation: Option<u64>,
+    at: Option<String>,
+    error: Option<String>,
+}
+
+/// The kinds in the order of the path of a request.
+const COLUMNS: [&str; 6] = ["LDS", "RDS", "CDS", "EDS", "SDS", "ECDS"];
+
+fn table(status: &Status) -> String {
+    let generation = |generation: Option<u64>| generation.map_or("none".to_owned(), |it| it.to_string());
+    let mut text = format!(
+        "generation {} is served, {} is confirmed\n",
+        generation(status.generation.serving),
+        generation(status.generation.confirmed)
+    );
+    if status.nodes.is_empty() {
+        return text + "no node is connected\n";
+    }
+    let has = |column: &&str| status.nodes.iter().any(|node| node.types.contains_key(*column));
+    let columns: Vec<&str> = COLUMNS.into_iter().filter(has).collect();
+    let mut rows = vec![["NODE", "STATE"].into_iter().chain(columns.iter().copied()).map(shown).collect::<Vec<_>>()];
+    for node in &status.nodes {
+        let cells = columns.iter().map(|column| node.types.get(*column).map_or("-".to_owned(), cell));
+        rows.push([shown(&node.id), shown(&node.state)].into_iter().chain(cells).collect());
+    }
+    let widths: Vec<usize> = (0..columns.len() + 2)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    for row in rows {
+        let line: String = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
+        text += line.trim_end();
+        text += "\n";
+    }
+    for node in &status.nodes {
+        for (kind, of_type) in node.types.iter().filter(|(_, of_type)| of_type.state == "NACKED") {
+            let at = of_type.at.as_deref().map(|at| format!("{}: ", shown(at))).unwrap_or_default();
+            let error = shown(of_type.error.as_deref().unwrap_or("no reason given"));
+            text += &format!("\n{at}{} rejects {kind}:\n    {error}\n", shown(&node.id));
+        }
+    }
+    text
+}
+
+/// `ACKED 7`: the state, and the newest generation that the node accepted.
+fn cell(of_type: &Type) -> String {
+    let state = if of_type.state == "SYNCED" { "ACKED" } else { &of_type.state };
+    match of_type.generation {
+        Some(generation) => format!("{} {generation}", shown(state)),
+        None => shown(state),
+    }
+}
+
+/// A client chooses its name and its words: nothing in them may move a terminal's cursor.
+fn shown(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(json: &str) -> Status {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn nodes_stand_in_a_table_with_their_rejections_below() {
+        let status = status(
+            r#"{"generation": {"serving": 7, "confirmed": 6}, "file": {}, "nodes": [
+                {"id": "edge-1", "state": "SYNCED", "types": {
+                    "CDS": {"state": "SYNCED", "generation": 7}, "LDS": {"state": "SYNCED", "generation": 7}}},
+                {"id": "b", "state": "NACKED", "types": {
+                    "CDS": {"state": "STALE", "generation": null},
+                    "LDS": {"state": "NACKED", "generation": 6, "at": "gateway.yaml:4:3", "error": "port\u001b taken"}}},
+                {"id": "c", "state": "GONE", "types": {}}]}"#,
+        );
+        assert_eq!(
+            table(&status),
+            "generation 7 is served, 6 is confirmed\n\
+             NODE    STATE   LDS       CDS\n\
+             edge-1  SYNCED  ACKED 7   ACKED 7\n\
+             b       NACKED  NACKED 6  STALE\n\
+             c       GONE    -         -\n\
+             \n\
+             gateway.yaml:4:3: b rejects LDS:\n    port  taken\n"
+        );
+    }
+
+    #[test]
+    fn with_no_node_it_says_so() {
+        let status = status(r#"{"generation": {"serving": 1, "confirmed": null}, "nodes": []}"#);
+        assert_eq!(table(&status), "generation 1 is served, none is confirmed\nno node is connected\n");
+    }
+}
