@@ -40,7 +40,7 @@ fn translate_build(here: &Path) -> Result<String, Box<dyn Error>> {
     let mut sources: Vec<PathBuf> =
         fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
     sources.retain(|path| path.is_file());
-    sources.push(here.join("src/model.rs"));
+    sources.extend(["src/model.rs", "src/model/tls.rs"].map(|path| here.join(path)));
     sources.sort();
     let mut hash = Sha256::new();
     hash.update(env::var("CARGO_PKG_VERSION")?);

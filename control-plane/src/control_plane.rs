@@ -107,7 +107,7 @@ impl ControlPlane {
         let status = Arc::new(Status::new(options.file.display().to_string(), metrics.clone()));
         let relay = Arc::new(Relay::new(status.clone(), tell));
         // Watched before it is read, so that no change falls between the two.
-        let watch = FileWatch::new(&options.file);
+        let mut watch = FileWatch::new(&options.file);
         let mut reloader = Reloader::new(
             &options.file,
             MODULE,
@@ -118,6 +118,7 @@ impl ControlPlane {
             metrics.clone(),
         );
         reloader.start().map_err(StartError::File)?;
+        watch_named(&mut reloader, &mut watch);
         let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
 
         let xds = listen(options.xds, "xDS", "--xds").await?;
@@ -188,14 +189,26 @@ async fn follow(
     loop {
         tokio::select! {
             () = watch.changed() => {
-                tokio::task::block_in_place(|| reloader.reload());
+                tokio::task::block_in_place(|| look(&mut reloader, &mut watch));
             }
             _ = hangup.recv() => {
                 tracing::info!("SIGHUP: looking at the file again");
-                tokio::task::block_in_place(|| reloader.reload());
+                tokio::task::block_in_place(|| look(&mut reloader, &mut watch));
             }
             Some(heard) = heard.recv() => reloader.heard(heard),
         }
+    }
+}
+
+fn look(reloader: &mut Reloader, watch: &mut FileWatch) {
+    reloader.reload();
+    watch_named(reloader, watch);
+}
+
+/// Watches the files that the file names. They were read before they were watched, so they are looked at once more.
+fn watch_named(reloader: &mut Reloader, watch: &mut FileWatch) {
+    if watch.watch(reloader.watched()) {
+        reloader.reload();
     }
 }
 

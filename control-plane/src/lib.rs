@@ -10,6 +10,7 @@
 //! (`reload`, `watch`, `source`, `http_client`, `xds::server`, `admin`, `envoy`, `cli`).
 
 pub mod admin;
+pub mod certificates;
 pub mod cli;
 pub mod config;
 pub mod control_plane;
@@ -19,6 +20,7 @@ pub mod filter_module;
 pub mod http_client;
 pub mod metrics;
 pub mod model;
+pub mod named_files;
 pub mod origin;
 pub mod propagation;
 pub mod relay;

@@ -12,6 +12,10 @@ use serde::Serialize;
 
 use crate::origin::Origin;
 
+mod tls;
+
+pub use tls::{CertificateFiles, ClusterTls, ListenerTls, NamedFile, PrivateKey, Secret, SecretContent, TlsVersion};
+
 /// A whole configuration. Names are unique within each list, and lists keep the file's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
@@ -38,7 +42,7 @@ pub struct Rollout {
     pub canary: usize,
 }
 
-/// A socket that accepts HTTP/1.1 and HTTP/2 in clear text.
+/// A socket that accepts HTTP/1.1 and HTTP/2, in clear text or over TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listener {
     /// Its name, also in LDS, and the name of its route configuration in RDS.
@@ -47,6 +51,8 @@ pub struct Listener {
     pub address: IpAddr,
     /// The port to bind, 1 to 65535.
     pub port: u16,
+    /// TLS, where it speaks nothing else.
+    pub tls: Option<ListenerTls>,
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,
@@ -199,6 +205,8 @@ pub struct Cluster {
     pub endpoints: Endpoints,
     /// What it speaks.
     pub protocol: Protocol,
+    /// TLS, where it is spoken to over TLS.
+    pub tls: Option<ClusterTls>,
     /// How a request's endpoint is chosen.
     pub lb: LoadBalancing,
     /// How long a connection may take to come about.

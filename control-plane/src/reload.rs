@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
-    config::{self, Loaded, Source, code},
+    config::{Loaded, Source, code},
     diagnostic::{Diagnostic, Severity},
     metrics::{Metrics, ReloadResult},
-    model::Model,
+    model::{Model, Secret},
+    named_files::{self, LoadedWhole, NamedFiles},
     origin::Origin,
     relay::Heard,
     rollout::{Input, Outcome, Proposal, Rollout},
@@ -44,7 +45,16 @@ pub struct Reloader {
     rollout: Rollout,
     /// The content of the file at the last look, good or bad; `None` when it could not be read.
     seen: Option<Vec<u8>>,
+    /// The files that it named when it last said which, as they were then.
+    files: NamedFiles,
     newest: Newest,
+}
+
+/// A file that can be used: what it says and what it means.
+struct Configuration {
+    content: Vec<u8>,
+    model: Model,
+    secrets: Vec<Secret>,
 }
 
 /// What the newest generation was made of.
@@ -83,6 +93,7 @@ impl Reloader {
             metrics,
             rollout: Rollout::default(),
             seen: None,
+            files: NamedFiles::default(),
             newest: Newest::default(),
         }
     }
@@ -95,8 +106,8 @@ impl Reloader {
     pub fn start(&mut self) -> Result<(), Vec<Diagnostic>> {
         let file = self.look();
         match (file, self.kept()) {
-            (Some((content, model)), Some(kept)) => self.start_beside(content, &model, kept),
-            (Some((content, model)), None) => self.publish(&model, content),
+            (Some(configuration), Some(kept)) => self.start_beside(configuration, kept),
+            (Some(configuration), None) => self.publish(configuration),
             (None, Some(kept)) => {
                 let Kept { file, resources } = kept;
                 self.rollout.start_from(|generation| Snapshot::new(generation, resources));
@@ -109,10 +120,10 @@ impl Reloader {
         Ok(())
     }
 
-    /// Looks at the file and publishes what it says, if it can be used and says something new.
+    /// Looks at the file, and those that it names, and publishes what it says, if it can be used and says something new.
     pub fn reload(&mut self) {
-        if let Some((content, model)) = self.look() {
-            self.publish(&model, content);
+        if let Some(configuration) = self.look() {
+            self.publish(configuration);
             self.serve();
         }
     }
@@ -150,8 +161,8 @@ impl Reloader {
         self.serve();
     }
 
-    /// The content of the file and what it means, if it changed and can be used.
-    fn look(&mut self) -> Option<(Vec<u8>, Model)> {
+    /// The file, if it or one that it names changed, and it can be used.
+    fn look(&mut self) -> Option<Configuration> {
         let source = match source::read(&self.path) {
             Ok(source) => source,
             Err(diagnostic) => {
@@ -160,10 +171,12 @@ impl Reloader {
                 return None;
             }
         };
-        if self.seen.as_ref() == Some(&source.bytes) {
+        if self.seen.as_ref() == Some(&source.bytes) && self.files.are_unchanged() {
             return None;
         }
-        let Loaded { model, diagnostics } = load(&source);
+        let LoadedWhole { loaded: Loaded { model, diagnostics }, secrets, files } = self.load(&source);
+        // A file that can't be read as one names none; those of the last one are still looked at.
+        self.files = files.unwrap_or_else(|| self.files.now());
         self.seen = Some(source.bytes.clone());
         let Some(model) = model else {
             self.refuse(diagnostics);
@@ -171,7 +184,17 @@ impl Reloader {
         };
         log(&diagnostics);
         self.status.file_is_good(diagnostics);
-        Some((source.bytes, model))
+        Some(Configuration { content: source.bytes, model, secrets })
+    }
+
+    /// All files whose change matters: the file and those that it names.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        std::iter::once(self.path.clone()).chain(self.files.paths()).collect()
+    }
+
+    /// Paths are relative to the folder of the file, also in one that was kept elsewhere.
+    fn load(&self, source: &Source) -> LoadedWhole {
+        named_files::load(source, &named_files::folder_of(&self.path))
     }
 
     fn refuse(&mut self, diagnostics: Vec<Diagnostic>) {
@@ -190,20 +213,21 @@ impl Reloader {
     fn kept(&self) -> Option<Kept> {
         let (path, bytes) = self.state.confirmed()?;
         let file: Arc<str> = path.display().to_string().into();
-        let model = load(&Source { file: file.clone(), bytes }).model?;
-        Some(Kept { file, resources: self.resources(&model) })
+        let LoadedWhole { loaded, secrets, .. } = self.load(&Source { file: file.clone(), bytes });
+        Some(Kept { file, resources: self.resources(&loaded.model?, &secrets) })
     }
 
     /// Starts with a good file and what was confirmed before.
-    fn start_beside(&mut self, content: Vec<u8>, model: &Model, kept: Kept) {
-        let resources = self.resources(model);
-        let configuration = hash(&content, &resources);
+    fn start_beside(&mut self, found: Configuration, kept: Kept) {
+        let resources = self.resources(&found.model, &found.secrets);
+        let configuration = hash(&found.content, &resources);
         let Kept { file, resources: kept } = kept;
         let kept = Snapshot::new(1, kept);
         if kept.same_resources(&Snapshot::new(1, resources.clone())) {
             self.rollout.start_from(|generation| Snapshot::new(generation, resources));
-            self.newest = Newest { generation: 1, content, configuration };
-            return self.say_new(1, model);
+            self.say_new(1, &found.model);
+            self.newest = Newest { generation: 1, content: found.content, configuration };
+            return;
         }
         self.rollout.start_from(|_| kept);
         match self.state.rejected().filter(|rejected| rejected.configuration == configuration) {
@@ -214,18 +238,19 @@ impl Reloader {
                 tracing::error!("{diagnostic}");
                 tracing::warn!("the file was rejected before; serving the last confirmed one, kept as {file}");
                 self.status.rejected(Some((generation, diagnostic)));
-                self.newest = Newest { generation, content, configuration };
+                self.newest = Newest { generation, content: found.content, configuration };
             }
-            None => self.publish(model, content),
+            None => self.publish(found),
         }
     }
 
-    fn resources(&self, model: &Model) -> Vec<(ResourceType, Resource)> {
-        translate::resources(model, &self.module)
+    fn resources(&self, model: &Model, secrets: &[Secret]) -> Vec<(ResourceType, Resource)> {
+        translate::resources(model, secrets, &self.module)
     }
 
-    fn publish(&mut self, model: &Model, content: Vec<u8>) {
-        let resources = self.resources(model);
+    fn publish(&mut self, found: Configuration) {
+        let Configuration { content, model, secrets } = found;
+        let resources = self.resources(&model, &secrets);
         let configuration = hash(&content, &resources);
         let canary = self.canary.unwrap_or(model.rollout.canary);
         match self.rollout.propose(|generation| Snapshot::new(generation, resources), canary) {
@@ -234,7 +259,7 @@ impl Reloader {
                 self.newest = Newest { generation, content, configuration };
                 self.forget_rejected();
                 self.metrics.reload(ReloadResult::Published);
-                self.say_new(generation, model);
+                self.say_new(generation, &model);
             }
             Proposal::Unchanged => {
                 let generation = self.newest.generation;
@@ -264,14 +289,18 @@ impl Reloader {
     fn serve(&mut self) {
         let plan = self.rollout.plan();
         self.status.in_canary(self.rollout.in_canary());
-        if let Some(generation) = plan.generation() {
+        let (before, is_news) = {
+            let current = self.plans.borrow();
+            (current.generation(), !current.same_as(&plan))
+        };
+        if !is_news {
+            return;
+        }
+        // Said once for each generation: it starts the clock of how long the nodes take.
+        if let Some(generation) = plan.generation().filter(|generation| before != Some(*generation)) {
             self.status.serving(generation);
         }
-        self.plans.send_if_modified(|current| {
-            let is_news = !current.same_as(&plan);
-            *current = plan;
-            is_news
-        });
+        self.plans.send_replace(plan);
     }
 
     /// Says, shows and keeps that a node rejected a generation.
@@ -335,10 +364,6 @@ fn hash(content: &[u8], resources: &[(ResourceType, Resource)]) -> String {
         hash.update(part);
     }
     format!("{:032x}", hash.digest128())
-}
-
-fn load(source: &Source) -> Loaded {
-    config::load(source, &|name| std::env::var(name).ok())
 }
 
 fn log(diagnostics: &[Diagnostic]) {

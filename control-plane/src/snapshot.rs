@@ -1,6 +1,6 @@
 //! All resources of one generation, encoded once and shared by every stream.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 use legation_protos::ResourceType;
@@ -8,7 +8,7 @@ use legation_protos::ResourceType;
 use crate::origin::Origin;
 
 /// One resource, encoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Resource {
     /// Its name, unique among resources of its kind.
     pub name: Arc<str>,
@@ -18,6 +18,14 @@ pub struct Resource {
     pub body: Bytes,
     /// The place in the file that a rejection of it is about.
     pub origin: Origin,
+}
+
+/// Without the body, which may hold a private key.
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, version, body, origin } = self;
+        write!(f, "{name} {version} ({} bytes, {origin})", body.len())
+    }
 }
 
 /// The resources of one kind, by name.

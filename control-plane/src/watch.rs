@@ -1,6 +1,6 @@
-//! Notices that a file changed, however it was saved, and waits until whoever saves it is done.
+//! Notices that one of some files changed, however it was saved, and waits until whoever saves it is done.
 //!
-//! What is watched is the file's directory, and those of the links on the way to it: editors write a new file and rename it
+//! What is watched is a file's directory, and those of the links on the way to it: editors write a new file and rename it
 //! into place, and Kubernetes swaps a link beside it, so that a watch on the file itself would look at a file that nobody
 //! reads any more. Where the system reports nothing (network file systems, some mounts) a slow poll of the file's metadata
 //! sees it. The watcher never ends on an error.
@@ -42,22 +42,22 @@ const MOST_LINKS: usize = 16;
 /// Events that wait to be looked at. More only say once more that something happened.
 const MOST_WAITING: usize = 64;
 
-/// Watches one file.
+/// Watches some files.
 pub struct FileWatch {
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     watcher: Option<RecommendedWatcher>,
     way: Way,
     /// The names in `way`, for the watcher's own thread.
     names: Arc<Mutex<BTreeSet<OsString>>>,
     events: mpsc::Receiver<Happened>,
-    stamp: Option<Stamp>,
+    stamps: Vec<Option<Stamp>>,
     /// Something happened that [`Self::changed`] has not come back with yet: it may be dropped while it waits.
     pending: bool,
-    /// Somebody has the file open and writes.
+    /// Somebody has a file open and writes.
     is_written: bool,
 }
 
-/// What happened to the file or to a link on the way to it.
+/// What happened to a file or to a link on the way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Happened {
     Written,
@@ -65,7 +65,7 @@ enum Happened {
     Other,
 }
 
-/// The directories that lead to a file, and the names in them that matter.
+/// The directories that lead to the files, and the names in them that matter.
 #[derive(Default)]
 struct Way {
     /// With their inodes: another directory may take a name.
@@ -95,21 +95,27 @@ impl FileWatch {
         });
         let watcher =
             watcher.inspect_err(|error| tracing::warn!("changes are only polled for, every {POLL:?}: {error}")).ok();
-        let mut watch = Self {
-            path: path.to_owned(),
-            watcher,
-            way: Way::default(),
-            names,
-            events,
-            stamp: stamp(path),
-            pending: false,
-            is_written: false,
-        };
+        let paths = vec![path.to_owned()];
+        let stamps = stamps(&paths);
+        let mut watch =
+            Self { paths, watcher, way: Way::default(), names, events, stamps, pending: false, is_written: false };
         watch.follow();
         watch
     }
 
-    /// Waits until the file may have changed and nobody is about to change it further. It may be that it has not changed.
+    /// Watches these files from now on. Gives whether they are others than before: what happened to them until now was
+    /// not noticed.
+    pub fn watch(&mut self, paths: Vec<PathBuf>) -> bool {
+        if paths == self.paths {
+            return false;
+        }
+        self.paths = paths;
+        self.stamps = stamps(&self.paths);
+        self.follow();
+        true
+    }
+
+    /// Waits until a file may have changed and nobody is about to change it further. It may be that none has changed.
     /// Dropped while it waits, it has lost nothing: the next call takes up where this one was.
     pub async fn changed(&mut self) {
         while !self.pending {
@@ -127,7 +133,7 @@ impl FileWatch {
         }
         self.pending = false;
         self.is_written = false;
-        self.stamp = stamp(&self.path);
+        self.stamps = stamps(&self.paths);
         self.follow();
     }
 
@@ -142,13 +148,13 @@ impl FileWatch {
 
     /// Whether the metadata changed, once it stays the same.
     async fn settled_differently(&self) -> bool {
-        let mut now = stamp(&self.path);
-        if now == self.stamp {
+        let mut now = stamps(&self.paths);
+        if now == self.stamps {
             return false;
         }
         loop {
             time::sleep(SETTLED).await;
-            let later = stamp(&self.path);
+            let later = stamps(&self.paths);
             if later == now {
                 return true;
             }
@@ -156,10 +162,10 @@ impl FileWatch {
         }
     }
 
-    /// Watches the directories that lead to the file now, and no others.
+    /// Watches the directories that lead to the files now, and no others.
     fn follow(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
-        let mut wanted = Way::to(&self.path);
+        let mut wanted = Way::to(&self.paths);
         for (gone, _) in self.way.directories.difference(&wanted.directories) {
             // A directory that is no more has no watch to end.
             let _ = watcher.unwatch(gone);
@@ -177,7 +183,7 @@ impl FileWatch {
     }
 }
 
-/// What an event says of the file, if it is about it. An error may hide anything.
+/// What an event says of the files, if it is about them. An error may hide anything.
 fn relevant(event: notify::Result<notify::Event>, names: &BTreeSet<OsString>) -> Option<Happened> {
     let Ok(event) = event else { return Some(Happened::Other) };
     let about_it = |path: &PathBuf| path.file_name().is_none_or(|name| names.contains(name));
@@ -193,28 +199,39 @@ fn relevant(event: notify::Result<notify::Event>, names: &BTreeSet<OsString>) ->
     }
 }
 
+fn stamps(paths: &[PathBuf]) -> Vec<Option<Stamp>> {
+    paths.iter().map(|path| stamp(path)).collect()
+}
+
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), inode: metadata.ino() })
 }
 
 impl Way {
-    /// The directory of the file and of each link on the way to it.
-    fn to(path: &Path) -> Self {
+    /// The way to all of these files.
+    fn to(paths: &[PathBuf]) -> Self {
         let mut way = Self::default();
+        for path in paths {
+            way.extend(path);
+        }
+        way
+    }
+
+    /// Adds the directory of the file and of each link on the way to it.
+    fn extend(&mut self, path: &Path) {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
-            let directory = way.add(&path);
+            let directory = self.add(&path);
             // The directory may itself be a link (`..data/gateway.yaml`), which is swapped in the directory above.
             if fs::read_link(&directory).is_ok() {
-                way.add(&directory);
+                self.add(&directory);
             }
             match fs::read_link(&path) {
                 Ok(link) => path = directory.join(link),
                 Err(_) => break,
             }
         }
-        way
     }
 
     /// Adds a name and the directory that it is in, and gives that.

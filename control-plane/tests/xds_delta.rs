@@ -179,6 +179,15 @@ fn filter_configurations_are_never_removed_d13() {
 }
 
 #[test]
+fn secrets_are_never_removed_d13() {
+    let mut client = client_with_all("SDS s@1", &["SDS s"]);
+    client.publish(2, "");
+    assert_eq!(client.hears(), NONE);
+    client.publish(3, "SDS s@2");
+    assert_eq!(client.hears(), ["SDS +s@2"]);
+}
+
+#[test]
 fn a_node_is_asked_for_once_g3() {
     let mut client = Client::at("CDS a@1");
     let cds = DeltaDiscoveryRequest { type_url: xds_support::kind("CDS").type_url().into(), ..Default::default() };

@@ -25,7 +25,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 #[derive(Clone, Debug)]
 enum Step {
     /// The server is given these resources: for each kind and name a version, or none.
-    Publish([[Option<u8>; 3]; 5]),
+    Publish([[Option<u8>; 3]; 6]),
     /// The client subscribes to a name, or to all.
     Subscribe(ResourceType, Option<usize>),
     /// The client unsubscribes from a name.
@@ -46,8 +46,8 @@ fn any_kind() -> impl Strategy<Value = ResourceType> {
     prop::sample::select(&ResourceType::ALL[..])
 }
 
-fn any_resources() -> impl Strategy<Value = [[Option<u8>; 3]; 5]> {
-    prop::array::uniform5(prop::array::uniform3(prop::option::weighted(0.7, 0..3_u8)))
+fn any_resources() -> impl Strategy<Value = [[Option<u8>; 3]; 6]> {
+    prop::array::uniform6(prop::array::uniform3(prop::option::weighted(0.7, 0..3_u8)))
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -64,7 +64,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn snapshot(generation: u64, versions: &[[Option<u8>; 3]; 5]) -> Arc<Snapshot> {
+fn snapshot(generation: u64, versions: &[[Option<u8>; 3]; 6]) -> Arc<Snapshot> {
     let resources = ResourceType::ALL.into_iter().zip(versions).flat_map(|(kind, versions)| {
         let present = NAMES.iter().zip(versions).filter_map(|(name, version)| Some((name, (*version)?)));
         present.map(move |(name, version)| (kind, resource(&format!("{name}@{version}"))))
@@ -299,7 +299,8 @@ impl<V: Wire> Model<V> {
                     assert!(allowed, "G7: {kind} {resource:?}");
                 }
             }
-            assert!(kind != ResourceType::Extension || removed.is_empty(), "D13");
+            let removable = !matches!(kind, ResourceType::Extension | ResourceType::Secret);
+            assert!(removable || removed.is_empty(), "D13");
             // What is gone or changed and comes back is tried again.
             state
                 .refused
@@ -362,7 +363,7 @@ fn converses<V: Wire>(steps: Vec<Step>) {
 #[test]
 fn what_goes_after_a_rejected_removal_is_removed_with_what_the_client_refused_to_lose() {
     let listeners = |versions| {
-        let mut resources = [[None; 3]; 5];
+        let mut resources = [[None; 3]; ResourceType::COUNT];
         resources[ResourceType::Listener.index()] = versions;
         Step::Publish(resources)
     };

@@ -66,6 +66,20 @@ fn a_change_goes_out_in_order_and_routes_wait_until_the_clusters_are_warm_o1_o2_
 }
 
 #[test]
+fn secrets_wait_for_no_cluster_since_clusters_warm_with_them_o3() {
+    let mut client = envoy::<Delta>(ALL);
+    client.publish(2, "ECDS f@1, SDS s@1, CDS a@1 b@1, EDS a@1, LDS l@1, RDS r@1");
+    assert_eq!(client.hears(), ["CDS +b@1"]);
+    client.asks("SDS s");
+    assert_eq!(client.hears(), ["SDS +s@1"]);
+    client.acks("SDS");
+    client.publish(3, "ECDS f@1, SDS s@2, CDS a@1 b@1, EDS a@1, LDS l@2, RDS r@1");
+    assert_eq!(client.hears(), ["SDS +s@2"], "the listener waits for the cluster, the secret does not");
+    client.acks("CDS");
+    assert_eq!(client.hears(), ["LDS +l@2"]);
+}
+
+#[test]
 fn routes_wait_for_clusters_no_longer_than_15_s_o3() {
     let mut client = envoy::<Sotw>(ALL);
     client.publish(2, "ECDS f@1, CDS a@1 b@1, EDS a@1, LDS l@1, RDS r@2");

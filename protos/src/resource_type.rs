@@ -3,12 +3,14 @@
 use std::fmt;
 
 /// A kind of resource that is served. The order of the variants is the order in which a change is pushed: the filter's
-/// configuration before anything that turns the filter on, clusters and their endpoints before listeners and routes that
+/// configuration before anything that turns the filter on, secrets before what is warmed by them, clusters and their endpoints before listeners and routes that
 /// refer to them (`xds_protocol`, "Eventual consistency considerations").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceType {
     /// ECDS: configuration of HTTP filters.
     Extension,
+    /// SDS: certificates with their keys, and authorities.
+    Secret,
     /// CDS.
     Cluster,
     /// EDS: load assignments.
@@ -24,12 +26,14 @@ impl ResourceType {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All kinds, in the order in which a change is pushed.
-    pub const ALL: [Self; 5] = [Self::Extension, Self::Cluster, Self::Endpoints, Self::Listener, Self::Route];
+    pub const ALL: [Self; 6] =
+        [Self::Extension, Self::Secret, Self::Cluster, Self::Endpoints, Self::Listener, Self::Route];
 
     /// The type URL of the resources in a response.
     pub const fn type_url(self) -> &'static str {
         match self {
             Self::Extension => "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            Self::Secret => "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
             Self::Cluster => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
             Self::Endpoints => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
             Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
@@ -46,6 +50,7 @@ impl ResourceType {
     pub const fn short(self) -> &'static str {
         match self {
             Self::Extension => "ECDS",
+            Self::Secret => "SDS",
             Self::Cluster => "CDS",
             Self::Endpoints => "EDS",
             Self::Listener => "LDS",
@@ -57,6 +62,7 @@ impl ResourceType {
     pub const fn noun(self) -> &'static str {
         match self {
             Self::Extension => "extensions",
+            Self::Secret => "secrets",
             Self::Cluster => "clusters",
             Self::Endpoints => "endpoints",
             Self::Listener => "listeners",

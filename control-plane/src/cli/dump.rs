@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use super::{failed, validate};
 use crate::{
     filter_module::MODULE,
-    model::Model,
+    model::{Model, Secret},
+    named_files,
     translate::{resources, static_bootstrap},
 };
 
@@ -24,7 +25,7 @@ pub struct Args {
     file: PathBuf,
     /// Only the resources of one kind
     #[arg(long, value_name = "KIND", conflicts_with = "static",
-        value_parser = ["listeners", "routes", "clusters", "endpoints", "extensions"])]
+        value_parser = ["listeners", "routes", "clusters", "endpoints", "secrets", "extensions"])]
     r#type: Option<String>,
     /// A whole envoy.yaml that runs with no control plane, the filter's module inside
     #[arg(long)]
@@ -35,15 +36,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> ExitCode {
-    let model = match validate::load_or_explain(&args.file) {
-        Ok(model) => model,
+    let (model, secrets) = match validate::load_or_explain(&args.file) {
+        Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let value = if args.r#static {
-        descriptors::message_to_value(&static_bootstrap(&model, &MODULE, args.envoy_admin)).map_err(Into::into)
-    } else {
-        by_kind(&model, args.r#type.as_deref())
-    };
+    let value =
+        if args.r#static { static_value(&model, &args) } else { by_kind(&model, &secrets, args.r#type.as_deref()) };
     let written = value.and_then(|value| {
         let yaml = serde_yaml::to_string(&value)?;
         Ok(io::stdout().lock().write_all(yaml.as_bytes())?)
@@ -54,16 +52,25 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
+/// Paths of certificates are absolute there: Envoy runs in another folder, as like as not.
+fn static_value(model: &Model, args: &Args) -> Result<Value, Box<dyn std::error::Error>> {
+    let folder = named_files::folder_of(&std::path::absolute(&args.file)?);
+    let bootstrap = static_bootstrap(model, &MODULE, args.envoy_admin, &folder);
+    Ok(descriptors::message_to_value(&bootstrap)?)
+}
+
 /// The resources as a mapping from kind to list; of one kind, the list.
-fn by_kind(model: &Model, only: Option<&str>) -> Result<Value, Box<dyn std::error::Error>> {
-    let resources = resources(model, &MODULE);
+fn by_kind(model: &Model, secrets: &[Secret], only: Option<&str>) -> Result<Value, Box<dyn std::error::Error>> {
+    let resources = resources(model, secrets, &MODULE);
     let mut kinds = Map::new();
     for kind in ResourceType::ALL.into_iter().filter(|kind| only.is_none_or(|only| kind.noun() == only)) {
         let mut list = Vec::new();
         for (_, resource) in resources.iter().filter(|(of, _)| *of == kind) {
             let mut value = descriptors::to_value(kind.type_url(), &resource.body)?;
-            if kind == ResourceType::Extension {
-                summarise_module(&mut value);
+            match kind {
+                ResourceType::Extension => summarise_module(&mut value),
+                ResourceType::Secret => redact_key(&mut value),
+                _ => {}
             }
             list.push(value);
         }
@@ -73,6 +80,12 @@ fn by_kind(model: &Model, only: Option<&str>) -> Result<Value, Box<dyn std::erro
         Some(list) => list,
         None => Value::Object(kinds),
     })
+}
+
+fn redact_key(secret: &mut Value) {
+    if let Some(key) = secret.pointer_mut("/tls_certificate/private_key") {
+        *key = json!("<redacted>");
+    }
 }
 
 /// Shows the module by its digest: its bytes would bury everything else. `--static` keeps them.

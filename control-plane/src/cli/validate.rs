@@ -9,10 +9,10 @@ use std::{
 
 use super::failed;
 use crate::{
-    config::{self, Loaded, Source},
+    config::{Loaded, Source},
     diagnostic::{self, Diagnostic, Severity},
-    model::Model,
-    source,
+    model::{Model, Secret},
+    named_files, source,
 };
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ enum Output {
 
 /// Exits with 0 when the file is good and with 1 when it is not, or when it cannot be read.
 pub fn run(args: Args) -> ExitCode {
-    let (source, loaded) = load(&args.file);
+    let (source, loaded, _) = load(&args.file);
     let good = loaded.model.is_some() && (!args.strict || loaded.diagnostics.is_empty());
     let written = match args.output {
         Output::Text => {
@@ -52,29 +52,29 @@ pub fn run(args: Args) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The file's model, for commands that do something else with it. What is wrong goes to standard error, warnings too;
-/// with an error comes the exit status to end with.
-pub fn load_or_explain(file: &Path) -> Result<Model, ExitCode> {
-    let (source, loaded) = load(file);
+/// The file's model and what its named files hold, for commands that do something else with them. What is wrong goes to
+/// standard error, warnings too; with an error comes the exit status to end with.
+pub fn load_or_explain(file: &Path) -> Result<(Model, Vec<Secret>), ExitCode> {
+    let (source, loaded, secrets) = load(file);
     let mut details = render(&source, &loaded, &io::stderr());
     if loaded.model.is_none() {
         details.push_str(&format!("{}\n", summary(&source, &loaded)));
     }
     // Where standard error is closed there is nobody to tell; the exit status still says it.
     let _ = io::stderr().lock().write_all(details.as_bytes());
-    loaded.model.ok_or(ExitCode::FAILURE)
+    loaded.model.map(|model| (model, secrets)).ok_or(ExitCode::FAILURE)
 }
 
 /// A file that cannot be read is an empty one with a diagnostic that says why.
-fn load(file: &Path) -> (Source, Loaded) {
+fn load(file: &Path) -> (Source, Loaded, Vec<Secret>) {
     match source::read(file) {
         Ok(source) => {
-            let loaded = config::load(&source, &|name| std::env::var(name).ok());
-            (source, loaded)
+            let whole = named_files::load(&source, &named_files::folder_of(file));
+            (source, whole.loaded, whole.secrets)
         }
         Err(diagnostic) => {
             let source = Source { file: Arc::clone(&diagnostic.at.file), bytes: Vec::new() };
-            (source, Loaded { model: None, diagnostics: vec![*diagnostic] })
+            (source, Loaded { model: None, diagnostics: vec![*diagnostic] }, Vec::new())
         }
     }
 }

@@ -60,6 +60,10 @@ codes! {
     UNKNOWN_PLAN = "unknown_plan";
     /// A consumer that the file does not have.
     UNKNOWN_CONSUMER = "unknown_consumer";
+    /// Not a certificate in PEM, or not the one that belongs to the key.
+    BAD_CERTIFICATE = "bad_certificate";
+    /// Not a private key in PEM, or of a kind that is not served.
+    BAD_PRIVATE_KEY = "bad_private_key";
     /// Fields that exclude one another.
     CONFLICT = "conflict";
     /// Something by consumer on a route that asks for no key.
@@ -84,6 +88,10 @@ codes! {
     NOBODY_ADMITTED = "nobody_admitted";
     /// A limit by plan, and a caller without a plan or with a plan without limits.
     WITHOUT_PLAN = "without_plan";
+    /// A certificate whose time is over, or has not come.
+    EXPIRED_CERTIFICATE = "expired_certificate";
+    /// A chain in which one certificate is not issued by the next.
+    CERTIFICATE_ORDER = "certificate_order";
     /// gRPC to a cluster that speaks HTTP/1.1.
     PROTOCOL_MISMATCH = "protocol_mismatch";
 }

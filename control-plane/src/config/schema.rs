@@ -56,8 +56,24 @@ mapping! {
         optional address: Text,
         /// The port to bind.
         required port: Integer,
+        /// TLS; clear text unless said.
+        optional tls: ListenerTls,
     }
-    planned: tls redirect_to proxy_protocol trusted_hops
+    planned: redirect_to proxy_protocol trusted_hops
+}
+
+mapping! {
+    /// A listener's `tls`. Paths are relative to the file's folder.
+    ListenerTls, "a listener's `tls`" {
+        /// The certificate chain in PEM, the listener's own certificate first.
+        required cert_file: Text,
+        /// Its private key in PEM.
+        required key_file: Text,
+        /// The authorities in PEM, one of which must have issued each client's certificate.
+        optional client_ca_file: Text,
+        /// The oldest version of TLS; 1.2 unless said.
+        optional min_version: Text,
+    }
 }
 
 mapping! {
@@ -226,8 +242,24 @@ mapping! {
         optional lb: Text,
         /// How long a connection may take to come about.
         optional connect_timeout: Text,
+        /// TLS; clear text unless said.
+        optional tls: ClusterTls,
     }
-    planned: tls health_check circuit_breaker outlier_detection endpoints_file aws_lambda_url aws_kinesis aws_s3
+    planned: health_check circuit_breaker outlier_detection endpoints_file aws_lambda_url aws_kinesis aws_s3
+}
+
+mapping! {
+    /// A cluster's `tls`. Paths are relative to the file's folder.
+    ClusterTls, "a cluster's `tls`" {
+        /// The name that the endpoints' certificates must have; that of the first endpoint with a name unless said.
+        optional sni: Text,
+        /// The authorities in PEM that the certificates are verified with; those of Envoy's system unless said.
+        optional ca_file: Text,
+        /// Envoy's own certificate chain in PEM, for endpoints that ask for one.
+        optional cert_file: Text,
+        /// Its private key in PEM.
+        optional key_file: Text,
+    }
 }
 
 /// One of a cluster's `endpoints`: `host:port`.

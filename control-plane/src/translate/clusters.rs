@@ -19,7 +19,7 @@ use legation_protos::{
         extensions::upstreams::http::v3::{
             HttpProtocolOptions,
             http_protocol_options::{
-                ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
+                AutoHttpConfig, ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
                 explicit_http_config::ProtocolConfig,
             },
         },
@@ -31,8 +31,9 @@ use serde::Serialize;
 use super::{
     common::{duration, from_ads},
     endpoints,
+    tls::{self, Secrets},
 };
-use crate::model::{self, Endpoints, HostPort, LoadBalancing, Protocol};
+use crate::model::{self, ClusterTls, Endpoints, HostPort, LoadBalancing, Protocol};
 
 /// What a cluster's resource is made from: all of it but the addresses that EDS serves.
 #[derive(Serialize)]
@@ -43,6 +44,15 @@ pub(super) struct ClusterFragment<'a> {
     protocol: Protocol,
     lb: LoadBalancing,
     connect_timeout: Duration,
+    tls: Option<TlsFragment<'a>>,
+}
+
+/// The files' paths are no part of it: their secrets have names of their own.
+#[derive(Serialize)]
+struct TlsFragment<'a> {
+    server_name: &'a str,
+    ca: bool,
+    certificate: bool,
 }
 
 pub(super) fn fragment(cluster: &model::Cluster) -> ClusterFragment<'_> {
@@ -55,10 +65,16 @@ pub(super) fn fragment(cluster: &model::Cluster) -> ClusterFragment<'_> {
         protocol: cluster.protocol,
         lb: cluster.lb,
         connect_timeout: cluster.connect_timeout,
+        tls: cluster.tls.as_ref().map(tls_fragment),
     }
 }
 
-pub(super) fn cluster(fragment: &ClusterFragment<'_>) -> Cluster {
+fn tls_fragment(tls: &ClusterTls) -> TlsFragment<'_> {
+    TlsFragment { server_name: &tls.server_name, ca: tls.ca.is_some(), certificate: tls.certificate.is_some() }
+}
+
+pub(super) fn cluster(cluster: &model::Cluster, secrets: Secrets<'_>) -> Cluster {
+    let fragment = fragment(cluster);
     let (discovery, eds_cluster_config, load_assignment) = match fragment.names {
         None => (
             DiscoveryType::Eds,
@@ -76,7 +92,8 @@ pub(super) fn cluster(fragment: &ClusterFragment<'_>) -> Cluster {
         lb_policy: lb_policy(fragment.lb).into(),
         // A name with both families would give each endpoint twice, one of which often does not listen.
         dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
-        typed_extension_protocol_options: protocol_options(fragment.protocol, fragment.lb),
+        transport_socket: cluster.tls.as_ref().map(|tls| tls::upstream(&cluster.name, tls, cluster.protocol, secrets)),
+        typed_extension_protocol_options: protocol_options(cluster),
         ..Cluster::default()
     }
 }
@@ -93,7 +110,8 @@ fn lb_policy(lb: LoadBalancing) -> LbPolicy {
 
 /// How the cluster speaks HTTP, and what a balancer that hashes hashes: here and not in the routes, so that `lb` is a setting
 /// of the cluster alone. HTTP/1.1 is Envoy's default and needs no options.
-fn protocol_options(protocol: Protocol, lb: LoadBalancing) -> HashMap<String, Any> {
+fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
+    let (protocol, lb) = (cluster.protocol, cluster.lb);
     if protocol == Protocol::Http1 && !lb.hashes() {
         return HashMap::new();
     }
@@ -102,6 +120,11 @@ fn protocol_options(protocol: Protocol, lb: LoadBalancing) -> HashMap<String, An
     let upstream_protocol_options = match protocol {
         Protocol::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())),
         Protocol::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default())),
+        Protocol::Auto if cluster.tls.is_some() => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
+            http_protocol_options: Some(Http1ProtocolOptions::default()),
+            http2_protocol_options: Some(Http2ProtocolOptions::default()),
+            ..AutoHttpConfig::default()
+        }),
         Protocol::Auto => UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
             http_protocol_options: Some(Http1ProtocolOptions::default()),
             http2_protocol_options: Some(Http2ProtocolOptions::default()),

@@ -2,6 +2,8 @@
 //! filter by ECDS. The filter is in every chain from the start, disabled, and a route turns it on: hence the first key in a
 //! file is no listener change.
 
+use std::{net::IpAddr, path::Path};
+
 use legation_filter::decide::{CONSUMER_HEADER, PLAN_HEADER};
 use legation_protos::{
     pack,
@@ -13,12 +15,13 @@ use legation_protos::{
                     ExtensionConfigSource, Http2ProtocolOptions, HttpProtocolOptions, TypedExtensionConfig,
                     http_protocol_options::HeadersWithUnderscoresAction,
                 },
-                listener::v3::{Filter, FilterChain, Listener, filter},
+                listener::v3::{Filter, FilterChain, Listener, ListenerFilter, filter, listener_filter},
                 route::v3::RouteConfiguration,
             },
             extensions::{
                 filters::{
                     http::{router::v3::Router, wasm::v3::Wasm},
+                    listener::tls_inspector::v3::TlsInspector,
                     network::http_connection_manager::v3::{
                         HttpConnectionManager, HttpFilter, Rds,
                         http_connection_manager::{
@@ -34,15 +37,42 @@ use legation_protos::{
     },
 };
 use prost::Name;
+use serde::Serialize;
 
 use super::{
     common::{bool_value, from_ads, tcp_address, u32_value},
     extensions::FILTER_NAME,
+    tls::{self, Secrets},
 };
-use crate::model;
+use crate::model::{self, TlsVersion};
 
 /// How long a client may take to send a request's headers. Envoy's default is for ever.
 const REQUEST_HEADERS_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
+
+/// What a listener's resource is made from. The paths of certificates are no part of it: their secrets have names of their own.
+#[derive(Serialize)]
+pub(super) struct ListenerFragment<'a> {
+    name: &'a str,
+    address: IpAddr,
+    port: u16,
+    tls: Option<TlsFragment>,
+}
+
+#[derive(Serialize)]
+struct TlsFragment {
+    min_version: TlsVersion,
+    client_ca: bool,
+}
+
+pub(super) fn fragment(listener: &model::Listener) -> ListenerFragment<'_> {
+    let tls = listener.tls.as_ref();
+    ListenerFragment {
+        name: &listener.name,
+        address: listener.address,
+        port: listener.port,
+        tls: tls.map(|tls| TlsFragment { min_version: tls.min_version, client_ca: tls.client_ca.is_some() }),
+    }
+}
 
 /// The listener, with its routes and the filter's configuration discovered.
 pub(super) fn listener(listener: &model::Listener) -> Listener {
@@ -52,15 +82,21 @@ pub(super) fn listener(listener: &model::Listener) -> Listener {
         type_urls: vec![Wasm::type_url()],
         ..ExtensionConfigSource::default()
     });
-    build(listener, routes, filter)
+    build(listener, routes, filter, Secrets::Discovered)
 }
 
-/// The same listener with everything in it.
-pub(super) fn static_listener(listener: &model::Listener, routes: RouteConfiguration, filter: &Wasm) -> Listener {
-    build(listener, RouteSpecifier::RouteConfig(routes), ConfigType::TypedConfig(pack(filter)))
+/// The same listener with everything in it but the certificates, whose paths are relative to `folder`.
+pub(super) fn static_listener(
+    listener: &model::Listener,
+    routes: RouteConfiguration,
+    filter: &Wasm,
+    folder: &Path,
+) -> Listener {
+    let (routes, filter) = (RouteSpecifier::RouteConfig(routes), ConfigType::TypedConfig(pack(filter)));
+    build(listener, routes, filter, Secrets::Files(folder))
 }
 
-fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType) -> Listener {
+fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType, secrets: Secrets<'_>) -> Listener {
     let manager = connection_manager(&listener.name, routes, filter);
     Listener {
         name: listener.name.clone(),
@@ -71,8 +107,17 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType)
                 name: "envoy.filters.network.http_connection_manager".to_owned(),
                 config_type: Some(filter::ConfigType::TypedConfig(pack(&manager))),
             }],
+            transport_socket: listener.tls.as_ref().map(|tls| tls::downstream(&listener.name, tls, secrets)),
             ..FilterChain::default()
         }],
+        // In every listener from the start: to add it later would replace the listener.
+        listener_filters: vec![ListenerFilter {
+            name: "envoy.filters.listener.tls_inspector".to_owned(),
+            config_type: Some(listener_filter::ConfigType::TypedConfig(pack(&TlsInspector::default()))),
+            ..ListenerFilter::default()
+        }],
+        // A client that connects early and says nothing yet keeps its connection.
+        continue_on_listener_filters_timeout: true,
         ..Listener::default()
     }
 }

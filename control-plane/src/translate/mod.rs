@@ -10,7 +10,9 @@ pub(crate) mod endpoints;
 mod extensions;
 mod listeners;
 mod routes;
+mod secrets;
 mod static_bootstrap;
+mod tls;
 mod version;
 
 use bytes::Bytes;
@@ -18,16 +20,18 @@ use legation_protos::ResourceType;
 use prost::Message;
 
 use crate::{
-    model::{Endpoints, Model},
+    model::{Endpoints, Model, Secret},
     origin::Origin,
     snapshot::Resource,
 };
 
 pub use extensions::{FILTER_NAME, Module};
+use tls::Secrets;
+
 pub use static_bootstrap::static_bootstrap;
 
-/// All resources of a model, in the order in which they are pushed.
-pub fn resources(model: &Model, module: &Module) -> Vec<(ResourceType, Resource)> {
+/// All resources of a model, whose named files hold `secrets`.
+pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(ResourceType, Resource)> {
     let mut resources = Vec::new();
     let mut add = |kind, name: &str, version, body: Bytes, origin: &Origin| {
         let resource = Resource { name: name.into(), version, body, origin: origin.clone() };
@@ -38,10 +42,20 @@ pub fn resources(model: &Model, module: &Module) -> Vec<(ResourceType, Resource)
     let version = version::of(ResourceType::Extension, &filter);
     add(ResourceType::Extension, FILTER_NAME, version, encode(&extensions::extension(&filter, module)), &model.origin);
 
+    for secret in secrets {
+        let version = version::of(ResourceType::Secret, &secrets::fragment(secret));
+        add(ResourceType::Secret, &secret.name, version, encode(&secrets::secret(secret)), &secret.origin);
+    }
+
     for cluster in &model.clusters {
-        let fragment = clusters::fragment(cluster);
-        let version = version::of(ResourceType::Cluster, &fragment);
-        add(ResourceType::Cluster, &cluster.name, version, encode(&clusters::cluster(&fragment)), &cluster.origin);
+        let version = version::of(ResourceType::Cluster, &clusters::fragment(cluster));
+        add(
+            ResourceType::Cluster,
+            &cluster.name,
+            version,
+            encode(&clusters::cluster(cluster, Secrets::Discovered)),
+            &cluster.origin,
+        );
         if let Endpoints::Addresses(addresses) = &cluster.endpoints {
             let version = version::of(ResourceType::Endpoints, addresses);
             let assignment = endpoints::from_addresses(&cluster.name, addresses);
@@ -52,7 +66,7 @@ pub fn resources(model: &Model, module: &Module) -> Vec<(ResourceType, Resource)
     let routes = routes::fragments(&model.routes);
     let routes_version = version::of(ResourceType::Route, &routes);
     for listener in &model.listeners {
-        let version = version::of(ResourceType::Listener, listener);
+        let version = version::of(ResourceType::Listener, &listeners::fragment(listener));
         add(ResourceType::Listener, &listener.name, version, encode(&listeners::listener(listener)), &listener.origin);
         let configuration = routes::route_configuration(&listener.name, &routes);
         let version = routes_version.clone();

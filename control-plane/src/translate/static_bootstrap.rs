@@ -1,6 +1,6 @@
 //! A whole Envoy configuration with no control plane: the same resources, held by one bootstrap.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use legation_protos::pb::envoy::config::{
     bootstrap::v3::{Admin, Bootstrap, bootstrap::StaticResources},
@@ -10,12 +10,12 @@ use legation_protos::pb::envoy::config::{
     },
 };
 
-use super::{Module, clusters, common::tcp_address, endpoints, extensions, listeners, routes};
+use super::{Module, clusters, common::tcp_address, endpoints, extensions, listeners, routes, tls::Secrets};
 use crate::model::{self, Endpoints, Model};
 
 /// A bootstrap that serves what the model says, the filter's module inside. `admin` is where Envoy's admin interface
-/// listens, if anywhere.
-pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr>) -> Bootstrap {
+/// listens, if anywhere. Certificates stay in their files, whose paths are relative to `folder`; Envoy reads them once.
+pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr>, folder: &Path) -> Bootstrap {
     let filter = extensions::wasm(&extensions::fragment(model, module), module);
     let ordered = routes::fragments(&model.routes);
     let listeners = model
@@ -23,13 +23,13 @@ pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr
         .iter()
         .map(|listener| {
             let routes = routes::route_configuration(&listener.name, &ordered);
-            listeners::static_listener(listener, routes, &filter)
+            listeners::static_listener(listener, routes, &filter, folder)
         })
         .collect();
     Bootstrap {
         static_resources: Some(StaticResources {
             listeners,
-            clusters: model.clusters.iter().map(static_cluster).collect(),
+            clusters: model.clusters.iter().map(|cluster| static_cluster(cluster, folder)).collect(),
             ..StaticResources::default()
         }),
         admin: admin.map(|admin| Admin {
@@ -40,8 +40,8 @@ pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr
     }
 }
 
-fn static_cluster(cluster: &model::Cluster) -> Cluster {
-    let discovered = clusters::cluster(&clusters::fragment(cluster));
+fn static_cluster(cluster: &model::Cluster, folder: &Path) -> Cluster {
+    let discovered = clusters::cluster(cluster, Secrets::Files(folder));
     match cluster.endpoints {
         Endpoints::Names(_) => discovered,
         Endpoints::Addresses(_) => Cluster {

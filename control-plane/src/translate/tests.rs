@@ -6,8 +6,8 @@ use legation_filter::config::{ApiKeyRule, By, Consumer, Policy, RateLimit};
 
 use super::*;
 use crate::model::{
-    Action, Cluster, Forward, Listener, LoadBalancing, PathMatch, Protocol, Route, RouteMatch, Timeouts,
-    WeightedCluster,
+    Action, CertificateFiles, Cluster, Forward, Listener, ListenerTls, LoadBalancing, NamedFile, PathMatch, PrivateKey,
+    Protocol, Route, RouteMatch, SecretContent, Timeouts, TlsVersion, WeightedCluster,
 };
 
 const MODULE: Module = Module { bytes: b"\0asm", sha256: "abc" };
@@ -23,12 +23,19 @@ fn address(text: &str) -> SocketAddr {
 fn model() -> Model {
     Model {
         rollout: crate::model::Rollout::default(),
-        listeners: vec![Listener { name: "http".into(), address: [0, 0, 0, 0].into(), port: 8000, origin: at(2) }],
+        listeners: vec![Listener {
+            name: "http".into(),
+            address: [0, 0, 0, 0].into(),
+            port: 8000,
+            tls: None,
+            origin: at(2),
+        }],
         routes: vec![route("api", "/api"), route("long", "/api/long"), route("any", "/")],
         clusters: vec![Cluster {
             name: "svc".into(),
             endpoints: Endpoints::Addresses(vec![address("127.0.0.1:1")]),
             protocol: Protocol::Http1,
+            tls: None,
             lb: LoadBalancing::RoundRobin,
             connect_timeout: Duration::from_secs(5),
             origin: at(9),
@@ -57,7 +64,7 @@ fn route(name: &str, prefix: &str) -> Route {
 /// The kinds whose resources have other versions, or are others, after an edit.
 fn moved(edit: impl FnOnce(&mut Model)) -> Vec<&'static str> {
     let versions = |model: &Model| -> Vec<_> {
-        let resources = resources(model, &MODULE).into_iter();
+        let resources = resources(model, &[], &MODULE).into_iter();
         resources.map(|(kind, resource)| (kind, resource.name, resource.version)).collect()
     };
     let before = versions(&model());
@@ -133,9 +140,9 @@ fn a_changed_limit_moves_the_routes_too_only_where_it_is_the_first() {
     one.routes[0].policy = Some(limit(1));
     let mut two = model();
     two.routes[0].policy = Some(limit(2));
-    let changed: Vec<_> = resources(&one, &MODULE)
+    let changed: Vec<_> = resources(&one, &[], &MODULE)
         .into_iter()
-        .zip(resources(&two, &MODULE))
+        .zip(resources(&two, &[], &MODULE))
         .filter(|((_, a), (_, b))| a.version != b.version)
         .map(|((kind, _), _)| kind.short())
         .collect();
@@ -150,7 +157,7 @@ fn a_consumer_moves_the_filters_configuration_alone() {
 #[test]
 fn moving_consumers_about_moves_nothing() {
     let bob = || Consumer { name: "bob".into(), plan: None, api_keys: vec![] };
-    let version = |model: &Model| resources(model, &MODULE)[0].1.version.clone();
+    let version = |model: &Model| resources(model, &[], &MODULE)[0].1.version.clone();
     let mut first = model();
     first.consumers.insert(0, bob());
     let mut last = model();
@@ -168,4 +175,36 @@ fn longer_prefixes_and_more_conditions_come_first() {
     all.extend([exact, only_get]);
     let names: Vec<_> = routes::fragments(&all).into_iter().map(|route| route.name).collect();
     assert_eq!(names, ["exact", "long", "get", "api", "any"]);
+}
+
+fn tls(file: &str) -> ListenerTls {
+    let named = |field| NamedFile { path: file.to_owned(), field, origin: at(2), width: 1 };
+    let certificate = CertificateFiles { certificate: named("cert_file"), key: named("key_file") };
+    ListenerTls { certificate, client_ca: None, min_version: TlsVersion::V1_2 }
+}
+
+#[test]
+fn tls_is_a_change_of_the_listener_but_another_file_is_not() {
+    assert_eq!(moved(|model| model.listeners[0].tls = Some(tls("a.pem"))), ["LDS"]);
+    let mut with_tls = model();
+    with_tls.listeners[0].tls = Some(tls("a.pem"));
+    let mut other_file = model();
+    other_file.listeners[0].tls = Some(tls("b.pem"));
+    assert_eq!(resources(&with_tls, &[], &MODULE), resources(&other_file, &[], &MODULE));
+}
+
+#[test]
+fn a_secret_moves_itself_alone_by_its_certificate_and_by_its_key() {
+    let secret = |chain: &str, key: &str| {
+        let content = SecretContent::Certificate { chain: chain.into(), key: PrivateKey(key.into()) };
+        [Secret { name: "listeners/http/cert_file".into(), content, origin: at(2) }]
+    };
+    let changed = |a: &[Secret], b: &[Secret]| -> Vec<_> {
+        let pairs = resources(&model(), a, &MODULE).into_iter().zip(resources(&model(), b, &MODULE));
+        pairs.filter(|((_, a), (_, b))| a.version != b.version).map(|((kind, _), _)| kind.short()).collect()
+    };
+    let first = secret("chain", "key");
+    assert_eq!(changed(&first, &first), Vec::<&str>::new());
+    assert_eq!(changed(&first, &secret("other", "key")), ["SDS"]);
+    assert_eq!(changed(&first, &secret("chain", "other")), ["SDS"]);
 }

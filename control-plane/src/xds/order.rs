@@ -14,7 +14,7 @@ pub const GATE: Duration = Duration::from_secs(15);
 pub const SETTLING: Duration = Duration::from_secs(2);
 
 /// Whether a change of this kind waits until the clusters of the same generation are in place (O1, O2). ECDS waits for
-/// nothing, and EDS must not: the clusters warm with it (O3).
+/// nothing, and EDS and SDS must not: the clusters warm with them (O3).
 pub(super) fn waits_for_clusters(kind: ResourceType) -> bool {
     matches!(kind, ResourceType::Listener | ResourceType::Route)
 }
@@ -22,7 +22,7 @@ pub(super) fn waits_for_clusters(kind: ResourceType) -> bool {
 /// The kinds that may refer to resources of this kind. What is gone is removed only when they no longer do (O1).
 pub(super) fn referrers(kind: ResourceType) -> &'static [ResourceType] {
     match kind {
-        ResourceType::Extension | ResourceType::Listener => &[],
+        ResourceType::Extension | ResourceType::Secret | ResourceType::Listener => &[],
         ResourceType::Cluster => &[ResourceType::Listener, ResourceType::Route],
         ResourceType::Endpoints => &[ResourceType::Cluster],
         ResourceType::Route => &[ResourceType::Listener],

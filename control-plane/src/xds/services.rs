@@ -16,9 +16,10 @@ pub(super) struct Method {
 }
 
 /// The aggregated service and one for each kind (G1).
-pub(super) const SERVICES: [&str; 6] = [
+pub(super) const SERVICES: [&str; 7] = [
     "envoy.service.discovery.v3.AggregatedDiscoveryService",
     "envoy.service.extension.v3.ExtensionConfigDiscoveryService",
+    "envoy.service.secret.v3.SecretDiscoveryService",
     "envoy.service.cluster.v3.ClusterDiscoveryService",
     "envoy.service.endpoint.v3.EndpointDiscoveryService",
     "envoy.service.listener.v3.ListenerDiscoveryService",
@@ -30,8 +31,8 @@ const fn method(path: &'static str, scope: Option<ResourceType>, variant: Varian
 }
 
 /// Their streaming methods.
-pub(super) const METHODS: [Method; 12] = {
-    use ResourceType::{Cluster, Endpoints, Extension, Listener, Route};
+pub(super) const METHODS: [Method; 14] = {
+    use ResourceType::{Cluster, Endpoints, Extension, Listener, Route, Secret};
     use VariantName::{Delta, Sotw};
     [
         method("/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources", None, Sotw),
@@ -46,6 +47,8 @@ pub(super) const METHODS: [Method; 12] = {
             Some(Extension),
             Delta,
         ),
+        method("/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets", Some(Secret), Sotw),
+        method("/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets", Some(Secret), Delta),
         method("/envoy.service.cluster.v3.ClusterDiscoveryService/StreamClusters", Some(Cluster), Sotw),
         method("/envoy.service.cluster.v3.ClusterDiscoveryService/DeltaClusters", Some(Cluster), Delta),
         method("/envoy.service.endpoint.v3.EndpointDiscoveryService/StreamEndpoints", Some(Endpoints), Sotw),

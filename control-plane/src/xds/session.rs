@@ -332,6 +332,7 @@ fn nacked(kind: ResourceType, rejection: Rejection) -> Event {
 #[derive(Debug, Default)]
 struct Substreams {
     extension: Substream,
+    secret: Substream,
     cluster: Substream,
     endpoints: Substream,
     listener: Substream,
@@ -342,6 +343,7 @@ impl Substreams {
     fn get(&self, kind: ResourceType) -> &Substream {
         match kind {
             ResourceType::Extension => &self.extension,
+            ResourceType::Secret => &self.secret,
             ResourceType::Cluster => &self.cluster,
             ResourceType::Endpoints => &self.endpoints,
             ResourceType::Listener => &self.listener,
@@ -352,6 +354,7 @@ impl Substreams {
     fn get_mut(&mut self, kind: ResourceType) -> &mut Substream {
         match kind {
             ResourceType::Extension => &mut self.extension,
+            ResourceType::Secret => &mut self.secret,
             ResourceType::Cluster => &mut self.cluster,
             ResourceType::Endpoints => &mut self.endpoints,
             ResourceType::Listener => &mut self.listener,

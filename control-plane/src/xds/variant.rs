@@ -45,8 +45,9 @@ impl VariantName {
         match self {
             // By leaving them out of a response that always holds all (S3); the other kinds have no way to say it.
             Self::Sotw => self.whole(kind),
-            // A listener whose filter's configuration is removed answers 500 at once (D13).
-            Self::Delta => kind != ResourceType::Extension,
+            // A listener whose filter's configuration is removed answers 500 at once, and some Envoys reject a removed secret
+            // (D13). A client that needs one no more unsubscribes by itself.
+            Self::Delta => !matches!(kind, ResourceType::Extension | ResourceType::Secret),
         }
     }
 

@@ -42,7 +42,7 @@ fn all_that_is_planned_is_refused_by_name_and_nothing_else_is_said_of_it() {
             "{field}"
         );
     }
-    for field in ["tls", "redirect_to", "proxy_protocol", "trusted_hops"] {
+    for field in ["redirect_to", "proxy_protocol", "trusted_hops"] {
         let text = format!("version: 1\nlisteners: [{{name: a, port: 1, {field}: 1}}]\n");
         assert_eq!(codes(&text), ["not_supported_yet"], "{field}");
     }
@@ -73,7 +73,7 @@ fn all_that_is_planned_is_refused_by_name_and_nothing_else_is_said_of_it() {
         assert!(codes.contains(&"not_supported_yet"), "{field}: {codes:?}");
         assert!(!codes.contains(&"missing_field"), "{field}: {codes:?}");
     }
-    let fields = "tls health_check circuit_breaker outlier_detection endpoints_file aws_lambda_url aws_kinesis aws_s3";
+    let fields = "health_check circuit_breaker outlier_detection endpoints_file aws_lambda_url aws_kinesis aws_s3";
     for field in fields.split_whitespace() {
         let text = format!("{REST}routes: [{ROUTE}]\n").replace("'svc:8080']", &format!("'svc:8080'], {field}: 1"));
         assert_eq!(codes(&text), ["not_supported_yet"], "{field}");
@@ -413,12 +413,35 @@ fn canaries_are_a_number_of_nodes_and_none_unless_said() {
 }
 
 #[test]
+fn tls_of_a_listener_has_its_words() {
+    let tls = |fields: &str| codes(&format!("version: 1\nlisteners: [{{name: a, port: 1, tls: {{{fields}}}}}]\n"));
+    assert_eq!(tls("cert_file: a, key_file: b"), NOTHING);
+    assert_eq!(tls("cert_file: a, key_file: b, client_ca_file: c, min_version: 1.3"), NOTHING);
+    assert_eq!(tls("cert_file: a"), ["missing_field"]);
+    assert_eq!(tls("cert_file: '', key_file: b, min_version: '1.1'"), ["invalid_value", "invalid_value"]);
+}
+
+#[test]
+fn a_cluster_over_tls_has_a_name_to_verify() {
+    let found = |endpoint: &str, fields: &str| {
+        let text = format!("{REST}routes: [{ROUTE}]\n");
+        codes(&text.replace("'svc:8080']", &format!("'{endpoint}'], tls: {{{fields}}}")))
+    };
+    assert_eq!(found("svc:1", ""), NOTHING);
+    assert_eq!(found("127.0.0.1:1", "sni: svc, ca_file: a, cert_file: b, key_file: c"), NOTHING);
+    assert_eq!(found("127.0.0.1:1", ""), ["missing_field"]);
+    assert_eq!(found("svc:1", "sni: 127.0.0.1"), ["invalid_value"]);
+    assert_eq!(found("svc:1", "cert_file: b"), ["missing_field"]);
+    assert_eq!(found("svc:1", "key_file: b"), ["missing_field"]);
+}
+
+#[test]
 fn the_codes_are_these_and_stay_so() {
     let expected = "unreadable too_large not_utf8 empty syntax too_complex duplicate_key unset_variable wrong_type \
                     unknown_field not_supported_yet missing_field unsupported_version invalid_value invalid_name bad_duration \
                     out_of_range bad_digest duplicate_name duplicate_value unknown_cluster unknown_plan unknown_consumer \
-                    conflict needs_api_key too_many rejected_by_envoy no_listeners no_endpoints unused_cluster shadowed_route nobody_admitted \
-                    without_plan protocol_mismatch";
+                    bad_certificate bad_private_key conflict needs_api_key too_many rejected_by_envoy no_listeners no_endpoints unused_cluster \
+                    shadowed_route nobody_admitted without_plan expired_certificate certificate_order protocol_mismatch";
     let expected: Vec<&str> = expected.split_whitespace().collect();
     assert_eq!(legation::config::code::ALL, expected);
 }

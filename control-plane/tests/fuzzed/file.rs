@@ -27,7 +27,7 @@ pub fn check(bytes: &[u8]) {
     diagnostic::render(&diagnostics, &source);
     if let Some(model) = model {
         filter_accepts(&model);
-        let resources = translate::resources(&model, &Module { bytes: b"module", sha256: "digest" });
+        let resources = translate::resources(&model, &[], &Module { bytes: b"module", sha256: "digest" });
         assert!(resources.iter().all(|(_, resource)| !resource.version.is_empty()));
     }
 }

@@ -22,3 +22,4 @@ mod routes;
 mod saves;
 mod standalone;
 mod support;
+mod tls;

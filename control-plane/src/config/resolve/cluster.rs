@@ -55,11 +55,13 @@ fn one(cluster: &schema::Cluster, report: &mut Report) -> Option<Cluster> {
     let connect_timeout = cluster
         .connect_timeout
         .resolve_or(CONNECT_TIMEOUT, |text| value::positive_duration(text, "`connect_timeout`", report));
+    let tls = cluster.tls.resolve(|tls| super::tls::cluster(tls, cluster.tls.key(), &endpoints, report));
     let origin = report.origin(cluster.span);
     Some(Cluster {
         name: names::of(&cluster.name)?,
         endpoints,
         protocol: protocol?,
+        tls: tls?,
         lb: lb?,
         connect_timeout: connect_timeout?,
         origin,

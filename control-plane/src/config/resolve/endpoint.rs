@@ -54,7 +54,7 @@ fn parse(text: &str) -> Result<HostPort, &'static str> {
     Ok(HostPort { host, port })
 }
 
-fn host_name(host: &str) -> Result<String, &'static str> {
+pub(super) fn host_name(host: &str) -> Result<String, &'static str> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')

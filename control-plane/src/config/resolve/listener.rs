@@ -29,6 +29,7 @@ pub fn resolve(file: &File, report: &mut Report) -> Vec<Listener> {
     let mut resolved = Vec::new();
     for listener in file.listeners.items() {
         let address = address(listener, report);
+        let tls = listener.tls.resolve(|tls| super::tls::listener(tls, report));
         let Some(port) = listener.port.get() else { continue };
         let place = port.span;
         let Some(port) = value::within(*port, 1..=u16::MAX, "a port", report) else { continue };
@@ -39,8 +40,8 @@ pub fn resolve(file: &File, report: &mut Report) -> Vec<Listener> {
             report.error(code::DUPLICATE_VALUE, place, message);
         }
         neighbours.push((address, place));
-        let Some(name) = names::of(&listener.name) else { continue };
-        resolved.push(Listener { name, address, port, origin: report.origin(listener.span) });
+        let (Some(name), Some(tls)) = (names::of(&listener.name), tls) else { continue };
+        resolved.push(Listener { name, address, port, tls, origin: report.origin(listener.span) });
     }
     resolved
 }

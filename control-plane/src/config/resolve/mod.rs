@@ -25,6 +25,7 @@ mod rerouting;
 mod rollout;
 mod route;
 mod shadow;
+mod tls;
 
 /// What the names in the file stand for.
 struct Known<'a> {

@@ -6,6 +6,7 @@ mod gateway;
 mod node;
 mod ports;
 mod process;
+pub mod tls;
 mod traffic;
 
 use std::{future::Future, net::SocketAddr, time::Duration};

@@ -1,0 +1,46 @@
+//! Secrets (SDS): certificates with their keys, and authorities. A renewed one is no change of a listener or cluster.
+
+use legation_protos::pb::envoy::{
+    config::core::v3::{DataSource, data_source::Specifier},
+    extensions::transport_sockets::tls::v3::{CertificateValidationContext, Secret, TlsCertificate, secret::Type},
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::model::{self, SecretContent};
+
+/// What a secret's version is a hash of. Versions are shown, so the key goes in as a digest that leads back to nothing.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SecretFragment<'a> {
+    Certificate { chain: &'a str, key_sha256: String },
+    Authorities(&'a str),
+}
+
+pub(super) fn fragment(secret: &model::Secret) -> SecretFragment<'_> {
+    match &secret.content {
+        SecretContent::Certificate { chain, key } => {
+            let key_sha256 = Sha256::digest(&key.0).iter().map(|byte| format!("{byte:02x}")).collect();
+            SecretFragment::Certificate { chain, key_sha256 }
+        }
+        SecretContent::Authorities(authorities) => SecretFragment::Authorities(authorities),
+    }
+}
+
+pub(super) fn secret(secret: &model::Secret) -> Secret {
+    let inline = |text: &str| {
+        Some(DataSource { specifier: Some(Specifier::InlineString(text.to_owned())), ..DataSource::default() })
+    };
+    let content = match &secret.content {
+        SecretContent::Certificate { chain, key } => Type::TlsCertificate(TlsCertificate {
+            certificate_chain: inline(chain),
+            private_key: inline(&key.0),
+            ..TlsCertificate::default()
+        }),
+        SecretContent::Authorities(authorities) => Type::ValidationContext(CertificateValidationContext {
+            trusted_ca: inline(authorities),
+            ..CertificateValidationContext::default()
+        }),
+    };
+    Secret { name: secret.name.clone(), r#type: Some(content) }
+}
