@@ -138,11 +138,15 @@ async fn run_serves_its_own_envoy_while_the_port_asks_for_certificates() {
 async fn proxies_shows_a_rejection_with_its_place_and_says_who_cannot_be_asked() {
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let taken_port = taken.local_addr().unwrap().port();
-    let gateway = Gateway::start(|port| file(port, "one")).await;
-    let admin = gateway.admin_url("").replace("http://", "");
-    eventually("every node is synced", async || proxies(&admin, &[]).status.code() == Some(0)).await;
+    // Rejected at the start, where nothing was confirmed that it could be put back to: so it stays.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gateway.yaml");
     let other = format!("listeners: [{{name: second, port: {taken_port}}}, ");
-    gateway.write(&file(gateway.port, "one").replace("listeners: [", &other));
+    std::fs::write(&path, file(free_port(), "one").replace("listeners: [", &other)).unwrap();
+    let mut command = legation();
+    command.arg("run").arg(&path).args(["--xds", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain", "1s"]);
+    let process = Process::start("legation run", command.args(["--envoy-admin", "127.0.0.1:0"]));
+    let admin = admin_address(&process).await.to_string();
     eventually("the rejection shows", async || proxies(&admin, &[]).status.code() == Some(2)).await;
     eventually("with its place", async || {
         let shown = text(&proxies(&admin, &[]));
