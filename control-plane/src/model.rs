@@ -12,8 +12,10 @@ use serde::Serialize;
 
 use crate::origin::Origin;
 
+mod raw;
 mod tls;
 
+pub use raw::RawResource;
 pub use tls::{CertificateFiles, ClusterTls, ListenerTls, NamedFile, PrivateKey, Secret, SecretContent, TlsVersion};
 
 /// A whole configuration. Names are unique within each list, and lists keep the file's order.
@@ -31,6 +33,8 @@ pub struct Model {
     pub plans: Vec<Plan>,
     /// How it reaches the nodes.
     pub rollout: Rollout,
+    /// Resources in Envoy's own words.
+    pub raw: Vec<RawResource>,
     /// The file itself, for what has no better place.
     pub origin: Origin,
 }

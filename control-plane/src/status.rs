@@ -108,7 +108,14 @@ impl Status {
 
     /// What Envoy found bad of the file, and the generation that it came from; none when nothing stands rejected.
     pub(crate) fn rejected(&self, rejected: Option<(u64, Diagnostic)>) {
-        self.state().rejected = rejected;
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.rejected, rejected);
+        if let (Some((undone, _)), None) = (before, &state.rejected) {
+            for of_type in state.streams.values_mut().flat_map(|stream| stream.types.values_mut()) {
+                // One that accepted nothing since has still rejected it.
+                of_type.rejection.take_if(|rejection| rejection.generation == undone && of_type.acked.is_some());
+            }
+        }
     }
 
     /// The generation that only some nodes have yet.
@@ -184,11 +191,17 @@ impl Observer for Status {
             }
             Event::Acked { kind, generation } => {
                 self.metrics.acked(kind);
+                let undone = state.rejected.as_ref().map(|(generation, _)| *generation);
                 if let Some(of_type) = state.type_state(id, kind) {
+                    // What it accepts is what it was put back to: that it rejected the newest stays to be seen.
+                    let stands = |rejection: &Rejection| {
+                        undone == Some(rejection.generation) && generation < rejection.generation
+                    };
                     *of_type = TypeState {
                         acked: Some(generation),
                         acked_at: Some(SystemTime::now()),
-                        ..TypeState::default()
+                        pending_since: None,
+                        rejection: of_type.rejection.take().filter(stands),
                     };
                 }
             }

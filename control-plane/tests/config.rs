@@ -15,6 +15,8 @@ mod golden;
 mod hostile;
 #[path = "config/interpolation.rs"]
 mod interpolation;
+#[path = "config/raw.rs"]
+mod raw;
 #[path = "config/rules.rs"]
 mod rules;
 #[path = "config/support.rs"]

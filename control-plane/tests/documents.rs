@@ -54,6 +54,23 @@ fn with_certificates(file: PathBuf) -> (Option<tempfile::TempDir>, PathBuf) {
 }
 
 #[test]
+fn the_static_envoy_of_the_examples_is_valid_and_only_its_admin_interface_stays() {
+    let file = root().join("examples/static-envoy/envoy.yaml");
+    let said = output(&["validate", file.to_str().unwrap()]);
+    assert_eq!(said.matches("warning[").count(), 1, "{said}");
+    assert!(said.contains("`admin` is not served"), "{said}");
+}
+
+#[test]
+fn a_raw_resource_has_its_place_in_a_static_configuration_too() {
+    let file = root().join("examples/raw/gateway.yaml");
+    let written = output(&["dump", "--static", file.to_str().unwrap()]);
+    let value: serde_json::Value = serde_yaml::from_str(&written).unwrap();
+    assert_eq!(value["static_resources"]["listeners"][1]["name"], "tcp");
+    assert_eq!(value["static_resources"]["clusters"][0]["health_checks"][0]["http_health_check"]["path"], "/healthz");
+}
+
+#[test]
 fn the_readmes_smallest_file_is_valid_without_a_warning() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let yaml = readme.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;

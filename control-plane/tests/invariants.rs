@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "control-plane/src/config",
     "control-plane/src/model",
     "control-plane/src/model.rs",
+    "control-plane/src/model",
     "control-plane/src/origin.rs",
     "control-plane/src/rollout.rs",
     "control-plane/src/propagation.rs",

@@ -1,12 +1,16 @@
-//! Resources as Envoy YAML: the descriptors of Envoy's messages turn an encoded message into what Envoy's own documentation
-//! shows, nested `@type`s included.
+//! Resources as Envoy YAML, and back: the descriptors of Envoy's messages turn an encoded message into what Envoy's own
+//! documentation shows, nested `@type`s included, and such a text into an encoded message.
 
 mod empty_anys;
+mod envoy_message;
 
 use std::sync::OnceLock;
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+
+pub use envoy_message::{EnvoyMessage, empty_any};
+pub use prost_reflect as reflect;
 
 /// Why a message can't be shown.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub enum DescriptorError {
     UnknownType(String),
     /// The message, or one packed in it, can't be decoded or written.
     Message(String),
+    /// The JSON is not a message of its type.
+    NotTheMessage(String),
 }
 
 impl std::fmt::Display for DescriptorError {
@@ -25,6 +31,7 @@ impl std::fmt::Display for DescriptorError {
             Self::Pool(reason) => write!(f, "the descriptors of Envoy's messages cannot be read: {reason}"),
             Self::UnknownType(type_url) => write!(f, "no message of Envoy's has the type {type_url}"),
             Self::Message(reason) => write!(f, "the message cannot be shown: {reason}"),
+            Self::NotTheMessage(reason) => write!(f, "not such a message: {reason}"),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     filter_module::MODULE,
     model::{Model, Secret},
     named_files,
-    translate::{resources, static_bootstrap},
+    translate::{add_raw, resources, static_bootstrap},
 };
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +55,8 @@ pub fn run(args: Args) -> ExitCode {
 /// Paths of certificates are absolute there: Envoy runs in another folder, as like as not.
 fn static_value(model: &Model, args: &Args) -> Result<Value, Box<dyn std::error::Error>> {
     let folder = named_files::folder_of(&std::path::absolute(&args.file)?);
-    let bootstrap = static_bootstrap(model, &MODULE, args.envoy_admin, &folder);
+    let mut bootstrap = static_bootstrap(model, &MODULE, args.envoy_admin, &folder);
+    add_raw(&mut bootstrap, model)?;
     Ok(descriptors::message_to_value(&bootstrap)?)
 }
 
@@ -83,8 +84,12 @@ fn by_kind(model: &Model, secrets: &[Secret], only: Option<&str>) -> Result<Valu
 }
 
 fn redact_key(secret: &mut Value) {
-    if let Some(key) = secret.pointer_mut("/tls_certificate/private_key") {
-        *key = json!("<redacted>");
+    for place in
+        ["/tls_certificate/private_key", "/tls_certificate/password", "/session_ticket_keys/keys", "/generic_secret"]
+    {
+        if let Some(key) = secret.pointer_mut(place) {
+            *key = json!("<redacted>");
+        }
     }
 }
 

@@ -110,7 +110,11 @@ fn summary(source: &Source, loaded: &Loaded) -> String {
                 counted(model.consumers.len(), "consumer"),
                 counted(model.plans.len(), "plan"),
             ];
-            format!("{} is valid: {}{warnings}", source.file, parts.join(", "))
+            let raw = match model.raw.len() {
+                0 => String::new(),
+                some => format!(", {}", counted(some, "raw resource")),
+            };
+            format!("{} is valid: {}{raw}{warnings}", source.file, parts.join(", "))
         }
     }
 }

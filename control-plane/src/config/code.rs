@@ -76,6 +76,8 @@ codes! {
     REJECTED_BY_ENVOY = "rejected_by_envoy";
 
     // Warnings: it can be used, but is probably not what was meant.
+    /// A part of an Envoy bootstrap that cannot be served.
+    STAYS_IN_BOOTSTRAP = "stays_in_bootstrap";
     /// Nothing listens.
     NO_LISTENERS = "no_listeners";
     /// A cluster with nowhere to go.

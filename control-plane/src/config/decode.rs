@@ -254,7 +254,7 @@ pub fn missing_field(at: Span, what: &str, field: &str, report: &mut Report) {
 }
 
 /// Reports that a node is not what it must be.
-fn wrong_type<T>(node: &Node, what: &str, wanted: &str, help: Option<&str>, report: &mut Report) -> Option<T> {
+pub fn wrong_type<T>(node: &Node, what: &str, wanted: &str, help: Option<&str>, report: &mut Report) -> Option<T> {
     let found = match &node.value {
         Value::Reported => return None,
         Value::Scalar(scalar) if scalar.from_environment => "what the environment says".to_owned(),

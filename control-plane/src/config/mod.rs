@@ -4,16 +4,18 @@
 //! bytes ─source─> text ─parse─> Node ─interpolate─> Node ─decode─> schema::File ─resolve─> Model
 //!                      \____________________ diagnostics, each with its place ____________________/
 //! ```
-//! From `Node` on, nothing stops at the first fault. Pure: no files, no environment, no clock; variables come in as a
+//! A file that is a whole Envoy bootstrap takes `bootstrap` instead of the last two. From `Node` on, nothing stops at the first fault. Pure: no files, no environment, no clock; variables come in as a
 //! function.
 
 use std::sync::Arc;
 
 use crate::{diagnostic::Diagnostic, model::Model};
 
+mod bootstrap;
 pub mod code;
 mod decode;
 mod interpolate;
+mod message;
 mod names;
 mod node;
 mod parse;
@@ -56,6 +58,9 @@ fn model(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>, report: &mut r
     let text = source::text(bytes, report)?;
     let mut node = parse::parse(text, report)?;
     interpolate::interpolate(&mut node, variable, report);
+    if bootstrap::is_one(&node) {
+        return bootstrap::resolve(&node, report);
+    }
     let file = decode::Decode::decode(&node, "the file", report)?;
     resolve::resolve(&file, report)
 }

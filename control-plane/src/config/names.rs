@@ -47,6 +47,13 @@ pub struct Names<'a, T> {
     by_name: BTreeMap<&'a str, &'a T>,
 }
 
+impl Kind {
+    /// Whether the gateway has one of that name itself.
+    pub fn is_reserved(&self, name: &str) -> bool {
+        self.reserved.contains(&name)
+    }
+}
+
 impl<'a, T> Names<'a, T> {
     /// Takes up `things`, and reports names that are not allowed or are given twice. The first of a name keeps it.
     pub fn new(kind: Kind, things: &'a [T], name: fn(&T) -> &Field<Text>, report: &mut Report) -> Self {
@@ -95,7 +102,7 @@ pub fn check(kind: Kind, name: &Text, report: &mut Report) {
             if kind.any_visible { "visible ASCII characters" } else { "letters, digits, `.`, `_`, `-` and `/`" };
         let message = format!("{} is no name for a {noun}: 1 to {LONGEST} {characters}", name.shown());
         report.error(code::INVALID_NAME, name.span, message);
-    } else if kind.reserved.contains(&name.value.as_str()) {
+    } else if kind.is_reserved(&name.value) {
         let message = format!("a {noun} cannot be called {}: the gateway has one of its own", name.shown());
         report.error(code::INVALID_NAME, name.span, message);
     }

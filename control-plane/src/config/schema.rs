@@ -24,10 +24,22 @@ mapping! {
         optional consumers: List<Consumer>,
         /// What a consumer may use.
         optional plans: List<Plan>,
+        /// Resources in Envoy's own words.
+        optional envoy: List<RawNode>,
         /// What holds for all.
         optional defaults: Defaults,
     }
-    planned: jwt_providers envoy telemetry
+    planned: jwt_providers telemetry
+}
+
+/// One of `envoy`: what it says is told by the descriptors of Envoy's messages.
+#[derive(Debug)]
+pub struct RawNode(pub Node);
+
+impl Decode for RawNode {
+    fn decode(node: &Node, _: &str, _: &mut Report) -> Option<Self> {
+        Some(Self(node.clone()))
+    }
 }
 
 mapping! {

@@ -12,6 +12,7 @@ mod listeners;
 mod routes;
 mod secrets;
 mod static_bootstrap;
+mod static_raw;
 mod tls;
 mod version;
 
@@ -29,6 +30,7 @@ pub use extensions::{FILTER_NAME, Module};
 use tls::Secrets;
 
 pub use static_bootstrap::static_bootstrap;
+pub use static_raw::{NotStatic, add_raw};
 
 /// All resources of a model, whose named files hold `secrets`.
 pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(ResourceType, Resource)> {
@@ -71,6 +73,10 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
         let configuration = routes::route_configuration(&listener.name, &routes);
         let version = routes_version.clone();
         add(ResourceType::Route, &listener.name, version, encode(&configuration), &listener.origin);
+    }
+    for raw in &model.raw {
+        let version = version::of(raw.kind, raw.message.value());
+        add(raw.kind, &raw.name, version, raw.message.body().clone(), &raw.origin);
     }
     resources
 }

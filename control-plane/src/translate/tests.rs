@@ -3,11 +3,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use legation_filter::config::{ApiKeyRule, By, Consumer, Policy, RateLimit};
+use legation_protos::descriptors::EnvoyMessage;
 
 use super::*;
 use crate::model::{
     Action, CertificateFiles, Cluster, Forward, Listener, ListenerTls, LoadBalancing, NamedFile, PathMatch, PrivateKey,
-    Protocol, Route, RouteMatch, SecretContent, Timeouts, TlsVersion, WeightedCluster,
+    Protocol, RawResource, Route, RouteMatch, SecretContent, Timeouts, TlsVersion, WeightedCluster,
 };
 
 const MODULE: Module = Module { bytes: b"\0asm", sha256: "abc" };
@@ -42,6 +43,7 @@ fn model() -> Model {
         }],
         consumers: vec![Consumer { name: "alice".into(), plan: None, api_keys: vec![] }],
         plans: vec![],
+        raw: vec![],
         origin: at(1),
     }
 }
@@ -152,6 +154,22 @@ fn a_changed_limit_moves_the_routes_too_only_where_it_is_the_first() {
 #[test]
 fn a_consumer_moves_the_filters_configuration_alone() {
     assert_eq!(moved(|model| model.consumers[0].plan = Some("pro".into())), ["ECDS"]);
+}
+
+#[test]
+fn a_raw_resource_moves_its_own_kind_alone() {
+    let raw = |timeout: &str, line| {
+        let json = serde_json::json!({"name": "raw", "connect_timeout": timeout});
+        let message = EnvoyMessage::from_value(ResourceType::Cluster.type_url(), json).expect("it is one");
+        RawResource { kind: ResourceType::Cluster, name: "raw".into(), message, origin: at(line) }
+    };
+    assert_eq!(moved(|model| model.raw = vec![raw("1s", 7)]), ["CDS"]);
+    let version = |raw| {
+        let model = Model { raw: vec![raw], ..model() };
+        resources(&model, &[], &MODULE).last().expect("it is there").1.version.clone()
+    };
+    assert_eq!(version(raw("1s", 7)), version(raw("1s", 8)));
+    assert_ne!(version(raw("1s", 7)), version(raw("2s", 7)));
 }
 
 #[test]

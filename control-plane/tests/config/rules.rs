@@ -32,7 +32,7 @@ fn the_version_is_required_and_is_1() {
 
 #[test]
 fn all_that_is_planned_is_refused_by_name_and_nothing_else_is_said_of_it() {
-    for field in ["jwt_providers", "envoy", "telemetry"] {
+    for field in ["jwt_providers", "telemetry"] {
         assert_eq!(codes(&format!("{REST}{field}: {{}}\nroutes: [{ROUTE}]\n")), ["not_supported_yet"], "{field}");
     }
     for field in ["timeouts", "errors"] {
@@ -440,8 +440,9 @@ fn the_codes_are_these_and_stay_so() {
     let expected = "unreadable too_large not_utf8 empty syntax too_complex duplicate_key unset_variable wrong_type \
                     unknown_field not_supported_yet missing_field unsupported_version invalid_value invalid_name bad_duration \
                     out_of_range bad_digest duplicate_name duplicate_value unknown_cluster unknown_plan unknown_consumer \
-                    bad_certificate bad_private_key conflict needs_api_key too_many rejected_by_envoy no_listeners no_endpoints unused_cluster \
-                    shadowed_route nobody_admitted without_plan expired_certificate certificate_order protocol_mismatch";
+                    bad_certificate bad_private_key conflict needs_api_key too_many rejected_by_envoy stays_in_bootstrap no_listeners \
+                    no_endpoints unused_cluster shadowed_route nobody_admitted without_plan expired_certificate certificate_order \
+                    protocol_mismatch";
     let expected: Vec<&str> = expected.split_whitespace().collect();
     assert_eq!(legation::config::code::ALL, expected);
 }

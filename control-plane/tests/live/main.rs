@@ -14,6 +14,7 @@ mod live_edits;
 mod pki;
 mod quickstart;
 mod random_edits;
+mod raw;
 mod reconnect;
 mod rejections;
 mod replicas;

@@ -24,6 +24,11 @@ async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
     assert!(rejected["at"].as_str().unwrap().ends_with("gateway.yaml:4:3"), "{rejected}");
     assert!(rejected["message"].as_str().unwrap().contains("Address already in use"), "{rejected}");
     assert_eq!((&status["generation"]["serving"], &status["generation"]["confirmed"]), (&1.into(), &1.into()));
+    // The node is put back, and still says what it rejected.
+    let of_type = &status["nodes"][0]["types"]["LDS"];
+    assert_eq!(of_type["state"], "NACKED", "{status}");
+    assert!(of_type["at"].as_str().unwrap().ends_with("gateway.yaml:4:3"), "{status}");
+    assert!(of_type["error"].as_str().unwrap().contains("Address already in use"), "{status}");
     assert_eq!(gateway.get("/", &[]).await.status, 200);
     gateway.process.says(&["gateway.yaml:4:3: error[rejected_by_envoy]"]).await;
 

@@ -36,7 +36,7 @@ async fn is_undone_for_all(variant: &[&str]) {
     control_plane.write(&file(port, &[("good", good), ("bad", taken_port)], ""));
     control_plane.at(1, 1, 2).await;
     first.has_listeners(&["http"]).await;
-    control_plane.node_is("first", "SYNCED").await;
+    control_plane.node_is("first", "NACKED").await;
     let says_why = async |control_plane: &ControlPlane| {
         let status = control_plane.status().await;
         let diagnostic = &status["file"]["diagnostics"][0];
@@ -91,7 +91,7 @@ async fn a_file_written_while_nothing_ran_falls_back_to_what_was_confirmed_befor
     control_plane.write(&file(port, &[("bad", taken.local_addr().unwrap().port())], ""));
     control_plane.restart().await;
     control_plane.at(1, 1, 2).await;
-    control_plane.node_is("envoy", "SYNCED").await;
+    control_plane.node_is("envoy", "NACKED").await;
     envoy.has_listeners(&["http"]).await;
 }
 

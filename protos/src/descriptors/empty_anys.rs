@@ -9,35 +9,47 @@ use super::{DescriptorError, decode};
 use crate::pb::google::protobuf::Any;
 
 /// The message that stands in: one of Envoy's, but of what its admin interface says, never of what it is configured with.
-const STAND_IN: &str = "type.googleapis.com/envoy.admin.v3.CommandLineOptions";
+pub(super) const STAND_IN: &str = "type.googleapis.com/envoy.admin.v3.CommandLineOptions";
 
 /// Puts the stand-in into every `Any` without a type, also inside of what is packed.
 pub(super) fn mark(message: &mut DynamicMessage) -> Result<(), DescriptorError> {
-    if message.descriptor().full_name() == "google.protobuf.Any" {
-        return mark_any(message);
-    }
-    message.fields_mut().try_for_each(|(_, field)| mark_field(field))
+    retype(message, "", STAND_IN)
 }
 
-fn mark_field(field: &mut Field) -> Result<(), DescriptorError> {
+/// Takes the stand-in out of every `Any` that it is in, also inside of what is packed.
+pub(super) fn clear(message: &mut DynamicMessage) -> Result<(), DescriptorError> {
+    retype(message, STAND_IN, "")
+}
+
+/// Every `Any` of one type becomes an `Any` of the other, without a value.
+fn retype(message: &mut DynamicMessage, from: &str, to: &str) -> Result<(), DescriptorError> {
+    if message.descriptor().full_name() == "google.protobuf.Any" {
+        return retype_any(message, from, to);
+    }
+    message.fields_mut().try_for_each(|(_, field)| retype_field(field, from, to))
+}
+
+fn retype_field(field: &mut Field, from: &str, to: &str) -> Result<(), DescriptorError> {
     match field {
-        Field::Message(message) => mark(message),
-        Field::List(values) => values.iter_mut().try_for_each(mark_field),
-        Field::Map(values) => values.values_mut().try_for_each(mark_field),
+        Field::Message(message) => retype(message, from, to),
+        Field::List(values) => values.iter_mut().try_for_each(|value| retype_field(value, from, to)),
+        Field::Map(values) => values.values_mut().try_for_each(|value| retype_field(value, from, to)),
         _ => Ok(()),
     }
 }
 
-fn mark_any(any: &mut DynamicMessage) -> Result<(), DescriptorError> {
+fn retype_any(any: &mut DynamicMessage, from: &str, to: &str) -> Result<(), DescriptorError> {
     let packed = any.transcode_to::<Any>().map_err(unreadable)?;
-    let marked = if packed.type_url.is_empty() {
-        Any { type_url: STAND_IN.to_owned(), value: Vec::new() }
+    let other = if packed.type_url == from {
+        Any { type_url: to.to_owned(), value: Vec::new() }
+    } else if packed.type_url.is_empty() {
+        return Ok(());
     } else {
         let mut inner = decode(&packed.type_url, &packed.value)?;
-        mark(&mut inner)?;
+        retype(&mut inner, from, to)?;
         Any { type_url: packed.type_url, value: inner.encode_to_vec() }
     };
-    any.transcode_from(&marked).map_err(unreadable)
+    any.transcode_from(&other).map_err(unreadable)
 }
 
 fn unreadable(error: prost::DecodeError) -> DescriptorError {

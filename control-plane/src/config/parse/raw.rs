@@ -44,7 +44,9 @@ impl From<&Location> for Place {
 
 impl<'de> Deserialize<'de> for Placed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned: Spanned<Raw> = Spanned::deserialize(deserializer)?;
+        // Two levels of YAML at most lie between two calls.
+        let spanned: Spanned<Raw> =
+            stacker::maybe_grow(256 * 1024, 1024 * 1024, || Spanned::deserialize(deserializer))?;
         let raw = match spanned.value {
             Raw::Plain(_) => Raw::Plain(Place::from(&spanned.defined).bytes),
             other => other,

@@ -59,6 +59,9 @@ fn shared(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Opti
 
 /// The cluster's name, if the file has it.
 fn find(name: &Text, route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<String> {
+    if known.raw_clusters.contains(name.value.as_str()) {
+        return Some(name.value.clone());
+    }
     let cluster = known.clusters.find(name, report)?;
     let is_grpc = route.stream.get().is_some_and(|stream| stream.value == "grpc");
     if is_grpc && cluster::speaks_only_http1(cluster) {

@@ -26,12 +26,15 @@ pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<Clust
     let used = used(file.routes.items());
     // A name that is misspelt in a route is an error; that its cluster is then unused need not be said.
     let routes_are_readable = file.routes.get().is_some() || !file.routes.is_written();
-    let all_found = routes_are_readable && used.iter().all(|name| known.clusters.get(name).is_some());
+    let is_known = |name: &str| known.clusters.get(name).is_some() || known.raw_clusters.contains(name);
+    let all_found = routes_are_readable && used.iter().all(|name| is_known(name));
+    let raw_texts = super::raw::texts(known.raw);
     let mut resolved = Vec::new();
     for cluster in file.clusters.items() {
         if let Some(name) = cluster.name.get()
             && all_found
             && !used.contains(name.value.as_str())
+            && !raw_texts.contains(name.value.as_str())
         {
             let message = format!("no route uses the cluster {}", name.shown());
             report.warning(code::UNUSED_CLUSTER, name.span, message, None);

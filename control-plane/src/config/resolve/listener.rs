@@ -5,6 +5,9 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
+use legation_protos::ResourceType;
+
+use super::Known;
 use crate::{
     config::{
         code,
@@ -19,8 +22,9 @@ use crate::{
 };
 
 /// All that are whole, each with a name and an address and port of its own.
-pub fn resolve(file: &File, report: &mut Report) -> Vec<Listener> {
-    if file.listeners.is_empty() {
+pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<Listener> {
+    let has_raw = known.raw.iter().any(|found| found.resource.kind == ResourceType::Listener);
+    if file.listeners.is_empty() && !has_raw {
         let at = file.listeners.key().unwrap_or(Span::START);
         let help = "such as `- {name: http, port: 8000}`".to_owned();
         report.warning(code::NO_LISTENERS, at, "there are no `listeners`: the gateway accepts nothing", Some(help));

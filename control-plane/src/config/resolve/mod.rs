@@ -3,6 +3,10 @@
 //! A function returns none where it has reported an error, or where decoding has; so whatever is whole enough is
 //! checked, and one fault never hides another.
 
+use std::collections::BTreeSet;
+
+use legation_protos::ResourceType;
+
 use super::{
     code, names,
     names::Names,
@@ -20,6 +24,7 @@ mod listener;
 mod path;
 mod plan;
 mod policy;
+pub mod raw;
 mod request;
 mod rerouting;
 mod rollout;
@@ -32,29 +37,35 @@ struct Known<'a> {
     clusters: Names<'a, schema::Cluster>,
     consumers: Names<'a, schema::Consumer>,
     plans: Names<'a, schema::Plan>,
+    raw: &'a [raw::Found],
+    raw_clusters: BTreeSet<&'a str>,
     audience: policy::Audience<'a>,
 }
 
 /// The file's meaning. It may be used only if nothing was reported as an error.
 pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
     check_version(file, report)?;
+    let raw = raw::resolve(file, report);
     let known = Known {
         clusters: Names::new(names::CLUSTER, file.clusters.items(), |cluster| &cluster.name, report),
         consumers: Names::new(names::CONSUMER, file.consumers.items(), |consumer| &consumer.name, report),
         plans: Names::new(names::PLAN, file.plans.items(), |plan| &plan.name, report),
+        raw: &raw,
+        raw_clusters: raw::names(&raw, ResourceType::Cluster),
         audience: policy::Audience::new(file.consumers.items()),
     };
     Names::new(names::LISTENER, file.listeners.items(), |listener| &listener.name, report);
     Names::new(names::ROUTE, file.routes.items(), |route| &route.name, report);
 
-    let listeners = listener::resolve(file, report);
+    let listeners = listener::resolve(file, &known, report);
     let routes = route::resolve(file.routes.items(), &known, report);
     rerouting::check(file.routes.items(), report);
     let clusters = cluster::resolve(file, &known, report);
     let consumers = consumer::resolve(file.consumers.items(), &known, report);
     let plans = plan::resolve(file.plans.items(), report);
     let rollout = rollout::resolve(file.defaults.get(), report)?;
-    Some(Model { listeners, routes, clusters, consumers, plans, rollout, origin: report.origin(Span::START) })
+    let raw = raw.into_iter().map(|found| found.resource).collect();
+    Some(Model { listeners, routes, clusters, consumers, plans, raw, rollout, origin: report.origin(Span::START) })
 }
 
 /// Another version has other rules: to apply these would only mislead.
