@@ -11,6 +11,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod collection;
 pub mod config;
 pub mod control_plane;
 pub mod diagnostic;

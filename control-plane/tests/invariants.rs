@@ -10,6 +10,7 @@ use std::{
 
 /// The modules that know no I/O, no time, no chance.
 const PURE: &[&str] = &[
+    "control-plane/src/collection.rs",
     "control-plane/src/config",
     "control-plane/src/model.rs",
     "control-plane/src/origin.rs",
@@ -18,6 +19,8 @@ const PURE: &[&str] = &[
     "control-plane/src/xds/comparison.rs",
     "control-plane/src/xds/delta.rs",
     "control-plane/src/xds/event.rs",
+    "control-plane/src/xds/holding.rs",
+    "control-plane/src/xds/message.rs",
     "control-plane/src/xds/order.rs",
     "control-plane/src/xds/services.rs",
     "control-plane/src/xds/session.rs",
@@ -56,6 +59,7 @@ const ONE_WAY: &[(&str, &[&str])] = &[
     ("config", &["translate", "snapshot", "xds", "reload", "status", "control_plane", "cli", "source"]),
     ("model.rs", &["config", "translate", "snapshot", "xds", "reload", "status", "control_plane", "cli"]),
     ("translate", &["config", "xds", "reload", "status", "control_plane", "cli"]),
+    ("collection.rs", &["config", "model", "translate", "xds", "reload", "status", "control_plane", "cli"]),
     ("snapshot.rs", &["config", "model", "translate", "xds", "reload", "status", "control_plane", "cli"]),
     ("xds", &["config", "model", "translate", "reload", "status", "control_plane", "cli"]),
     ("status.rs", &["config", "translate", "reload", "control_plane", "cli"]),

@@ -16,6 +16,8 @@
 mod comparison;
 pub mod delta;
 pub mod event;
+mod holding;
+pub mod message;
 mod order;
 pub mod server;
 mod services;
@@ -26,5 +28,6 @@ mod substream;
 pub mod variant;
 
 pub use event::{Event, NodeInfo, Observer, StreamId};
+pub use message::Message;
 pub use session::{Next, Refusal, Session};
 pub use variant::{Variant, VariantName};

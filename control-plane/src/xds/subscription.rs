@@ -6,13 +6,16 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use crate::collection::Collection;
+
 /// The name that stands for all resources.
-const WILDCARD: &str = "*";
+pub(super) const WILDCARD: &str = "*";
 
 /// What a client wants of one kind of resource, on one stream.
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
-    names: BTreeSet<Arc<str>>,
+    /// Shared with other streams that want the same.
+    names: Arc<BTreeSet<Arc<str>>>,
     wildcard: bool,
     /// Whether any name was ever sent, which ends the legacy meaning of an empty list.
     named: bool,
@@ -40,7 +43,7 @@ impl Subscription {
         self.named |= !names.is_empty();
         let wildcard = names.iter().any(|name| name == WILDCARD) || (legacy && !self.named);
         let names = names.into_iter().filter(|name| name != WILDCARD).map(Arc::from).collect::<BTreeSet<Arc<str>>>();
-        let before = std::mem::replace(&mut self.names, names);
+        let before = std::mem::replace(&mut self.names, Arc::new(names));
         let had_wildcard = std::mem::replace(&mut self.wildcard, wildcard);
         Change {
             // Also one that the client dropped and now wants again, or that it was once sent unasked (S6).
@@ -63,19 +66,18 @@ impl Subscription {
             if name == WILDCARD {
                 self.wildcard = false;
             } else {
-                unsubscribed.extend(self.names.take(name.as_str()));
+                unsubscribed.extend(Arc::make_mut(&mut self.names).take(name.as_str()));
             }
         }
         // Every name is answered, also one that was subscribed to before (D3).
-        let mut owed = Vec::new();
-        for name in subscribe {
-            if name == WILDCARD {
-                self.wildcard = true;
-            } else {
-                let name = Arc::<str>::from(name);
-                self.names.insert(name.clone());
-                owed.push(name);
-            }
+        self.wildcard |= subscribe.iter().any(|name| name == WILDCARD);
+        let names = subscribe.into_iter().filter(|name| name != WILDCARD).map(Arc::from);
+        let names = names.collect::<BTreeSet<Arc<str>>>();
+        let mut owed = names.iter().cloned().collect::<Vec<_>>();
+        if self.names.is_empty() {
+            self.names = Arc::new(names);
+        } else if !names.is_empty() {
+            Arc::make_mut(&mut self.names).extend(names);
         }
         unsubscribed.retain(|name| !self.names.contains(name));
         let lost = if self.wildcard {
@@ -111,6 +113,11 @@ impl Subscription {
     /// Whether it wants the resource of this name, now or when it comes into being.
     pub fn covers(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)
+    }
+
+    /// Shares its names with those of other streams, if there are equal ones.
+    pub(super) fn share(&mut self, collection: &Collection) {
+        self.names = collection.shared_names(&self.names);
     }
 
     /// The names that were asked for one by one, sorted.
