@@ -406,14 +406,17 @@ fn port_in(path: &Path) -> Option<u16> {
 
 /// Asks until there is something.
 async fn wait_for<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(value) = ask().await {
-            return value;
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    let asking = async {
+        loop {
+            if let Some(value) = ask().await {
+                return value;
+            }
+            tick.tick().await;
         }
-        assert!(Instant::now() < deadline, "it did not happen in 30 s: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), asking).await;
+    found.unwrap_or_else(|_| panic!("it did not happen in 30 s: {what}"))
 }
 
 /// The status and body of an answer, if there is one.
