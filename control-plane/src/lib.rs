@@ -12,6 +12,7 @@
 pub mod admin;
 pub mod certificates;
 pub mod cli;
+pub mod collection;
 pub mod config;
 pub mod control_plane;
 pub mod diagnostic;

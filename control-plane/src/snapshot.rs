@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use bytes::Bytes;
 use legation_protos::ResourceType;
 
-use crate::origin::Origin;
+use crate::{collection::Collection, origin::Origin};
 
 /// One resource, encoded.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub type Resources = BTreeMap<Arc<str>, Arc<Resource>>;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     generation: u64,
-    kinds: [Resources; ResourceType::COUNT],
+    kinds: [Arc<Collection>; ResourceType::COUNT],
 }
 
 impl Snapshot {
@@ -47,7 +47,7 @@ impl Snapshot {
                 of_kind.insert(resource.name.clone(), Arc::new(resource));
             }
         }
-        Self { generation, kinds }
+        Self { generation, kinds: kinds.map(|of_kind| Arc::new(Collection::new(of_kind))) }
     }
 
     /// Which generation it is, from 1.
@@ -57,9 +57,14 @@ impl Snapshot {
 
     /// All resources of a kind, sorted by name.
     pub fn resources(&self, kind: ResourceType) -> &Resources {
+        self.collection(kind).resources()
+    }
+
+    /// The same, with what is worked out about them once for all streams.
+    pub fn collection(&self, kind: ResourceType) -> &Arc<Collection> {
         // `index` is below COUNT by construction; the fallback only spares an indexing that could panic.
-        static NONE: Resources = BTreeMap::new();
-        self.kinds.get(kind.index()).unwrap_or(&NONE)
+        let [first, ..] = &self.kinds;
+        self.kinds.get(kind.index()).unwrap_or(first)
     }
 
     /// One resource.
@@ -70,6 +75,7 @@ impl Snapshot {
     /// Whether it holds just the same resources, whatever their generation or place in the file.
     pub fn same_resources(&self, other: &Self) -> bool {
         self.kinds.iter().zip(&other.kinds).all(|(a, b)| {
+            let (a, b) = (a.resources(), b.resources());
             a.len() == b.len() && a.iter().zip(b).all(|((an, ar), (bn, br))| an == bn && ar.version == br.version)
         })
     }

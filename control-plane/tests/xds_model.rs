@@ -279,7 +279,8 @@ impl<V: Wire> Model<V> {
     /// Takes what the server says and checks it.
     fn hear(&mut self) {
         let mut count = 0;
-        while let Next::Send(response) = self.session.poll(self.now) {
+        while let Next::Send(message) = self.session.poll(self.now) {
+            let response = message.read::<V::Response>().unwrap();
             count += 1;
             assert!(count < 50, "the server does not stop");
             let (type_url, nonce) = V::head(&response);

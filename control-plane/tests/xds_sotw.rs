@@ -100,7 +100,7 @@ fn equal_resources_have_equal_versions_on_every_stream_and_others_have_not_s7() 
         let mut client = Client::at(text);
         client.asks("CDS");
         match client.session.poll(client.now) {
-            Next::Send(DiscoveryResponse { version_info, .. }) => version_info,
+            Next::Send(message) => message.read::<DiscoveryResponse>().unwrap().version_info,
             Next::Wait(_) => panic!("it has something to say"),
         }
     };
@@ -116,15 +116,15 @@ fn the_version_of_a_part_is_that_of_all_the_client_has_s7() {
     let mut versions = Vec::new();
     for request in [request("EDS", &["a"], "", None), request("EDS", &["a", "b"], "1", None)] {
         client.sends(request).unwrap();
-        if let Next::Send(response) = client.session.poll(client.now) {
-            versions.push(response.version_info);
+        if let Next::Send(message) = client.session.poll(client.now) {
+            versions.push(message.read::<DiscoveryResponse>().unwrap().version_info);
         }
     }
     let mut other = Client::at("EDS a@1 b@1");
     other.asks("EDS a b");
-    let Next::Send(response) = other.session.poll(other.now) else { panic!("it has something to say") };
+    let Next::Send(message) = other.session.poll(other.now) else { panic!("it has something to say") };
     assert_ne!(versions[0], versions[1]);
-    assert_eq!(versions[1], response.version_info);
+    assert_eq!(versions[1], message.read::<DiscoveryResponse>().unwrap().version_info);
 }
 
 #[test]

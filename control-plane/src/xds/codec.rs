@@ -1,4 +1,4 @@
-//! How requests are read from the wire and responses written to it.
+//! How requests are read from the wire.
 //!
 //! A request is looked over before it is decoded: a few bytes of protobuf may become a hundred times as many in memory
 //! (an empty string takes two bytes on the wire), and what is too much is refused before it does.
@@ -12,9 +12,8 @@ use prost::{
 };
 use tonic::{
     Status,
-    codec::{Codec, DecodeBuf, Decoder},
+    codec::{DecodeBuf, Decoder},
 };
-use tonic_prost::ProstEncoder;
 
 use super::{Variant, session::MOST_NAMES};
 
@@ -25,25 +24,17 @@ const LONGEST_MESSAGE: usize = 1 << 20;
 /// More than the names that one request can add, take out and hold.
 const MOST_FIELDS: usize = 3 * MOST_NAMES + 16;
 
-/// Reads and writes the messages of a variant.
-pub(super) struct XdsCodec<V>(pub(super) PhantomData<V>);
+/// Reads the requests of a variant.
+#[derive(Debug)]
+pub(super) struct RequestDecoder<V>(PhantomData<V>);
 
-impl<V: Variant> Codec for XdsCodec<V> {
-    type Encode = V::Response;
-    type Decode = V::Request;
-    type Encoder = ProstEncoder<V::Response>;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
-    }
-
-    fn decoder(&mut self) -> Self {
+impl<V> Default for RequestDecoder<V> {
+    fn default() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<V: Variant> Decoder for XdsCodec<V> {
+impl<V: Variant> Decoder for RequestDecoder<V> {
     type Item = V::Request;
     type Error = Status;
 

@@ -1,31 +1,16 @@
-//! What a client holds of one kind, beside what it should hold: one walk over both, sorted by name.
+//! What a client holds of one kind, beside what it should hold: only names are looked at that may differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use super::{subscription::Subscription, variant::Update};
-use crate::snapshot::{Resource, Resources};
-
-/// A resource at the client.
-#[derive(Debug)]
-pub(super) struct Held {
-    /// The version that it was last sent, or says it has. None if it was told to remove the resource and refused.
-    pub(super) version: Option<Arc<str>>,
-    /// Whether it rejected what it was last sent. It then may have it or not; it is sent another version, but not this one
-    /// again (G7).
-    pub(super) refused: bool,
-    /// What it accepted or was just sent, to send it once more while others still refer to it (state of the world).
-    pub(super) resource: Option<Arc<Resource>>,
-}
-
-impl Held {
-    /// Whether this version of the resource is what the client was last sent.
-    pub(super) fn is_at(&self, resource: &Resource) -> bool {
-        self.version.as_ref() == Some(&resource.version)
-    }
-}
+use super::{
+    holding::{Held, Holding},
+    subscription::Subscription,
+    variant::Update,
+};
+use crate::{collection::Collection, snapshot::Resource};
 
 /// How a kind is compared.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +30,10 @@ pub(super) struct Rules {
 pub(super) struct Comparison {
     /// What is to be sent.
     pub(super) update: Update,
-    /// How many resources there are that the client wants.
-    pub(super) wanted: usize,
+    /// What the client had and then loses.
+    pub(super) lost: Vec<Arc<str>>,
+    /// What it holds then.
+    pub(super) holding: Holding,
     /// Some of what the client has is gone, but may not be removed yet.
     pub(super) lingering: bool,
     /// Some of what the client should have, or lose, is what it refused.
@@ -58,75 +45,139 @@ pub(super) struct Comparison {
 impl Comparison {
     /// Compares what is held with what is wanted of `target`. Names that are owed are sent whatever is held.
     pub(super) fn of(
-        held: &mut BTreeMap<Arc<str>, Held>,
+        holding: &Holding,
         subscription: &Subscription,
         owed: &BTreeSet<Arc<str>>,
-        target: &Resources,
+        target: &Arc<Collection>,
         rules: Rules,
     ) -> Self {
         let mut found = Self::default();
-        for name in owed.iter().filter(|name| !target.contains_key(*name)) {
-            // It is answered below, or the client forgot it by itself (D8).
-            held.remove(name);
-        }
-        let wanted: Box<dyn Iterator<Item = &Arc<Resource>>> = if subscription.wildcard() {
-            Box::new(target.values())
-        } else {
-            Box::new(subscription.names().iter().filter_map(|name| target.get(name)))
-        };
-        let mut held = held.iter_mut().peekable();
-        for resource in wanted {
-            while let Some((name, old)) = held.next_if(|(name, _)| **name < resource.name) {
-                found.gone(name, old, rules);
-            }
-            let held = held.next_if(|(name, _)| **name == resource.name).map(|(_, held)| held);
-            found.wanted(resource, held.filter(|_| !owed.contains(&resource.name)), rules);
-        }
-        for (name, old) in held {
-            found.gone(name, old, rules);
+        let mut wanted = if holding.base.resources().is_empty() { Some(0) } else { holding.wanted };
+        let mut except = BTreeMap::new();
+        for name in in_question(holding, subscription, owed, target) {
+            let (resource, held) = (target.resources().get(&name), holding.get(&name));
+            let was_there = holding.base.resources().contains_key(&name);
+            wanted = wanted.map(|count| count + usize::from(resource.is_some()) - usize::from(was_there));
+            let stays = match resource {
+                Some(resource) => {
+                    found.wanted(resource, held.filter(|held| held.is_at(resource) && !owed.contains(&name)))
+                }
+                // It is answered below, or the client forgot it by itself (D8).
+                None if owed.contains(&name) => None,
+                None => held.and_then(|held| found.gone(&name, held, rules)),
+            };
+            except.extend(stays.map(|held| (name, Some(held))));
         }
         if rules.removes {
             // A name that does not exist is answered: in delta as removed (D6), in a whole state by leaving it out (S3).
-            found.update.removed.extend(owed.iter().filter(|name| !target.contains_key(*name)).cloned());
+            let unknown = owed.iter().filter(|name| !target.resources().contains_key(*name));
+            found.update.removed.extend(unknown.cloned());
         }
         if found.update.is_empty() {
             // While something else waits to be removed, what the client refused to lose is not all there is to say: it is
             // said with that.
             found.refused |= !found.refused_removals.is_empty() && !found.lingering;
         } else {
-            found.update.removed.append(&mut found.refused_removals);
+            for name in found.refused_removals.drain(..) {
+                except.remove(&name);
+                found.lost.push(name.clone());
+                found.update.removed.push(name);
+            }
         }
+        if rules.list {
+            found.list(subscription, target, &except, rules);
+        }
+        let wanted = wanted.unwrap_or_else(|| wanted_of(subscription, target).count());
+        found.holding = Holding { base: target.clone(), except, wanted: Some(wanted) };
         found
     }
 
-    /// A resource that the client wants.
-    fn wanted(&mut self, resource: &Arc<Resource>, held: Option<&mut Held>, rules: Rules) {
-        self.wanted += 1;
-        match held.filter(|held| held.is_at(resource)) {
+    /// A resource that the client wants, and what it holds at the same version. Gives what there is to say of it once it is
+    /// sent.
+    fn wanted(&mut self, resource: &Arc<Resource>, held: Option<Held>) -> Option<Held> {
+        match held {
             None => self.update.changed.push(resource.clone()),
-            Some(held) if held.refused => self.refused = true,
-            // An equal resource of the newest snapshot, so that the older snapshot can be freed.
-            Some(held) => held.resource = Some(resource.clone()),
+            Some(held) if held.refused => {
+                self.refused = true;
+                return Some(held);
+            }
+            Some(_) => {}
         }
-        if rules.list {
-            self.update.all.push(resource.clone());
-        }
+        None
     }
 
-    /// A resource that the client has and that is gone.
-    fn gone(&mut self, name: &Arc<str>, held: &Held, rules: Rules) {
-        match &held.resource {
-            _ if !rules.removes => {}
-            _ if held.version.is_none() => self.refused_removals.push(name.clone()),
-            _ if rules.remove_now => self.update.removed.push(name.clone()),
-            // The client never accepted it, so nothing refers to it, and it must not be sent again.
-            None if rules.whole => self.update.removed.push(name.clone()),
-            resource => {
-                self.lingering = true;
-                if let Some(resource) = resource.as_ref().filter(|_| rules.whole) {
-                    self.update.all.push(resource.clone());
-                }
-            }
+    /// A resource that the client has and that is gone. Gives what it then still has of it.
+    fn gone(&mut self, name: &Arc<str>, held: Held, rules: Rules) -> Option<Held> {
+        if !rules.removes {
+            return Some(held);
+        }
+        if held.version.is_none() {
+            self.refused_removals.push(name.clone());
+            return Some(held);
+        }
+        // In a whole state, one that the client never accepted must not be sent again, and nothing refers to it.
+        if rules.remove_now || (rules.whole && held.resource.is_none()) {
+            self.lost.push(name.clone());
+            self.update.removed.push(name.clone());
+            return None;
+        }
+        self.lingering = true;
+        Some(held)
+    }
+
+    /// Lists what the client should have then, with what lingers.
+    fn list(
+        &mut self,
+        subscription: &Subscription,
+        target: &Collection,
+        except: &BTreeMap<Arc<str>, Option<Held>>,
+        rules: Rules,
+    ) {
+        let all = &mut self.update.all;
+        all.extend(wanted_of(subscription, target).cloned());
+        if self.lingering && rules.whole {
+            let gone = except.iter().filter(|(name, _)| !target.resources().contains_key(*name));
+            all.extend(gone.filter_map(|(_, held)| held.as_ref()?.resource.clone()));
+            all.sort_by(|one, other| one.name.cmp(&other.name));
         }
     }
+}
+
+/// The resources that a client wants, sorted by name.
+fn wanted_of<'a>(
+    subscription: &'a Subscription,
+    target: &'a Collection,
+) -> Box<dyn Iterator<Item = &'a Arc<Resource>> + 'a> {
+    let target = target.resources();
+    if subscription.wildcard() {
+        Box::new(target.values())
+    } else {
+        Box::new(subscription.names().iter().filter_map(|name| target.get(name)))
+    }
+}
+
+/// The names that may be held otherwise than they should be, sorted: those that changed since the generation that the client
+/// holds, those of which it holds something else, and those that are owed.
+fn in_question(
+    holding: &Holding,
+    subscription: &Subscription,
+    owed: &BTreeSet<Arc<str>>,
+    target: &Collection,
+) -> Vec<Arc<str>> {
+    let mut names = Vec::new();
+    if !holding.base.resources().is_empty() {
+        let changes = target.changes_since(&holding.base);
+        names.extend(changes.iter().filter(|name| subscription.covers(name)).cloned());
+    } else if subscription.wildcard() {
+        names.extend(target.resources().keys().cloned());
+    } else {
+        // What is owed, or known to be held, is among them.
+        return subscription.names().iter().cloned().collect();
+    }
+    names.extend(owed.iter().cloned());
+    names.extend(holding.except.keys().cloned());
+    // Sorted runs: merged, not sorted anew.
+    names.sort();
+    names.dedup();
+    names
 }

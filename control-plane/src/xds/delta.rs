@@ -2,7 +2,7 @@
 
 use legation_protos::{
     ResourceType,
-    discovery::{Any, DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource},
+    discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse},
     pb::envoy::config::core::v3::ControlPlane,
 };
 
@@ -10,6 +10,7 @@ use super::{
     VariantName,
     variant::{Ask, Names, Update, Variant},
 };
+use crate::collection::Form;
 
 /// The delta variant.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ impl Variant for Delta {
 
     const NAME: VariantName = VariantName::Delta;
     const MESSAGES: [u32; 2] = [1, 7];
+    const FORM: Form = Form::Resource;
 
     fn read(request: Self::Request) -> Ask {
         Ask {
@@ -37,14 +39,9 @@ impl Variant for Delta {
     }
 
     fn write(kind: ResourceType, update: &Update, nonce: &str, generation: u64) -> Self::Response {
-        let resources = update.changed.iter().map(|resource| Resource {
-            version: resource.version.to_string(),
-            resource: Some(Any { type_url: kind.type_url().to_owned(), value: resource.body.clone() }),
-            name: resource.name.to_string(),
-        });
         DeltaDiscoveryResponse {
             system_version_info: generation.to_string(),
-            resources: resources.collect(),
+            resources: Vec::new(),
             type_url: kind.type_url().to_owned(),
             nonce: nonce.to_owned(),
             removed_resources: update.removed.iter().map(|name| name.to_string()).collect(),

@@ -54,7 +54,7 @@ pub enum Event {
         resources: usize,
         /// How many names it removes: by name in delta, by leaving them out in state of the world.
         removed: usize,
-        /// The size of the resources in bytes, without the frame around them.
+        /// The size of the resources in bytes, as they are sent.
         bytes: usize,
     },
     /// The client accepted a response, or a new generation changed nothing of this kind for it.

@@ -20,7 +20,9 @@ pub(crate) mod connection;
 pub mod csds;
 pub mod delta;
 pub mod event;
+mod holding;
 mod limits;
+pub mod message;
 mod order;
 pub mod plan;
 pub mod server;
@@ -34,6 +36,7 @@ pub mod variant;
 
 pub use event::{Event, NodeInfo, Observer, StreamId, culprit};
 pub use limits::Limits;
+pub use message::Message;
 pub use plan::Plan;
 pub use session::{Next, Refusal, Session};
 pub use variant::{Variant, VariantName};

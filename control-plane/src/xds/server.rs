@@ -4,8 +4,6 @@
 use std::{
     convert::Infallible,
     future::Future,
-    marker::PhantomData,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,6 +12,11 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::{HeaderValue, header::CONTENT_TYPE};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use legation_protos::{
     ResourceType, descriptors,
     pb::envoy::service::status::v3::client_status_discovery_service_server::ClientStatusDiscoveryServiceServer,
@@ -24,14 +27,14 @@ use tokio::{
     time::Instant,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming, body::Body, server::Grpc, service::Routes, transport::Server};
+use tonic::{Status, Streaming, body::Body, service::Routes, transport::Server};
 use tower_service::Service;
 use tracing::{debug, warn};
 
 use super::{
-    Event, Limits, Next, Observer, Plan, Refusal, Session, StreamId, Variant, VariantName,
+    Event, Limits, Message, Next, Observer, Plan, Refusal, Session, StreamId, Variant, VariantName,
     budget::{Budget, Metered, Share},
-    codec::XdsCodec,
+    codec::RequestDecoder,
     connection::{self, Doors, Peer},
     csds::{self, Clients, Csds},
     delta::Delta,
@@ -40,6 +43,9 @@ use super::{
     tls::Tls,
 };
 use crate::snapshot::Snapshot;
+
+/// The media type of gRPC.
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// The largest request in bytes to the services beside discovery: health, reflection and CSDS.
 const LARGEST_QUESTION: usize = 64 << 10;
@@ -184,7 +190,7 @@ struct Discovery {
 impl Service<http::Request<axum::body::Body>> for Discovery {
     type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -192,66 +198,59 @@ impl Service<http::Request<axum::body::Body>> for Discovery {
 
     fn call(&mut self, request: http::Request<axum::body::Body>) -> Self::Future {
         let Self { shared, method } = self.clone();
-        Box::pin(async move {
-            Ok(match method.variant {
-                VariantName::Sotw => respond::<Sotw>(shared, method.scope, request).await,
-                VariantName::Delta => respond::<Delta>(shared, method.scope, request).await,
-            })
-        })
+        let opened = match method.variant {
+            VariantName::Sotw => open::<Sotw>(shared, method.scope, request),
+            VariantName::Delta => open::<Delta>(shared, method.scope, request),
+        };
+        let mut response = opened.map_or_else(Status::into_http, http::Response::new);
+        response.headers_mut().insert(CONTENT_TYPE, GRPC);
+        std::future::ready(Ok(response))
     }
 }
 
-async fn respond<V: Variant>(
+/// Opens a stream. What tonic's server would do, but that responses are not copied: see [`Message`].
+fn open<V: Variant>(
     shared: Arc<Shared>,
     scope: Option<ResourceType>,
     request: http::Request<axum::body::Body>,
-) -> http::Response<Body> {
-    let incoming = Arc::new(shared.budget.share());
-    let request = request.map(|body| Metered { body, share: incoming.clone() });
-    Grpc::new(XdsCodec::<V>(PhantomData))
-        .max_decoding_message_size(shared.limits.request)
-        .streaming(Opening::<V> { shared, scope, incoming, variant: PhantomData }, request)
-        .await
-}
-
-/// Opens a stream.
-struct Opening<V> {
-    shared: Arc<Shared>,
-    scope: Option<ResourceType>,
-    incoming: Arc<Share>,
-    variant: PhantomData<V>,
-}
-
-impl<V: Variant> Service<Request<Streaming<V::Request>>> for Opening<V> {
-    type Response = Response<ReceiverStream<Result<V::Response, Status>>>;
-    type Error = Status;
-    type Future = std::future::Ready<Result<Self::Response, Status>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        Poll::Ready(Ok(()))
+) -> Result<Body, Status> {
+    if request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity") {
+        return Err(Status::unimplemented("requests must not be compressed"));
     }
+    let room = shared.room.clone().try_acquire_owned().map_err(|_| Status::resource_exhausted("too many streams"))?;
+    let incoming = Arc::new(shared.budget.share());
+    let peer = request.extensions().get::<Peer>().filter(|_| shared.pin_node_ids).cloned();
+    let body = Metered { body: request.into_body(), share: incoming.clone() };
+    let decoder = RequestDecoder::<V>::default();
+    let requests = Streaming::new_request(decoder, body, None, Some(shared.limits.request));
+    // One message: what a slow client has not taken yet is not piled up, since the session sends the newest state later.
+    let (responses, stream) = mpsc::channel(1);
+    let task = StreamTask::<V> {
+        id: StreamId(shared.streams.fetch_add(1, Ordering::Relaxed) + 1),
+        session: Session::new(scope),
+        started: Instant::now(),
+        responses,
+        pinned_to: peer,
+        node: None,
+        target: None,
+        incoming,
+        names: shared.budget.share(),
+        shared,
+        _room: room,
+    };
+    tokio::spawn(task.run(requests));
+    Ok(Body::new(StreamBody::new(ReceiverStream::new(stream).flat_map(|sent| stream::iter(frames(sent))))))
+}
 
-    fn call(&mut self, request: Request<Streaming<V::Request>>) -> Self::Future {
-        let Ok(room) = self.shared.room.clone().try_acquire_owned() else {
-            return std::future::ready(Err(Status::resource_exhausted("too many streams")));
-        };
-        // One message: what a slow client has not taken yet is not piled up, since the session sends the newest state later.
-        let (responses, stream) = mpsc::channel(1);
-        let task = StreamTask::<V> {
-            id: StreamId(self.shared.streams.fetch_add(1, Ordering::Relaxed) + 1),
-            shared: self.shared.clone(),
-            session: Session::new(self.scope),
-            started: Instant::now(),
-            responses,
-            pinned_to: request.extensions().get().filter(|_| self.shared.pin_node_ids).cloned(),
-            node: None,
-            target: None,
-            incoming: self.incoming.clone(),
-            names: self.shared.budget.share(),
-            _room: room,
-        };
-        tokio::spawn(task.run(request.into_inner()));
-        std::future::ready(Ok(Response::new(ReceiverStream::new(stream))))
+/// A message as frames of HTTP/2, or what ends the stream.
+fn frames(sent: Result<Message, Status>) -> Vec<Result<Frame<Bytes>, Status>> {
+    let too_large = |_| Status::resource_exhausted("the response is larger than a gRPC message can be");
+    match sent.and_then(|message| message.frames().map_err(too_large)) {
+        Ok(pieces) => pieces.into_iter().map(|piece| Ok(Frame::data(piece))).collect(),
+        Err(status) => {
+            let mut trailers = http::HeaderMap::new();
+            vec![status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))]
+        }
     }
 }
 
@@ -261,7 +260,7 @@ struct StreamTask<V: Variant> {
     shared: Arc<Shared>,
     session: Session<V>,
     started: Instant,
-    responses: mpsc::Sender<Result<V::Response, Status>>,
+    responses: mpsc::Sender<Result<Message, Status>>,
     /// Whose node it must be, if that is asked for.
     pinned_to: Option<Peer>,
     /// The node's id, once it has said it and may be it.
@@ -277,11 +276,13 @@ struct StreamTask<V: Variant> {
 
 impl<V: Variant> StreamTask<V> {
     async fn run(mut self, mut requests: Streaming<V::Request>) {
-        if let Err(status) = self.exchange(&mut requests).await {
+        let ended = self.exchange(&mut requests).await;
+        if let Err(status) = &ended {
             debug!(stream = %self.id, %status, "xDS stream refused");
-            // A client that takes nothing any more is not waited for.
-            let _ = tokio::time::timeout(LAST_WORDS, self.responses.send(Err(status))).await;
         }
+        // A client that takes nothing any more is not waited for.
+        let end = self.responses.send(Err(ended.err().unwrap_or_else(|| Status::ok(""))));
+        let _ = tokio::time::timeout(LAST_WORDS, end).await;
         // Who hears of the end may count on what the stream held being free.
         drop(requests);
         self.names.release();

@@ -4,16 +4,16 @@
 //! The caller repeats [`Session::poll`] until it has nothing to send, then waits for a request, a snapshot or the time that
 //! `poll` named. It is only ever told which snapshot the client should be at; a roll-back is a snapshot like any other.
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{marker::PhantomData, mem::take, sync::Arc, time::Duration};
 
 use legation_protos::ResourceType;
 
 use super::{
     Event, Variant,
     event::NodeInfo,
+    message::Message,
     order::{self, GATE, SETTLING},
-    substream::{Answer, Rejection, Standing, Substream},
-    variant::Update,
+    substream::{Answer, Due, Rejection, Standing, Substream},
 };
 use crate::snapshot::Snapshot;
 
@@ -52,10 +52,10 @@ pub enum Refusal {
 }
 
 /// What is to be done next.
-#[derive(Debug, PartialEq)]
-pub enum Next<Response> {
+#[derive(Debug)]
+pub enum Next {
     /// Send this, then poll again.
-    Send(Response),
+    Send(Message),
     /// Wait for a request or a snapshot, or until this time.
     Wait(Option<Duration>),
 }
@@ -155,7 +155,7 @@ impl<V: Variant> Session<V> {
     }
 
     /// What to do next.
-    pub fn poll(&mut self, now: Duration) -> Next<V::Response> {
+    pub fn poll(&mut self, now: Duration) -> Next {
         let Some(target) = self.target.clone() else { return Next::Wait(None) };
         loop {
             let mut wait = Earliest::default();
@@ -191,7 +191,7 @@ impl<V: Variant> Session<V> {
         self.confirmed
     }
 
-    fn step(&mut self, kind: ResourceType, target: &Snapshot, now: Duration, wait: &mut Earliest) -> Step<V::Response> {
+    fn step(&mut self, kind: ResourceType, target: &Snapshot, now: Duration, wait: &mut Earliest) -> Step {
         let substream = self.substreams.get(kind);
         if !(substream.is_dirty() || substream.is_lingering()) || !substream.may_send() {
             return Step::Nothing;
@@ -205,8 +205,8 @@ impl<V: Variant> Session<V> {
             return Step::Nothing;
         }
         let substream = self.substreams.get_mut(kind);
-        match substream.update(V::NAME, kind, target.resources(kind), remove) {
-            Some(update) => Step::Send(self.send(kind, update, target, now)),
+        match substream.update(V::NAME, kind, target.collection(kind), remove) {
+            Some(due) => Step::Send(self.send(kind, due, target, now)),
             None => {
                 let generation = target.generation();
                 match substream.standing(generation) {
@@ -260,29 +260,30 @@ impl<V: Variant> Session<V> {
         true
     }
 
-    fn send(&mut self, kind: ResourceType, update: Update, target: &Snapshot, now: Duration) -> V::Response {
+    fn send(&mut self, kind: ResourceType, mut due: Due, target: &Snapshot, now: Duration) -> Message {
         self.nonces += 1;
         let nonce = self.nonces.to_string();
         let generation = target.generation();
-        let response = V::write(kind, &update, &nonce, generation);
-        let carried = update.carried(V::NAME, kind).clone();
+        let response = V::write(kind, &due.update, &nonce, generation);
+        let carried = if V::NAME.whole(kind) { take(&mut due.update.all) } else { due.update.changed.clone() };
+        let carried = target.collection(kind).parcel(kind, V::FORM, carried);
         self.events.push(Event::Sent {
             kind,
             generation,
-            resources: carried.len(),
-            removed: update.removed.len(),
-            bytes: carried.iter().map(|resource| resource.body.len()).sum(),
+            resources: carried.resources.len(),
+            removed: due.update.removed.len(),
+            bytes: carried.bytes.len(),
         });
         if kind == ResourceType::Cluster {
             // A cluster that is added or changed warms with its endpoints. Delta Envoy does not ask for those that it has,
             // and then waits 15 s (O4).
             let endpoints = target.resources(ResourceType::Endpoints);
-            let names = update.changed.iter().map(|cluster| cluster.name.clone());
+            let names = due.update.changed.iter().map(|cluster| cluster.name.clone());
             let with_endpoints = names.filter(|name| endpoints.contains_key(name));
             self.substreams.get_mut(ResourceType::Endpoints).owe(with_endpoints);
         }
-        self.substreams.get_mut(kind).sent(update, carried, nonce, generation, now);
-        response
+        self.substreams.get_mut(kind).sent(due, carried.resources.clone(), nonce, generation, now);
+        Message::new(&response, carried)
     }
 
     /// Says so if the client has all of the snapshot that it asked for. One that has not asked for all of it may be about to.
@@ -306,8 +307,8 @@ impl<V: Variant> Session<V> {
     }
 }
 
-enum Step<Response> {
-    Send(Response),
+enum Step {
+    Send(Message),
     /// There was nothing to send, but that was not known before.
     Compared,
     Nothing,

@@ -2,7 +2,7 @@
 
 use legation_protos::{
     ResourceType,
-    discovery::{Any, DiscoveryRequest, DiscoveryResponse},
+    discovery::{DiscoveryRequest, DiscoveryResponse},
     pb::envoy::config::core::v3::ControlPlane,
 };
 use xxhash_rust::xxh3::Xxh3;
@@ -11,7 +11,7 @@ use super::{
     VariantName,
     variant::{Ask, Names, Update, Variant},
 };
-use crate::snapshot::Resource;
+use crate::collection::Form;
 
 /// The state-of-the-world variant.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ impl Variant for Sotw {
 
     const NAME: VariantName = VariantName::Sotw;
     const MESSAGES: [u32; 2] = [2, 6];
+    const FORM: Form = Form::Any;
 
     fn read(request: Self::Request) -> Ask {
         Ask {
@@ -35,10 +36,9 @@ impl Variant for Sotw {
     }
 
     fn write(kind: ResourceType, update: &Update, nonce: &str, _generation: u64) -> Self::Response {
-        let any = |resource: &Resource| Any { type_url: kind.type_url().to_owned(), value: resource.body.clone() };
         DiscoveryResponse {
             version_info: version(update),
-            resources: update.carried(Self::NAME, kind).iter().map(|resource| any(resource)).collect(),
+            resources: Vec::new(),
             type_url: kind.type_url().to_owned(),
             nonce: nonce.to_owned(),
             control_plane: Some(ControlPlane { identifier: super::variant::IDENTIFIER.to_owned() }),

@@ -6,13 +6,16 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use crate::collection::Collection;
+
 /// The name that stands for all resources.
-const WILDCARD: &str = "*";
+pub(super) const WILDCARD: &str = "*";
 
 /// What a client wants of one kind of resource, on one stream.
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
-    names: BTreeSet<Arc<str>>,
+    /// Shared with other streams that want the same.
+    names: Arc<BTreeSet<Arc<str>>>,
     /// The length of all names together.
     bytes: usize,
     wildcard: bool,
@@ -43,7 +46,7 @@ impl Subscription {
         let wildcard = names.iter().any(|name| name == WILDCARD) || (legacy && !self.named);
         let names = names.into_iter().filter(|name| name != WILDCARD).map(Arc::from).collect::<BTreeSet<Arc<str>>>();
         self.bytes = names.iter().map(|name| name.len()).sum();
-        let before = std::mem::replace(&mut self.names, names);
+        let before = std::mem::replace(&mut self.names, Arc::new(names));
         let had_wildcard = std::mem::replace(&mut self.wildcard, wildcard);
         Change {
             // Also one that the client dropped and now wants again, or that it was once sent unasked (S6).
@@ -65,23 +68,22 @@ impl Subscription {
         for name in unsubscribe {
             if name == WILDCARD {
                 self.wildcard = false;
-            } else if let Some(name) = self.names.take(name.as_str()) {
+            } else if let Some(name) = Arc::make_mut(&mut self.names).take(name.as_str()) {
                 self.bytes -= name.len();
                 unsubscribed.push(name);
             }
         }
         // Every name is answered, also one that was subscribed to before (D3).
-        let mut owed = Vec::new();
-        for name in subscribe {
-            if name == WILDCARD {
-                self.wildcard = true;
-            } else {
-                let name = Arc::<str>::from(name);
-                if self.names.insert(name.clone()) {
-                    self.bytes += name.len();
-                }
-                owed.push(name);
-            }
+        self.wildcard |= subscribe.iter().any(|name| name == WILDCARD);
+        let names = subscribe.into_iter().filter(|name| name != WILDCARD).map(Arc::from);
+        let names = names.collect::<BTreeSet<Arc<str>>>();
+        let mut owed = names.iter().cloned().collect::<Vec<_>>();
+        let new = names.difference(&self.names).map(|name| name.len());
+        self.bytes += new.sum::<usize>();
+        if self.names.is_empty() {
+            self.names = Arc::new(names);
+        } else if !names.is_empty() {
+            Arc::make_mut(&mut self.names).extend(names);
         }
         unsubscribed.retain(|name| !self.names.contains(name));
         let lost = if self.wildcard {
@@ -122,6 +124,11 @@ impl Subscription {
     /// Whether it wants the resource of this name, now or when it comes into being.
     pub fn covers(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)
+    }
+
+    /// Shares its names with those of other streams, if there are equal ones.
+    pub(super) fn share(&mut self, collection: &Collection) {
+        self.names = collection.shared_names(&self.names);
     }
 
     /// The names that were asked for one by one, sorted.

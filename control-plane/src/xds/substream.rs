@@ -4,7 +4,7 @@
 //! is sent in between; a NACK then says which of it is in doubt. So an ACK costs no more than the response that it answers.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -13,11 +13,12 @@ use legation_protos::ResourceType;
 
 use super::{
     VariantName,
-    comparison::{Comparison, Held, Rules},
+    comparison::{Comparison, Rules},
+    holding::{Held, Holding},
     subscription::Subscription,
     variant::{Names, Update},
 };
-use crate::snapshot::{Resource, Resources};
+use crate::{collection::Collection, snapshot::Resource};
 
 /// How many responses of a kind may be on their way: one, and one more that warms clusters (O4, O7).
 const MOST_IN_FLIGHT: usize = 2;
@@ -26,8 +27,8 @@ const MOST_IN_FLIGHT: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Substream {
     subscription: Subscription,
-    /// What the client has, as far as is known. Only of names that it wants.
-    held: BTreeMap<Arc<str>, Held>,
+    /// What the client has.
+    holding: Holding,
     /// Names that must be answered whatever the client holds.
     owed: BTreeSet<Arc<str>>,
     /// Names to send whatever the client will say it holds, when it first asks for the kind (O4).
@@ -40,8 +41,6 @@ pub(super) struct Substream {
     dirty: bool,
     /// There are resources that the client is to lose when nothing refers to them any more.
     lingering: bool,
-    /// How many resources of the snapshot the client wants.
-    wanted: usize,
     /// Whether the snapshot holds a resource at a version that the client rejected.
     refused: bool,
     in_flight: VecDeque<InFlight>,
@@ -59,19 +58,35 @@ pub(super) struct InFlight {
     pub(super) generation: u64,
     /// When it was sent.
     pub(super) at: Duration,
-    /// The resources that it adds or changes, with what the client had before.
-    changed: Vec<(Arc<Resource>, Option<Arc<Resource>>)>,
+    /// The resources that it carries.
+    carried: Arc<[Arc<Resource>]>,
+    /// Those of them that it adds or changes, unless it is all.
+    changed: Option<Vec<Arc<Resource>>>,
     /// What the client had and is to lose.
-    removed: Vec<Arc<str>>,
-    /// All that it carries.
-    carried: Vec<Arc<Resource>>,
+    lost: Vec<Arc<str>>,
+    /// What the client had before.
+    before: Holding,
 }
 
 impl InFlight {
     /// Whether it brings anything: a response may be empty, or only remove.
     pub(super) fn brings_changes(&self) -> bool {
-        !self.changed.is_empty()
+        !self.changed().is_empty()
     }
+
+    fn changed(&self) -> &[Arc<Resource>] {
+        self.changed.as_deref().unwrap_or(&self.carried)
+    }
+}
+
+/// What is to be sent to a client, and what that changes for it.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) update: Update,
+    /// What the client had and is to lose.
+    lost: Vec<Arc<str>>,
+    /// What it had before.
+    before: Holding,
 }
 
 /// A response that the client rejected.
@@ -132,7 +147,7 @@ impl Substream {
 
     /// How many resources of the snapshot the client wants, as of the last comparison.
     pub(super) fn wanted(&self) -> usize {
-        self.wanted
+        self.holding.wanted.unwrap_or_default()
     }
 
     /// Whether something changed since the last comparison.
@@ -191,26 +206,37 @@ impl Substream {
     /// Takes in what a request says about the subscription. Gives whether that changed it or owes an answer.
     pub(super) fn subscribe(&mut self, names: Names, kind: ResourceType) -> bool {
         let first = !self.asked();
+        let had_wildcard = self.subscription.wildcard();
+        let before = (!had_wildcard && names.wildcard()).then(|| self.subscription.clone());
         let (change, claimed) = names.apply(&mut self.subscription, kind);
         let subscription = &self.subscription;
         if change.wildcard_ended {
-            self.held.retain(|name, _| subscription.covers(name));
+            self.holding.keep(subscription);
             self.owed.retain(|name| subscription.covers(name));
         }
+        self.holding.forget(&change.lost);
         for name in &change.lost {
-            self.held.remove(name);
             self.owed.remove(name);
+        }
+        if !had_wildcard {
+            change.owed.iter().for_each(|name| self.holding.lack(name));
+        }
+        if let Some(before) = before {
+            self.holding.lack_all_but(&before);
         }
         let changed = first || change != Default::default();
         self.dirty |= changed;
+        if changed {
+            self.holding.wanted = None;
+        }
         self.answer |= change.wildcard_began;
         // What the client says it holds is compared, and sent only if it differs (D9) …
-        self.owed.extend(change.owed.into_iter().filter(|name| !claimed.contains_key(&**name)));
+        let mut owed = change.owed.into_iter().filter(|name| !claimed.contains_key(&**name)).collect::<BTreeSet<_>>();
         // … unless its cluster was just sent (O4).
-        self.owed.extend(std::mem::take(&mut self.owed_on_asking).into_iter().filter(|name| subscription.covers(name)));
+        owed.extend(std::mem::take(&mut self.owed_on_asking).into_iter().filter(|name| subscription.covers(name)));
+        self.owed.append(&mut owed);
         for (name, version) in claimed.into_iter().filter(|(name, _)| subscription.covers(name)) {
-            let held = Held { version: Some(version.into()), refused: false, resource: None };
-            self.held.insert(name.into(), held);
+            self.holding.claim(name.into(), version.into());
         }
         changed
     }
@@ -219,28 +245,17 @@ impl Substream {
     pub(super) fn answer(&mut self, nonce: &str, error: Option<String>) -> Option<Answer> {
         let position = self.in_flight.iter().position(|sent| sent.nonce == nonce)?;
         // Those before it were passed over by the client, which need answer only the latest (S10).
-        let mut sent = self.in_flight.drain(..=position).next_back()?;
-        let refused = error.is_some();
-        let only_removed = sent.changed.is_empty();
-        for (resource, before) in std::mem::take(&mut sent.changed) {
-            // The name may be gone by now, or have been sent again.
-            if let Some(held) = self.held.get_mut(&resource.name).filter(|held| held.is_at(&resource)) {
-                held.refused = refused;
-                held.resource = if refused { before } else { Some(resource) };
-            }
-        }
+        let sent = self.in_flight.drain(..=position).next_back()?;
         if let Some(message) = error {
-            for name in sent.removed {
-                if self.subscription.covers(&name) {
-                    self.held.entry(name).or_insert(Held { version: None, refused: true, resource: None });
-                }
-            }
             self.dirty = true;
-            let InFlight { generation, at, carried: resources, .. } = sent;
-            let rejection = Rejection { generation, at, message, resources, only_removed };
+            self.refuse(&sent);
+            let only_removed = !sent.brings_changes();
+            let InFlight { generation, at, carried, .. } = sent;
+            let rejection = Rejection { generation, at, message, resources: carried.to_vec(), only_removed };
             self.rejected = Some(rejection.clone());
             return Some(Answer::Nack(rejection));
         }
+        self.accept(&sent);
         if self.refused {
             // It accepted this response, but what it rejected before is still in the snapshot.
             self.dirty = true;
@@ -251,52 +266,83 @@ impl Substream {
         Some(Answer::Ack(sent.generation))
     }
 
-    /// Compares what the client has with what it should have. Nothing, if there is nothing to send. With `remove` it may
-    /// lose what is gone; without, that lingers.
+    /// The client rejected a response: of what that brought or removed, it holds what it had before, or not. Names that it
+    /// wants no more, or that were sent again, are passed over.
+    fn refuse(&mut self, sent: &InFlight) {
+        for resource in sent.changed().iter().filter(|resource| self.subscription.covers(&resource.name)) {
+            let name = &resource.name;
+            if let Some(held) = self.holding.get(name).filter(|held| held.is_at(resource)) {
+                let before = sent.before.get(name).and_then(|held| held.resource);
+                let refused = Held { refused: true, resource: before, ..held };
+                self.holding.except.insert(name.clone(), Some(refused));
+            }
+        }
+        for name in sent.lost.iter().filter(|name| self.subscription.covers(name)) {
+            if self.holding.get(name).is_none() {
+                let refused = Held { version: None, refused: true, resource: None };
+                self.holding.except.insert(name.clone(), Some(refused));
+            }
+        }
+    }
+
+    /// The client accepted a response. What it held anew was written down when that was sent, so that only what it rejected
+    /// meanwhile is to be mended.
+    fn accept(&mut self, sent: &InFlight) {
+        if self.holding.except.is_empty() {
+            return;
+        }
+        for resource in sent.changed() {
+            let held = self.holding.except.get_mut(&resource.name).and_then(Option::as_mut);
+            if let Some(held) = held.filter(|held| held.is_at(resource)) {
+                held.refused = false;
+                held.resource = Some(resource.clone());
+            }
+        }
+    }
+
+    /// Compares what the client has with what it should have. Nothing, if there is nothing to send; else it is to be sent. With
+    /// `remove` the client may lose what is gone; without, that lingers.
     pub(super) fn update(
         &mut self,
         variant: VariantName,
         kind: ResourceType,
-        target: &Resources,
+        target: &Arc<Collection>,
         remove: bool,
-    ) -> Option<Update> {
+    ) -> Option<Due> {
         let rules = Rules {
             removes: variant.removes(kind),
             remove_now: remove,
             whole: variant.whole(kind),
             list: variant == VariantName::Sotw,
         };
+        if self.holding.wanted.is_none() {
+            self.subscription.share(target);
+        }
         let owed = std::mem::take(&mut self.owed);
-        let found = Comparison::of(&mut self.held, &self.subscription, &owed, target, rules);
-        self.wanted = found.wanted;
+        let found = Comparison::of(&self.holding, &self.subscription, &owed, target, rules);
+        let before = std::mem::replace(&mut self.holding, found.holding);
         self.lingering = found.lingering;
         self.refused = found.refused;
         self.urgent = false;
         self.dirty = false;
         let answer = std::mem::take(&mut self.answer);
-        (answer || !found.update.is_empty()).then_some(found.update)
+        (answer || !found.update.is_empty()).then_some(Due { update: found.update, lost: found.lost, before })
     }
 
-    /// Writes down that an update goes out under this nonce.
+    /// Writes down that what is due goes out, under this nonce.
     pub(super) fn sent(
         &mut self,
-        update: Update,
-        carried: Vec<Arc<Resource>>,
+        due: Due,
+        carried: Arc<[Arc<Resource>]>,
         nonce: String,
         generation: u64,
         at: Duration,
     ) {
-        let Update { changed: brought, mut removed, .. } = update;
-        removed.retain(|name| self.held.remove(name).is_some());
-        let mut changed = Vec::with_capacity(brought.len());
-        for resource in brought {
-            let held =
-                Held { version: Some(resource.version.clone()), refused: false, resource: Some(resource.clone()) };
-            let before = self.held.insert(resource.name.clone(), held).and_then(|held| held.resource);
-            changed.push((resource, before));
-        }
+        let Due { update, lost, before } = due;
         self.last_nonce.clone_from(&nonce);
-        self.in_flight.push_back(InFlight { nonce, generation, at, changed, removed, carried });
+        // A whole state carries more than what changed.
+        let changed = (update.changed.len() < carried.len()).then_some(update.changed);
+        self.in_flight.push_back(InFlight { nonce, generation, at, carried, changed, lost, before });
     }
 
     /// Says what it means that a comparison with this generation gave nothing to send.

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use legation_protos::{ResourceType, pb::envoy::config::core::v3::Node};
 
-use super::subscription::{Change, Subscription};
-use crate::snapshot::Resource;
+use super::subscription::{Change, Subscription, WILDCARD};
+use crate::{collection::Form, snapshot::Resource};
 
 /// How this server names itself in responses.
 pub(super) const IDENTIFIER: &str = "legation";
@@ -26,7 +26,10 @@ pub trait Variant: Send + 'static {
     /// Reads a request.
     fn read(request: Self::Request) -> Ask;
 
-    /// Writes a response. `generation` is for people who debug, where the variant has room for it.
+    /// What a response wraps a resource in.
+    const FORM: Form;
+
+    /// Writes a response but for its resources. `generation` is for people who debug, where the variant has room for it.
     fn write(kind: ResourceType, update: &Update, nonce: &str, generation: u64) -> Self::Response;
 }
 
@@ -98,6 +101,12 @@ pub enum Names {
 }
 
 impl Names {
+    /// Whether they ask for all resources by the name that stands for them.
+    pub fn wildcard(&self) -> bool {
+        let (Self::All(names) | Self::Change { subscribe: names, .. }) = self;
+        names.iter().any(|name| name == WILDCARD)
+    }
+
     /// How many names and versions there are, and how long they are.
     pub fn size(&self) -> Size {
         fn of<'a>(names: impl Iterator<Item = &'a String>) -> Size {
@@ -160,10 +169,5 @@ impl Update {
     /// Whether it brings and removes nothing.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty() && self.removed.is_empty()
-    }
-
-    /// The resources that a response of this variant carries.
-    pub fn carried(&self, variant: VariantName, kind: ResourceType) -> &Vec<Arc<Resource>> {
-        if variant.whole(kind) { &self.all } else { &self.changed }
     }
 }

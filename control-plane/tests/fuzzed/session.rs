@@ -198,11 +198,12 @@ impl<V: Wire> Conversation<V> {
 
     fn hear(&mut self) {
         for _ in 0..MOST_RESPONSES {
-            let Next::Send(response) = self.session.poll(self.now) else {
+            let Next::Send(message) = self.session.poll(self.now) else {
                 self.session.events().for_each(drop);
                 return;
             };
             assert!(self.published.is_some(), "G15");
+            let response = message.read::<V::Response>().unwrap();
             let (type_url, nonce) = V::head(&response);
             let kind = ResourceType::from_type_url(&type_url).expect("a kind that is served");
             assert!(self.scope.is_none_or(|scope| scope == kind), "another kind than the stream carries");

@@ -263,7 +263,8 @@ impl<V: Wire> Client<V> {
     /// What the server says now, until it waits.
     pub fn hears(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
-        while let Next::Send(response) = self.session.poll(self.now) {
+        while let Next::Send(message) = self.session.poll(self.now) {
+            let response = message.read::<V::Response>().expect("a response");
             let (type_url, nonce) = V::head(&response);
             assert!(!nonce.is_empty(), "G5");
             let kind = ResourceType::from_type_url(&type_url).expect("a kind that is served");
@@ -297,7 +298,7 @@ impl<V: Wire> Client<V> {
     pub fn wait(&mut self) -> Option<Duration> {
         match self.session.poll(self.now) {
             Next::Wait(until) => until,
-            Next::Send(response) => panic!("it says {}", V::shown(&response)),
+            Next::Send(message) => panic!("it says {}", V::shown(&message.read().expect("a response"))),
         }
     }
 

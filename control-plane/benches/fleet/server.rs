@@ -1,0 +1,97 @@
+//! The server under test: what `legation serve` runs for xDS, on a gateway file made here.
+
+use std::{
+    env,
+    fmt::Write as _,
+    future::pending,
+    io::{BufRead, stdin},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use legation::{
+    config::{self, Source},
+    filter_module::MODULE,
+    metrics::Metrics,
+    model::Model,
+    relay::{Heard, Relay},
+    rollout::Rollout,
+    snapshot::Snapshot,
+    status::Status,
+    translate,
+    xds::{Plan, server},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
+
+/// Says in the environment that this process is the server, and of how many clusters.
+pub const CLUSTERS: &str = "FLEET_CLUSTERS";
+
+/// So many make a load assignment about as large as those that the figures of others are of.
+const ENDPOINTS: usize = 18;
+
+/// The name of a cluster.
+pub fn cluster(number: usize) -> String {
+    format!("cluster-{number:05}")
+}
+
+/// Whether this process is to be the server.
+pub fn is_wanted() -> bool {
+    env::var_os(CLUSTERS).is_some()
+}
+
+/// Serves until standard input ends, and publishes a generation for each line.
+pub fn run() {
+    let clusters = env::var(CLUSTERS).unwrap().parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    // Read before anything is measured: how long a file takes is another benchmark's.
+    let models = [model(clusters, 2), model(clusters, 3)];
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    println!("{}", listener.local_addr().unwrap().port());
+    let rollout = Arc::new(Mutex::new(Rollout::default()));
+    let plans = watch::Sender::default();
+    publish(&rollout, &plans, &model(clusters, 1));
+    let (tell, mut heard) = mpsc::unbounded_channel::<Heard>();
+    let status = Arc::new(Status::new("gateway.yaml".into(), Arc::new(Metrics::default())));
+    runtime.spawn(server::serve(listener, plans.subscribe(), Arc::new(Relay::new(status, tell)), pending()));
+    let decides = rollout.clone();
+    runtime.spawn(async move {
+        while let Some(Heard { stream, input, .. }) = heard.recv().await {
+            decides.lock().unwrap().take(stream, input);
+        }
+    });
+    for (line, model) in stdin().lock().lines().zip(models.iter().cycle()) {
+        line.unwrap();
+        println!("{}", publish(&rollout, &plans, model).as_micros());
+    }
+}
+
+/// Gives how long it took to make the snapshot.
+fn publish(rollout: &Mutex<Rollout>, plans: &watch::Sender<Plan>, model: &Model) -> Duration {
+    let start = Instant::now();
+    let resources = translate::resources(model, &[], &MODULE);
+    let mut rollout = rollout.lock().unwrap();
+    rollout.propose(|generation| Snapshot::new(generation, resources), 0);
+    let took = start.elapsed();
+    plans.send_replace(rollout.plan());
+    took
+}
+
+/// A gateway of so many clusters. Each edition has another endpoint in one of them.
+fn model(clusters: usize, edition: u16) -> Model {
+    let mut file = "version: 1\nlisteners: [{name: http, port: 8000}]\n".to_owned();
+    file += "routes: [{name: all, match: {prefix: /}, cluster: cluster-00000}]\nclusters:\n";
+    for number in 0..clusters {
+        write!(file, "- {{name: {}, endpoints: [", cluster(number)).unwrap();
+        for endpoint in 0..ENDPOINTS {
+            let port = if (number, endpoint) == (clusters / 2, 0) { 10_000 + edition } else { 8_000 };
+            let [_, _, high, low] = u32::try_from(number).unwrap().to_be_bytes();
+            write!(file, "\"10.{high}.{low}.{}:{port}\", ", 100 + endpoint).unwrap();
+        }
+        file += "]}\n";
+    }
+    let loaded = config::load(&Source { file: "gateway.yaml".into(), bytes: file.into_bytes() }, &|_| None);
+    loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+}
