@@ -176,7 +176,8 @@ mod tests {
         let resources = text.split_whitespace().map(|word| {
             let (name, version) = word.split_once('@').unwrap();
             let body = word.to_owned().into();
-            let resource = Resource { name: name.into(), version: version.into(), body, origin: origin.clone() };
+            let (name, version, origin) = (name.into(), version.into(), origin.clone());
+            let resource = Resource { name, version, body, origin, service_name: None };
             (resource.name.clone(), Arc::new(resource))
         });
         Arc::new(Collection::new(resources.collect()))

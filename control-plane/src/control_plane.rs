@@ -1,6 +1,6 @@
 //! The control plane as a whole: the file watched, xDS and the admin interface served, until it is told to end.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::{
     net::TcpListener,
@@ -188,27 +188,24 @@ async fn follow(
 ) {
     loop {
         tokio::select! {
-            () = watch.changed() => {
-                tokio::task::block_in_place(|| look(&mut reloader, &mut watch));
-            }
-            _ = hangup.recv() => {
+            noticed = watch.changed() => tokio::task::block_in_place(|| {
+                reloader.reload(noticed);
+                watch_named(&mut reloader, &mut watch);
+            }),
+            _ = hangup.recv() => tokio::task::block_in_place(|| {
                 tracing::info!("SIGHUP: looking at the file again");
-                tokio::task::block_in_place(|| look(&mut reloader, &mut watch));
-            }
+                reloader.retry(Instant::now());
+                watch_named(&mut reloader, &mut watch);
+            }),
             Some(heard) = heard.recv() => reloader.heard(heard),
         }
     }
 }
 
-fn look(reloader: &mut Reloader, watch: &mut FileWatch) {
-    reloader.reload();
-    watch_named(reloader, watch);
-}
-
 /// Watches the files that the file names. They were read before they were watched, so they are looked at once more.
 fn watch_named(reloader: &mut Reloader, watch: &mut FileWatch) {
     if watch.watch(reloader.watched()) {
-        reloader.reload();
+        reloader.reload(Instant::now());
     }
 }
 

@@ -1,4 +1,5 @@
-//! How long a generation takes from its publication to the ACK of the last node that was connected then.
+//! How long a generation takes from the moment that a saved file was noticed to the ACK of the last node that was connected
+//! when it was published.
 //!
 //! Pure: time comes in as an argument.
 
@@ -16,17 +17,17 @@ pub struct Propagation(Option<UnderWay>);
 #[derive(Debug)]
 struct UnderWay {
     generation: u64,
-    published: Instant,
+    noticed: Instant,
     /// Streams that have not confirmed it yet.
     awaited: BTreeSet<StreamId>,
     last_ack: Option<Instant>,
 }
 
 impl Propagation {
-    /// A generation is published while these streams are open. The one before it, if it is still under way, never arrives:
+    /// A generation is published while these streams are open; the change was noticed at some time before. The one before it, if it is still under way, never arrives:
     /// clients go straight to the newest.
-    pub fn published(&mut self, generation: u64, now: Instant, streams: impl Iterator<Item = StreamId>) {
-        self.0 = Some(UnderWay { generation, published: now, awaited: streams.collect(), last_ack: None });
+    pub fn published(&mut self, generation: u64, noticed: Instant, streams: impl Iterator<Item = StreamId>) {
+        self.0 = Some(UnderWay { generation, noticed, awaited: streams.collect(), last_ack: None });
     }
 
     /// A stream has all of a generation. Gives how long that took, if it is the last that was awaited.
@@ -47,7 +48,7 @@ impl Propagation {
     fn arrived(&mut self) -> Option<Duration> {
         let under_way = self.0.take_if(|under_way| under_way.awaited.is_empty())?;
         // Without an ACK nobody was there, or all left: there is nothing to measure.
-        Some(under_way.last_ack?.saturating_duration_since(under_way.published))
+        Some(under_way.last_ack?.saturating_duration_since(under_way.noticed))
     }
 }
 

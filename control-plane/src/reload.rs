@@ -6,6 +6,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use legation_protos::ResourceType;
@@ -116,16 +117,23 @@ impl Reloader {
             }
             (None, None) => return Err(self.status.diagnostics()),
         }
-        self.serve();
+        self.serve(Instant::now());
         Ok(())
     }
 
     /// Looks at the file, and those that it names, and publishes what it says, if it can be used and says something new.
-    pub fn reload(&mut self) {
+    /// `noticed` is when a change was seen first: nodes should have it soon after.
+    pub fn reload(&mut self, noticed: Instant) {
         if let Some(configuration) = self.look() {
             self.publish(configuration);
-            self.serve();
+            self.serve(noticed);
         }
+    }
+
+    /// As [`Self::reload`], though nothing may have changed: a file that a node rejected is tried again.
+    pub fn retry(&mut self, noticed: Instant) {
+        self.seen = None;
+        self.reload(noticed);
     }
 
     /// Takes in what a stream says, and does what follows from it.
@@ -158,7 +166,7 @@ impl Reloader {
                 );
             }
         }
-        self.serve();
+        self.serve(Instant::now());
     }
 
     /// The file, if it or one that it names changed, and it can be used.
@@ -285,8 +293,8 @@ impl Reloader {
         );
     }
 
-    /// Tells the streams where to be, if that is news.
-    fn serve(&mut self) {
+    /// Tells the streams where to be, if that is news; what led to it was noticed at some time.
+    fn serve(&mut self, noticed: Instant) {
         let plan = self.rollout.plan();
         self.status.in_canary(self.rollout.in_canary());
         let (before, is_news) = {
@@ -298,7 +306,7 @@ impl Reloader {
         }
         // Said once for each generation: it starts the clock of how long the nodes take.
         if let Some(generation) = plan.generation().filter(|generation| before != Some(*generation)) {
-            self.status.serving(generation);
+            self.status.serving(generation, noticed);
         }
         self.plans.send_replace(plan);
     }

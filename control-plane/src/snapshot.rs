@@ -18,12 +18,21 @@ pub struct Resource {
     pub body: Bytes,
     /// The place in the file that a rejection of it is about.
     pub origin: Origin,
+    /// Of a cluster whose endpoints have another name in EDS than its own (`service_name`): that name.
+    pub service_name: Option<Arc<str>>,
+}
+
+impl Resource {
+    /// What a cluster's endpoints are called in EDS.
+    pub fn endpoints(&self) -> &Arc<str> {
+        self.service_name.as_ref().unwrap_or(&self.name)
+    }
 }
 
 /// Without the body, which may hold a private key.
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, version, body, origin } = self;
+        let Self { name, version, body, origin, .. } = self;
         write!(f, "{name} {version} ({} bytes, {origin})", body.len())
     }
 }

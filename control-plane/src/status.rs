@@ -92,12 +92,12 @@ impl Status {
         self.state().diagnostics = diagnostics;
     }
 
-    /// A generation is published now.
-    pub fn serving(&self, generation: u64) {
+    /// A generation is published. What led to it was noticed at some time, from which it is counted how long it takes.
+    pub fn serving(&self, generation: u64, noticed: Instant) {
         let mut state = self.state();
         let State { serving, propagation, streams, .. } = &mut *state;
         *serving = Some(generation);
-        propagation.published(generation, Instant::now(), streams.keys().copied());
+        propagation.published(generation, noticed, streams.keys().copied());
         self.metrics.serving(generation);
     }
 

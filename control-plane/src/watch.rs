@@ -15,7 +15,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use notify::{
@@ -51,8 +51,8 @@ pub struct FileWatch {
     names: Arc<Mutex<BTreeSet<OsString>>>,
     events: mpsc::Receiver<Happened>,
     stamps: Vec<Option<Stamp>>,
-    /// Something happened that [`Self::changed`] has not come back with yet: it may be dropped while it waits.
-    pending: bool,
+    /// When something happened first that [`Self::changed`] has not come back with yet: it may be dropped while it waits.
+    pending: Option<Instant>,
     /// Somebody has a file open and writes.
     is_written: bool,
 }
@@ -98,7 +98,7 @@ impl FileWatch {
         let paths = vec![path.to_owned()];
         let stamps = stamps(&paths);
         let mut watch =
-            Self { paths, watcher, way: Way::default(), names, events, stamps, pending: false, is_written: false };
+            Self { paths, watcher, way: Way::default(), names, events, stamps, pending: None, is_written: false };
         watch.follow();
         watch
     }
@@ -115,15 +115,22 @@ impl FileWatch {
         true
     }
 
-    /// Waits until a file may have changed and nobody is about to change it further. It may be that none has changed.
+    /// Waits until a file may have changed and nobody is about to change it further, and gives when that was noticed. It may
+    /// be that none has changed.
     /// Dropped while it waits, it has lost nothing: the next call takes up where this one was.
-    pub async fn changed(&mut self) {
-        while !self.pending {
+    pub async fn changed(&mut self) -> Instant {
+        let noticed = loop {
+            if let Some(noticed) = self.pending {
+                break noticed;
+            }
             tokio::select! {
                 Some(happened) = self.events.recv() => self.note(happened),
-                () = time::sleep(POLL) => self.pending = self.settled_differently().await,
+                () = time::sleep(POLL) => {
+                    let noticed = Instant::now();
+                    self.pending = self.settled_differently().await.then_some(noticed);
+                }
             }
-        }
+        };
         loop {
             let patience = if self.is_written { LONGEST_PAUSE } else { QUIET };
             match time::timeout(patience, self.events.recv()).await {
@@ -131,14 +138,15 @@ impl FileWatch {
                 Ok(None) | Err(_) => break,
             }
         }
-        self.pending = false;
+        self.pending = None;
         self.is_written = false;
         self.stamps = stamps(&self.paths);
         self.follow();
+        noticed
     }
 
     fn note(&mut self, happened: Happened) {
-        self.pending = true;
+        self.pending.get_or_insert_with(Instant::now);
         match happened {
             Happened::Written => self.is_written = true,
             Happened::Closed => self.is_written = false,
@@ -261,11 +269,11 @@ mod tests {
         let mut watch = FileWatch::new(&path);
         fs::write(&path, "two").unwrap();
         // Less than it takes a burst to end, so that every wait is dropped in its middle.
-        while !watch.pending {
+        while watch.pending.is_none() {
             let _ = time::timeout(Duration::from_millis(1), watch.changed()).await;
         }
         watch.changed().await;
-        assert!(!watch.pending);
+        assert_eq!(watch.pending, None);
     }
 
     #[test]

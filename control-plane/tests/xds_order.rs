@@ -188,6 +188,17 @@ fn endpoints_follow_a_changed_cluster_at_once_though_unchanged_o4() {
 }
 
 #[test]
+fn endpoints_of_another_name_follow_their_changed_cluster_o4() {
+    let mut client = Client::<Delta>::at("CDS a@1/e, EDS a@1 e@1");
+    for ask in ["CDS", "EDS e"] {
+        client.asks(ask);
+        client.hears_and_acks();
+    }
+    client.publish(2, "CDS a@2/e, EDS a@1 e@1");
+    assert_eq!(client.hears(), ["CDS +a@2", "EDS +e@1"]);
+}
+
+#[test]
 fn endpoints_follow_a_changed_cluster_over_others_in_flight_but_do_not_pile_up_o4_o7() {
     let mut client = envoy::<Delta>(ALL);
     client.publish(2, "ECDS f@1, CDS a@1, EDS a@2, LDS l@1, RDS r@1");

@@ -196,7 +196,7 @@ fn how_long_a_generation_takes_to_all_nodes_is_measured_once_the_last_has_it() {
     }
     let count = "legation_propagation_seconds_count";
     assert_eq!(watched.metric(count), "0");
-    watched.status.serving(2);
+    watched.status.serving(2, Instant::now());
     for (stream, client) in [(1, &mut one), (2, &mut two)] {
         client.publish(2, "CDS a@2");
         client.hears_and_acks();

@@ -17,3 +17,11 @@ pub struct RawResource {
     /// Where it is written.
     pub origin: Origin,
 }
+
+impl RawResource {
+    /// What a cluster calls its endpoints in EDS, where that is not its own name.
+    pub fn service_name(&self) -> Option<&str> {
+        let name = self.message.value().get("eds_cluster_config")?.get("service_name")?.as_str()?;
+        Some(name).filter(|name| self.kind == ResourceType::Cluster && !name.is_empty())
+    }
+}

@@ -9,7 +9,13 @@ const LISTENER: ResourceType = ResourceType::Listener;
 fn listener(text: &str) -> Arc<Resource> {
     let (name, version) = text.split_once('@').unwrap();
     let origin = Origin { file: "gateway.yaml".into(), line: 1, column: 1 };
-    Arc::new(Resource { name: name.into(), version: version.into(), body: text.to_owned().into(), origin })
+    Arc::new(Resource {
+        name: name.into(),
+        version: version.into(),
+        body: text.to_owned().into(),
+        origin,
+        service_name: None,
+    })
 }
 
 /// A snapshot of listeners.

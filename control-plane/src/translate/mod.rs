@@ -16,6 +16,8 @@ mod static_raw;
 mod tls;
 mod version;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use legation_protos::ResourceType;
 use prost::Message;
@@ -36,7 +38,7 @@ pub use static_raw::{NotStatic, add_raw};
 pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(ResourceType, Resource)> {
     let mut resources = Vec::new();
     let mut add = |kind, name: &str, version, body: Bytes, origin: &Origin| {
-        let resource = Resource { name: name.into(), version, body, origin: origin.clone() };
+        let resource = Resource { name: name.into(), version, body, origin: origin.clone(), service_name: None };
         resources.push((kind, resource));
     };
 
@@ -76,7 +78,9 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
     }
     for raw in &model.raw {
         let version = version::of(raw.kind, raw.message.value());
-        add(raw.kind, &raw.name, version, raw.message.body().clone(), &raw.origin);
+        let (name, body, origin) = (raw.name.as_str().into(), raw.message.body().clone(), raw.origin.clone());
+        let service_name = raw.service_name().map(Arc::from);
+        resources.push((raw.kind, Resource { name, version, body, origin, service_name }));
     }
     resources
 }

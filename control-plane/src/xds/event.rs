@@ -134,7 +134,8 @@ mod tests {
     fn blamed(message: &str, names: &[&str]) -> Option<String> {
         let resource = |name: &&str| {
             let origin = Origin { file: "gateway.yaml".into(), line: 1, column: 1 };
-            Arc::new(Resource { name: (*name).into(), version: "1".into(), body: name.to_string().into(), origin })
+            let (name, body) = ((*name).into(), name.to_string().into());
+            Arc::new(Resource { name, version: "1".into(), body, origin, service_name: None })
         };
         let resources: Vec<_> = names.iter().map(resource).collect();
         culprit(message, &resources).map(|resource| resource.name.to_string())

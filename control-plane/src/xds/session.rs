@@ -278,7 +278,7 @@ impl<V: Variant> Session<V> {
             // A cluster that is added or changed warms with its endpoints. Delta Envoy does not ask for those that it has,
             // and then waits 15 s (O4).
             let endpoints = target.resources(ResourceType::Endpoints);
-            let names = due.update.changed.iter().map(|cluster| cluster.name.clone());
+            let names = due.update.changed.iter().map(|cluster| cluster.endpoints().clone());
             let with_endpoints = names.filter(|name| endpoints.contains_key(name));
             self.substreams.get_mut(ResourceType::Endpoints).owe(with_endpoints);
         }

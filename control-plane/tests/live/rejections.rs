@@ -41,6 +41,34 @@ async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
     assert_eq!(gateway.status().await["file"]["diagnostics"].as_array().unwrap().len(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_file_is_tried_again_on_sighup() {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let taken_port = taken.local_addr().unwrap().port();
+    let file = |port: u16, second: &str| {
+        format!(
+            "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{second}routes:\n\
+             - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
+        )
+    };
+    let gateway = Gateway::start(|port| file(port, "")).await;
+    gateway.write(&file(gateway.port, &format!("- {{name: second, port: {taken_port}}}\n")));
+    eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 2 }).await;
+    drop(taken);
+    gateway.process.signal(nix::sys::signal::Signal::SIGHUP);
+    gateway.confirmed(3).await;
+    let status = gateway.status().await;
+    assert_eq!(status["nodes"][0]["state"], "SYNCED", "{status}");
+    assert!(status["generation"]["rejected"].is_null(), "{status}");
+    eventually("the new listener answers", || async {
+        crate::support::Client::new()
+            .try_get(&format!("http://127.0.0.1:{taken_port}/"), &[])
+            .await
+            .is_ok_and(|response| response.status == 200)
+    })
+    .await;
+}
+
 async fn what_envoy_rejects_is_rejected_once(variant: &[&str]) {
     let taken = TcpListener::bind("0.0.0.0:0").unwrap();
     let taken_port = taken.local_addr().unwrap().port();

@@ -40,7 +40,7 @@ pub fn resource(kind: ResourceType, name: &str, message: &impl Message) -> (Reso
     // These messages hold no maps, so that their bytes are the same each time.
     let version = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&body));
     let origin = Origin { file: "gateway.yaml".into(), line: 1, column: 1 };
-    (kind, Resource { name: name.into(), version: version.into(), body: body.into(), origin })
+    (kind, Resource { name: name.into(), version: version.into(), body: body.into(), origin, service_name: None })
 }
 
 fn ads() -> Option<ConfigSource> {

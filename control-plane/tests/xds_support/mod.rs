@@ -23,14 +23,16 @@ use legation_protos::{
     pb::{envoy::config::core::v3::Node, google::rpc::Status},
 };
 
-/// The resource that is written `name@version`.
+/// The resource that is written `name@version`, or as a cluster with another `service_name`, `name@version/service`.
 pub fn resource(text: &str) -> Resource {
     let (name, version) = text.split_once('@').expect("name@version");
+    let (version, service_name) = version.split_once('/').map_or((version, None), |(v, name)| (v, Some(name.into())));
     Resource {
         name: name.into(),
         version: version.into(),
-        body: text.to_owned().into(),
+        body: format!("{name}@{version}").into(),
         origin: Origin { file: "gateway.yaml".into(), line: 1, column: 1 },
+        service_name,
     }
 }
 
