@@ -5,10 +5,10 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup envoy grpcio build wasm up test lint bench
+.PHONY: help setup envoy grpcio h2load build wasm up test lint bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## add the wasm target to the Rust toolchain if it is missing
 	@scripts/setup
@@ -19,6 +19,9 @@ envoy: ## fetch Envoy into target/envoy/ if it is missing
 grpcio: ## fetch gRPC's own client into target/grpcio/ if it is missing
 	@scripts/grpcio
 
+h2load: ## install the load generator of the tests if it is missing
+	@scripts/h2load
+
 build: setup envoy ## build legation (filter embedded) and the demo upstream in release mode
 	cargo build --release --package legation --package upstream
 
@@ -28,9 +31,9 @@ wasm: build ## write the filter alone to target/legation_filter.wasm
 up: build ## run the quickstart: four demo upstreams, control plane and Envoy; Ctrl-C ends it
 	@scripts/up
 
-test: setup envoy grpcio ## run all tests, those with a real Envoy and with gRPC's own client too
-	@envoy=$$(scripts/envoy) && python=$$(scripts/grpcio) && set -x && \
-		ENVOY="$$envoy" GRPC_PYTHON="$$python" cargo test --workspace
+test: setup envoy grpcio h2load ## run all tests, those with a real Envoy and with gRPC's own client too
+	@envoy=$$(scripts/envoy) && python=$$(scripts/grpcio) && h2load=$$(scripts/h2load) && set -x && \
+		ENVOY="$$envoy" GRPC_PYTHON="$$python" H2LOAD="$$h2load" cargo test --workspace
 
 lint: setup ## formatting, clippy for the host and for wasm, scripts, licences
 	@scripts/lint

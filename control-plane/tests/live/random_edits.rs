@@ -1,4 +1,4 @@
-//! Many random edits, some of them bad, while traffic runs on two workers: no request fails and no stream is cut.
+//! Many random edits, some of them bad, while traffic runs on two workers, from clients in this process and from h2load: no request fails and no stream is cut.
 //!
 //! `EDITS` says how many (40), `EDITS_SEED` which (1): the same seed gives the same edits, so that a failure can be repeated.
 
@@ -8,7 +8,9 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use crate::support::{ALICE_SHA256, BOB_SHA256, DELTA, Events, Gateway, Hammer, SOTW, eventually, free_port, upstream};
+use crate::support::{
+    ALICE_SHA256, BOB_SHA256, DELTA, Events, Gateway, Hammer, Load, SOTW, eventually, free_port, upstream,
+};
 
 /// Chance that can be repeated: SplitMix64.
 struct Chance(u64);
@@ -205,6 +207,8 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
     }
     let paths = ["/steady", "/steady/3", "/keyed", "/changing", "/canary", "/limited", "/moving", "/spread"];
     let hammers: Vec<_> = paths.repeat(3).into_iter().map(|path| Hammer::start(gateway.url(path))).collect();
+    let urls = || paths.map(|path| gateway.url(path)).to_vec();
+    let loads = [Load::start(urls(), &["-m", "4"]), Load::start(urls(), &["--h1"])];
     let serves = async |edit: usize| gateway.get("/edit", &[]).await.body == edit.to_string();
     let rejected = async || gateway.envoy_counter("listener_manager.lds.update_rejected").await;
 
@@ -247,6 +251,9 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
         stream.go_on().await;
     }
     let mut requests = 0;
+    for load in loads {
+        requests += load.stop().await;
+    }
     for hammer in hammers {
         requests += hammer.stop().await;
     }

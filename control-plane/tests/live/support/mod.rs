@@ -3,6 +3,7 @@
 mod client;
 mod fleet;
 mod gateway;
+mod load;
 mod node;
 mod ports;
 mod process;
@@ -16,6 +17,7 @@ use tokio::{net::TcpListener, time};
 pub use client::{Client, Response};
 pub use fleet::{ControlPlane, Envoy};
 pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
+pub use load::Load;
 pub use node::Node;
 pub use ports::free_port;
 pub use process::{Process, envoy, legation};
