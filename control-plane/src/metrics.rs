@@ -92,7 +92,7 @@ impl Default for Metrics {
         registry.register("xds_nacks", "Responses that nodes rejected, by type", metrics.nacks.clone());
         registry.register_with_unit(
             "propagation",
-            "From the publication of a generation to the ACK of the last node that was connected then",
+            "From the moment that a saved file was noticed to the ACK of the last node that was connected when it was published",
             Unit::Seconds,
             metrics.propagation.clone(),
         );
