@@ -1,6 +1,6 @@
 //! The control plane as a whole: the file watched, xDS and the admin interface served, until it is told to end.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{io, iter, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::{
     net::TcpListener,
@@ -25,6 +25,9 @@ use crate::{
         tls::{self, Tls, TlsError},
     },
 };
+
+/// So much of what streams say is taken in before the plan is made anew.
+const MOST_HEARD_AT_ONCE: usize = 10_000;
 
 /// How long what was started may take to end.
 const PATIENCE: time::Duration = time::Duration::from_millis(800);
@@ -197,7 +200,11 @@ async fn follow(
                 reloader.retry(Instant::now());
                 watch_named(&mut reloader, &mut watch);
             }),
-            Some(heard) = heard.recv() => reloader.heard(heard),
+            Some(first) = heard.recv() => {
+                // What thousands of streams say at about the same time makes one plan.
+                let more = iter::from_fn(|| heard.try_recv().ok());
+                reloader.hear(iter::once(first).chain(more).take(MOST_HEARD_AT_ONCE));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::{
     rollout::Input,
     status::Status,
-    xds::{Event, Observer, StreamId, culprit},
+    xds::{Event, Observer, StreamId},
 };
 
 /// What a stream says to the reloader.
@@ -30,7 +30,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Tells both. What waits for the reloader is bounded by what streams were sent: each response is answered once.
+    /// Tells both. The reloader takes in everything that waits between two looks at the file; a stream says little of it: that it
+    /// is there, gone or has a generation, and a few kB for a rejection, of which each response allows one.
     pub fn new(status: Arc<Status>, heard: mpsc::UnboundedSender<Heard>) -> Self {
         Self { status, heard }
     }
@@ -46,8 +47,8 @@ impl Observer for Relay {
         let (input, message) = match &event {
             Event::Opened { node, .. } => (Some(Input::Opened { node: node.id.as_str().into() }), ""),
             Event::Confirmed { generation } => (Some(Input::Confirmed { generation: *generation }), ""),
-            Event::Nacked { kind, generation, message, resources } => {
-                let culprit = culprit(message, resources).cloned();
+            Event::Nacked { kind, generation, message, culprit } => {
+                let culprit = culprit.clone();
                 (Some(Input::Nacked { kind: *kind, generation: *generation, culprit }), message.as_str())
             }
             Event::Subscribed { .. } | Event::Sent { .. } | Event::Acked { .. } => (None, ""),

@@ -49,6 +49,8 @@ pub struct Reloader {
     /// The files that it named when it last said which, as they were then.
     files: NamedFiles,
     newest: Newest,
+    /// What was newest before: word that nodes have it may come late.
+    superseded: Newest,
 }
 
 /// A file that can be used: what it says and what it means.
@@ -96,6 +98,7 @@ impl Reloader {
             seen: None,
             files: NamedFiles::default(),
             newest: Newest::default(),
+            superseded: Newest::default(),
         }
     }
 
@@ -108,7 +111,7 @@ impl Reloader {
         let file = self.look();
         match (file, self.kept()) {
             (Some(configuration), Some(kept)) => self.start_beside(configuration, kept),
-            (Some(configuration), None) => self.publish(configuration),
+            (Some(configuration), None) => self.publish(configuration, false),
             (None, Some(kept)) => {
                 let Kept { file, resources } = kept;
                 self.rollout.start_from(|generation| Snapshot::new(generation, resources));
@@ -125,19 +128,27 @@ impl Reloader {
     /// `noticed` is when a change was seen first: nodes should have it soon after.
     pub fn reload(&mut self, noticed: Instant) {
         if let Some(configuration) = self.look() {
-            self.publish(configuration);
+            self.publish(configuration, false);
             self.serve(noticed);
         }
     }
 
-    /// As [`Self::reload`], though nothing may have changed: a file that a node rejected is tried again.
+    /// As [`Self::reload`], though nothing may have changed: what nodes rejected of the file is tried again.
     pub fn retry(&mut self, noticed: Instant) {
         self.seen = None;
-        self.reload(noticed);
+        if let Some(configuration) = self.look() {
+            self.publish(configuration, true);
+            self.serve(noticed);
+        }
     }
 
-    /// Takes in what a stream says, and does what follows from it.
-    pub fn heard(&mut self, heard: Heard) {
+    /// Takes in what streams say, and does what follows from it.
+    pub fn hear(&mut self, heard: impl Iterator<Item = Heard>) {
+        heard.for_each(|heard| self.take(heard));
+        self.serve(Instant::now());
+    }
+
+    fn take(&mut self, heard: Heard) {
         let Heard { stream, input, message } = heard;
         let nacked = match &input {
             Input::Nacked { kind, culprit, .. } => Some((*kind, culprit.clone())),
@@ -148,8 +159,11 @@ impl Reloader {
             Some(Outcome::Confirmed(generation)) => {
                 tracing::info!("generation {generation} is confirmed");
                 self.status.confirmed(generation);
+                let known = [&self.newest, &self.superseded].into_iter().find(|it| it.generation == generation);
+                if let Some(confirmed) = known {
+                    self.keep(self.state.keep_confirmed(&confirmed.content));
+                }
                 if generation == self.newest.generation {
-                    self.keep(self.state.keep_confirmed(&self.newest.content));
                     self.forget_rejected();
                 }
             }
@@ -166,7 +180,6 @@ impl Reloader {
                 );
             }
         }
-        self.serve(Instant::now());
     }
 
     /// The file, if it or one that it names changed, and it can be used.
@@ -248,7 +261,7 @@ impl Reloader {
                 self.status.rejected(Some((generation, diagnostic)));
                 self.newest = Newest { generation, content: found.content, configuration };
             }
-            None => self.publish(found),
+            None => self.publish(found, false),
         }
     }
 
@@ -256,15 +269,21 @@ impl Reloader {
         translate::resources(model, secrets, &self.module)
     }
 
-    fn publish(&mut self, found: Configuration) {
+    /// With `retry`, what nodes rejected before is tried again.
+    fn publish(&mut self, found: Configuration, retry: bool) {
         let Configuration { content, model, secrets } = found;
         let resources = self.resources(&model, &secrets);
         let configuration = hash(&content, &resources);
         let canary = self.canary.unwrap_or(model.rollout.canary);
-        match self.rollout.propose(|generation| Snapshot::new(generation, resources), canary) {
+        let snapshot = |generation| {
+            let snapshot = Snapshot::new(generation, resources);
+            if retry { snapshot.retried() } else { snapshot }
+        };
+        match self.rollout.propose(snapshot, canary) {
             Proposal::New(snapshot) => {
                 let generation = snapshot.generation();
-                self.newest = Newest { generation, content, configuration };
+                let newest = Newest { generation, content, configuration };
+                self.superseded = std::mem::replace(&mut self.newest, newest);
                 self.forget_rejected();
                 self.metrics.reload(ReloadResult::Published);
                 self.say_new(generation, &model);

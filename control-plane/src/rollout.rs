@@ -149,7 +149,12 @@ impl Rollout {
         self.canary = canary;
         let proposed = snapshot(self.generation + 1);
         match &self.newest {
-            Some((newest, Stage::Candidate | Stage::Confirmed)) if newest.same_resources(&proposed) => {
+            Some((newest, Stage::Candidate | Stage::Confirmed))
+                if newest.same_resources(&proposed) && !(proposed.retries() && !self.troubled.is_empty()) =>
+            {
+                // Its resources may stand elsewhere in the file now.
+                let generation = newest.generation();
+                self.replace(Arc::new(proposed.at(generation)));
                 self.choose_canaries();
                 return Proposal::Unchanged;
             }
@@ -214,6 +219,17 @@ impl Rollout {
     /// The candidate that only some nodes have yet.
     pub fn in_canary(&self) -> Option<u64> {
         self.is_in_canary().then(|| self.newest.as_ref().map(|(snapshot, _)| snapshot.generation())).flatten()
+    }
+
+    /// Puts a snapshot in the place of that of the same generation.
+    fn replace(&mut self, snapshot: Arc<Snapshot>) {
+        let newest = self.newest.as_mut().map(|(newest, _)| newest);
+        let whole = self.nodes.values_mut().filter_map(|node| node.whole.as_mut());
+        for old in newest.into_iter().chain(self.confirmed.as_mut()).chain(whole) {
+            if old.generation() == snapshot.generation() {
+                old.clone_from(&snapshot);
+            }
+        }
     }
 
     fn make(&mut self, snapshot: impl FnOnce(u64) -> Snapshot) -> Arc<Snapshot> {

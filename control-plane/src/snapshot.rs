@@ -44,6 +44,7 @@ pub type Resources = BTreeMap<Arc<str>, Arc<Resource>>;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     generation: u64,
+    retries: bool,
     kinds: [Arc<Collection>; ResourceType::COUNT],
 }
 
@@ -56,7 +57,24 @@ impl Snapshot {
                 of_kind.insert(resource.name.clone(), Arc::new(resource));
             }
         }
-        Self { generation, kinds: kinds.map(|of_kind| Arc::new(Collection::new(of_kind))) }
+        Self { generation, retries: false, kinds: kinds.map(|of_kind| Arc::new(Collection::new(of_kind))) }
+    }
+
+    /// The same resources as another generation.
+    #[must_use]
+    pub fn at(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// The same resources, to be tried again by clients that rejected some of them before.
+    #[must_use]
+    pub fn retried(self) -> Self {
+        Self { retries: true, ..self }
+    }
+
+    /// Whether clients are sent again what they rejected of an earlier generation.
+    pub fn retries(&self) -> bool {
+        self.retries
     }
 
     /// Which generation it is, from 1.

@@ -17,7 +17,7 @@ use crate::{
     diagnostic::{Diagnostic, Severity},
     metrics::Metrics,
     propagation::Propagation,
-    xds::{Event, NodeInfo, Observer, StreamId, culprit},
+    xds::{Event, NodeInfo, Observer, StreamId},
 };
 
 /// A response without an answer for this long makes its node stale.
@@ -205,10 +205,10 @@ impl Observer for Status {
                     };
                 }
             }
-            Event::Nacked { kind, generation, message, resources } => {
+            Event::Nacked { kind, generation, message, culprit } => {
                 let message = message.trim().to_owned();
                 self.metrics.nacked(kind);
-                let at = culprit(&message, &resources).map(|resource| resource.origin.to_string());
+                let at = culprit.map(|resource| resource.origin.to_string());
                 let node = state.streams.get(&id).map_or("?", |stream| &stream.node.id);
                 let place = at.as_deref().unwrap_or("the file");
                 tracing::error!(

@@ -12,18 +12,6 @@ type Client = xds_support::Client<Delta>;
 const NONE: [&str; 0] = [];
 
 /// A client that has everything of `text`, at generation 1.
-fn client_with_all(text: &str, asks: &[&str]) -> Client {
-    let mut client = Client::at(text);
-    for ask in asks {
-        client.asks(ask);
-        client.hears_and_acks();
-    }
-    client.later(2000);
-    client.hears_and_acks();
-    client.events();
-    client
-}
-
 #[test]
 fn a_wildcard_is_answered_with_all_and_an_ack_with_nothing_g9() {
     let mut client = Client::at("CDS a@1 b@1");
@@ -53,14 +41,14 @@ fn nothing_is_answered_before_the_first_snapshot_g15() {
 
 #[test]
 fn only_what_changed_is_sent_d4() {
-    let mut client = client_with_all("CDS a@1 b@1", &["CDS"]);
+    let mut client = Client::with_all("CDS a@1 b@1", &["CDS"]);
     client.publish(2, "CDS a@2 b@1 c@1");
     assert_eq!(client.hears(), ["CDS +a@2 +c@1"]);
 }
 
 #[test]
 fn what_is_gone_is_removed_once_and_sent_again_when_it_is_back_d5() {
-    let mut client = client_with_all("CDS a@1 b@1", &["CDS"]);
+    let mut client = Client::with_all("CDS a@1 b@1", &["CDS"]);
     client.publish(2, "CDS a@1");
     assert_eq!(client.hears_and_acks(), ["CDS -b"]);
     client.publish(3, "CDS a@1");
@@ -71,7 +59,7 @@ fn what_is_gone_is_removed_once_and_sent_again_when_it_is_back_d5() {
 
 #[test]
 fn a_name_that_does_not_exist_is_answered_and_sent_when_it_comes_into_being_d6_g11() {
-    let mut client = client_with_all("EDS a@1", &["EDS a"]);
+    let mut client = Client::with_all("EDS a@1", &["EDS a"]);
     client.asks("EDS b");
     assert_eq!(client.hears_and_acks(), ["EDS -b"]);
     client.publish(2, "EDS a@1 b@1");
@@ -80,7 +68,7 @@ fn a_name_that_does_not_exist_is_answered_and_sent_when_it_comes_into_being_d6_g
 
 #[test]
 fn a_name_is_sent_again_when_it_is_asked_for_again_d3() {
-    let mut client = client_with_all("EDS a@1 b@1", &["EDS a b"]);
+    let mut client = Client::with_all("EDS a@1 b@1", &["EDS a b"]);
     client.asks("EDS a");
     assert_eq!(client.hears(), ["EDS +a@1"]);
 }
@@ -100,13 +88,13 @@ fn names_count_in_an_ack_and_in_a_nack_and_with_an_old_nonce_d2() {
     assert_eq!(client.hears(), ["EDS +c@1"]);
     client.sends(request("d", "1", None)).unwrap();
     assert_eq!(client.hears(), NONE, "the one in flight comes first");
-    client.sends(request("d", "3", None)).unwrap();
+    client.sends(<Delta as xds_support::Wire>::request(url, &[], "3", None)).unwrap();
     assert_eq!(client.hears(), ["EDS +d@1"]);
 }
 
 #[test]
 fn nothing_more_comes_for_a_name_that_was_unsubscribed_d7() {
-    let mut client = client_with_all("EDS a@1 b@1", &["EDS a b"]);
+    let mut client = Client::with_all("EDS a@1 b@1", &["EDS a b"]);
     client.asks("EDS -a -unknown");
     assert_eq!(client.hears(), NONE);
     client.publish(2, "EDS a@2 b@2");
@@ -115,7 +103,7 @@ fn nothing_more_comes_for_a_name_that_was_unsubscribed_d7() {
 
 #[test]
 fn unsubscribing_a_name_under_a_wildcard_is_answered_d8() {
-    let mut client = client_with_all("CDS a@1", &["CDS * a x"]);
+    let mut client = Client::with_all("CDS a@1", &["CDS * a x"]);
     client.asks("CDS -a");
     assert_eq!(client.hears_and_acks(), ["CDS +a@1"]);
     client.asks("CDS -x");
@@ -124,7 +112,7 @@ fn unsubscribing_a_name_under_a_wildcard_is_answered_d8() {
 
 #[test]
 fn a_wildcard_that_ends_leaves_the_names_g12() {
-    let mut client = client_with_all("CDS a@1 b@1", &["CDS", "CDS a", "CDS -*"]);
+    let mut client = Client::with_all("CDS a@1 b@1", &["CDS", "CDS a", "CDS -*"]);
     client.publish(2, "CDS a@2 b@2");
     assert_eq!(client.hears(), ["CDS +a@2"]);
 }
@@ -154,7 +142,7 @@ fn a_client_that_comes_back_to_the_same_resources_gets_none_d9_d10() {
 
 #[test]
 fn what_a_client_says_it_holds_counts_in_its_first_request_only_d9() {
-    let mut client = client_with_all("EDS a@1 b@1", &["EDS a"]);
+    let mut client = Client::with_all("EDS a@1 b@1", &["EDS a"]);
     client.asks_holding("EDS b", "b@1");
     assert_eq!(client.hears(), ["EDS +b@1"]);
 }
@@ -169,7 +157,7 @@ fn what_a_client_says_it_holds_is_kept_until_the_first_snapshot_d9_g15() {
 
 #[test]
 fn filter_configurations_are_never_removed_d13() {
-    let mut client = client_with_all("ECDS f@1", &["ECDS f"]);
+    let mut client = Client::with_all("ECDS f@1", &["ECDS f"]);
     client.publish(2, "");
     assert_eq!(client.hears(), NONE);
     client.asks("ECDS unknown");
@@ -180,7 +168,7 @@ fn filter_configurations_are_never_removed_d13() {
 
 #[test]
 fn secrets_are_never_removed_d13() {
-    let mut client = client_with_all("SDS s@1", &["SDS s"]);
+    let mut client = Client::with_all("SDS s@1", &["SDS s"]);
     client.publish(2, "");
     assert_eq!(client.hears(), NONE);
     client.publish(3, "SDS s@2");

@@ -146,10 +146,10 @@ async fn rejects_once_and_is_rolled_back(api_type: &str) {
     gateway.recorder.confirmed(3).await;
     let nacks = nacks(&gateway.recorder);
     assert_eq!(nacks.len(), 1, "{nacks:#?}");
-    let Event::Nacked { kind, message, resources, .. } = &nacks[0] else { unreachable!() };
+    let Event::Nacked { kind, message, culprit, .. } = &nacks[0] else { unreachable!() };
     assert_eq!(*kind, ResourceType::Cluster);
     assert!(message.contains("EDS"), "{message}");
-    assert!(resources.iter().any(|resource| &*resource.name == "bad"));
+    assert_eq!(culprit.as_ref().map(|culprit| &*culprit.name), Some("bad"));
     let again = |event: &&Event| matches!(event, Event::Sent { kind: ResourceType::Cluster, generation: 2, .. });
     assert_eq!(gateway.recorder.events().iter().filter(again).count(), 1);
     envoy.answers(200).await;

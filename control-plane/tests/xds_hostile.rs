@@ -13,10 +13,11 @@ use std::{
 use legation::{
     snapshot::Snapshot,
     xds::{
-        Event, Limits, Plan,
+        Event, Limits, Plan, Refusal,
         delta::Delta,
         server::Options,
         session::LONGEST_NAME,
+        sotw::Sotw,
         tls::{Files, Tls},
     },
 };
@@ -27,7 +28,7 @@ use tokio::{
 };
 use tonic::Code;
 use xds_support::{
-    Wire, kind,
+    Client, Wire, kind,
     recorder::Recorder,
     server::{ADS_DELTA, Server, Stream},
     snapshot,
@@ -166,6 +167,61 @@ async fn the_names_of_a_stream_are_bounded_however_many_requests_bring_them() {
     wants(&stream, &long_names(5000, 1000)).await;
     assert_eq!(stream.hears().await.unwrap_err().code(), Code::ResourceExhausted);
     is_served(&server).await;
+}
+
+/// Names that a wildcard makes the server answer though they are wanted no more, on a stream that answers nothing.
+#[test]
+fn the_names_that_a_stream_is_owed_are_bounded() {
+    let mut delta = Client::<Delta>::at("CDS a@1");
+    delta.asks("CDS *");
+    delta.hears();
+    let refused = (0..10).find_map(|round| {
+        let names = long_names(round * 1000, 1000);
+        let unwanted = names.iter().map(|name| format!("-{name}")).collect::<Vec<_>>();
+        [names, unwanted].into_iter().find_map(|names| delta.try_asks(&format!("CDS {}", names.join(" "))).err())
+    });
+    assert_eq!(refused, Some(Refusal::TooManyNames));
+
+    let mut sotw = Client::<Sotw>::at("CDS a@1");
+    sotw.asks("CDS *");
+    sotw.hears();
+    let refused = (0..10).find_map(|round| {
+        let names = long_names(round * 1000, 1000).join(" ");
+        sotw.sends(Sotw::request(
+            kind("CDS").type_url(),
+            &format!("* {names}").split(' ').map(str::to_owned).collect::<Vec<_>>(),
+            "",
+            None,
+        ))
+        .err()
+    });
+    assert_eq!(refused, Some(Refusal::TooManyNames));
+}
+
+#[test]
+fn what_a_client_says_it_holds_counts_until_that_is_settled() {
+    for kind in ["ECDS", "CDS"] {
+        let mut client = Client::<Delta>::at("CDS a@1");
+        let held = long_names(0, 100).iter().map(|name| format!("{name}@1")).collect::<Vec<_>>().join(" ");
+        client.asks_holding(&format!("{kind} *"), &held);
+        let said = 100 * LONGEST_NAME;
+        assert!(client.session.bytes() > said);
+        client.later(2000);
+        client.hears();
+        assert!(client.session.bytes() > said, "{kind}: it may reject that they are gone");
+        client.acks(kind);
+        assert!(client.session.bytes() < said, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_with_a_long_name_is_refused() {
+    let server = server(Limits::default()).await;
+    let mut stream = server.open::<Delta>(ADS_DELTA).await;
+    let request = Delta::request(kind("CDS").type_url(), &[], "", None);
+    stream.requests.send(Delta::from_node(request, &"x".repeat(LONGEST_NAME + 1))).await.unwrap();
+    assert_eq!(stream.hears().await.unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(server.recorder.events(), []);
 }
 
 #[tokio::test]

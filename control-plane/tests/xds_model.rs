@@ -77,6 +77,8 @@ struct Received {
     nonce: String,
     brought: Vec<(String, String)>,
     removed: Vec<String>,
+    /// All that it brought, also what the client asks for no more.
+    together: Vec<(String, String)>,
 }
 
 /// One kind at the client.
@@ -86,8 +88,8 @@ struct Kind {
     wildcard: bool,
     names: BTreeSet<String>,
     held: BTreeMap<String, String>,
-    /// What was rejected and not asked for again since.
-    refused: BTreeSet<(String, String)>,
+    /// What was rejected and not asked for again since, with all that was rejected along with it.
+    refused: BTreeMap<(String, String), Vec<(String, String)>>,
     /// Names that it asked for and was not sent since.
     owed: BTreeSet<String>,
     unanswered: VecDeque<Received>,
@@ -112,7 +114,7 @@ struct Model<V: Wire> {
     generation: u64,
     target: Option<Arc<Snapshot>>,
     kinds: BTreeMap<ResourceType, Kind>,
-    /// All that it ever rejected.
+    /// All that it rejected and did not accept since.
     rejected: BTreeSet<(ResourceType, String, String)>,
     /// It rejected a response that brought nothing new: what that removed it may still have.
     rejected_a_removal: bool,
@@ -164,6 +166,12 @@ impl<V: Wire> Model<V> {
             Step::Wait(milliseconds) => self.now += Duration::from_millis(milliseconds.into()),
             Step::Reconnect => self.reconnect(),
         }
+        if let Some(target) = &self.target {
+            for (kind, state) in &mut self.kinds {
+                // What is gone and comes back is tried again.
+                state.refused.retain(|(name, _), _| target.get(*kind, name).is_some());
+            }
+        }
         self.hear();
     }
 
@@ -181,7 +189,7 @@ impl<V: Wire> Model<V> {
         } else {
             state.names.insert(name.clone());
             state.owed.insert(name.clone());
-            state.refused.retain(|(refused, _)| *refused != name);
+            state.refused.retain(|(refused, _), _| *refused != name);
         }
         self.say_subscription(kind, name);
     }
@@ -205,7 +213,7 @@ impl<V: Wire> Model<V> {
         if state.wildcard {
             state.owed.insert(NAMES[name].to_owned());
         }
-        state.refused.retain(|(refused, _)| refused != NAMES[name]);
+        state.refused.retain(|(refused, _), _| refused != NAMES[name]);
         self.say_subscription(kind, format!("-{}", NAMES[name]));
     }
 
@@ -234,12 +242,22 @@ impl<V: Wire> Model<V> {
         if !accept {
             let held = |(name, version): &(String, String)| state.held.get(name) == Some(version);
             only_removed = received.brought.iter().all(held);
-            rejected.extend(received.brought.iter().map(|(name, version)| (kind, name.clone(), version.clone())));
-            state.refused.extend(received.brought.iter().cloned());
+            // What it has it accepted before.
+            let new = received.brought.iter().filter(|resource| !held(resource));
+            rejected.extend(new.map(|(name, version)| (kind, name.clone(), version.clone())));
+            let together = || received.together.clone();
+            state.refused.extend(received.brought.iter().map(|resource| (resource.clone(), together())));
             received.brought.truncate(received.brought.len() / 2);
         } else if whole {
             state.held.clear();
         }
+        if accept {
+            state.refused.retain(|resource, _| !received.brought.contains(resource));
+            self.rejected.retain(|(of, name, version)| {
+                *of != kind || !received.brought.iter().any(|brought| (name, version) == (&brought.0, &brought.1))
+            });
+        }
+        let state = self.kinds.get_mut(&kind).unwrap();
         for (name, version) in received.brought {
             if state.covers(&name) {
                 state.held.insert(name, version);
@@ -255,6 +273,7 @@ impl<V: Wire> Model<V> {
 
     fn reconnect(&mut self) {
         self.session = Session::new(None);
+        self.rejected.clear();
         if let Some(target) = &self.target {
             self.session.publish(target.clone(), self.now);
         }
@@ -290,14 +309,23 @@ impl<V: Wire> Model<V> {
             let brought =
                 brought.map(|(name, version)| (name.to_owned(), version.to_owned())).collect::<Vec<(String, String)>>();
 
+            let target = self.target.clone().expect("G15");
             let state = self.kind(kind);
             assert!(!state.nonces.contains(&nonce), "G5");
+            if V::NAME == VariantName::Delta && state.unanswered.is_empty() {
+                let wanted = |(name, _): &(String, String)| state.covers(name) || state.owed.contains(name);
+                assert!(brought.iter().all(wanted), "G13: {kind} {brought:?}");
+            }
             let names = brought.iter().map(|(name, _)| name).chain(&removed).collect::<BTreeSet<_>>();
             assert_eq!(names.len(), brought.len() + removed.len(), "G10");
             if !V::NAME.whole(kind) && kind != ResourceType::Endpoints {
                 for resource in &brought {
-                    let allowed = state.owed.contains(&resource.0) || !state.refused.contains(resource);
-                    assert!(allowed, "G7: {kind} {resource:?}");
+                    let is_there = |(name, version): &(String, String)| {
+                        state.covers(name) && target.get(kind, name).is_some_and(|now| *now.version == **version)
+                    };
+                    // What may have been rejected for the sake of something that is gone is sent once more.
+                    let stands = state.refused.get(resource).is_some_and(|together| together.iter().all(is_there));
+                    assert!(state.owed.contains(&resource.0) || !stands, "G7: {kind} {resource:?}");
                 }
             }
             let removable = !matches!(kind, ResourceType::Extension | ResourceType::Secret);
@@ -305,10 +333,10 @@ impl<V: Wire> Model<V> {
             // What is gone or changed and comes back is tried again.
             state
                 .refused
-                .retain(|(name, _)| !removed.contains(name) && !brought.iter().any(|(other, _)| other == name));
+                .retain(|(name, _), _| !removed.contains(name) && !brought.iter().any(|(other, _)| other == name));
             state.owed.retain(|name| !brought.iter().any(|(other, _)| other == name));
             state.nonces.push(nonce.clone());
-            state.unanswered.push_back(Received { nonce, brought, removed });
+            state.unanswered.push_back(Received { nonce, together: brought.clone(), brought, removed });
             let most = if kind == ResourceType::Endpoints { 2 } else { 1 };
             assert!(state.unanswered.len() <= most, "O7: {kind}");
         }
@@ -329,11 +357,11 @@ impl<V: Wire> Model<V> {
     /// The client holds what it wants, but for what it rejected.
     fn holds_what_it_wants(&self) {
         let Some(target) = &self.target else { return };
-        let mut stuck = self.rejected_a_removal;
+        let mut refused = false;
         for (kind, state) in self.kinds.iter().filter(|(_, state)| state.asked) {
             for (name, resource) in target.resources(*kind).iter().filter(|(name, _)| state.covers(name)) {
                 if self.rejected.contains(&(*kind, name.to_string(), resource.version.to_string())) {
-                    stuck = true;
+                    refused = true;
                 } else {
                     let held = state.held.get(&**name).map(String::as_str);
                     assert_eq!(held, Some(&*resource.version), "{kind} {name}");
@@ -342,10 +370,12 @@ impl<V: Wire> Model<V> {
         }
         for (kind, state) in &self.kinds {
             let gone = state.held.keys().find(|name| target.get(*kind, name).is_none());
-            let lasts = stuck || !V::NAME.removes(*kind);
+            let lasts = refused || self.rejected_a_removal || !V::NAME.removes(*kind);
             assert!(lasts || gone.is_none(), "{kind} {gone:?} is gone, but the client has it");
         }
-        if !stuck && self.kinds.values().any(|state| !state.list().is_empty()) {
+        if refused {
+            assert_ne!(self.session.confirmed_generation(), Some(target.generation()), "something of it was rejected");
+        } else if !self.rejected_a_removal && self.kinds.values().any(|state| !state.list().is_empty()) {
             assert_eq!(self.session.confirmed_generation(), Some(target.generation()));
         }
     }

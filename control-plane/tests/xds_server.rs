@@ -108,7 +108,7 @@ async fn a_request_may_be_larger_than_4_mb_but_not_without_bound_d14() {
     assert_eq!(stream.hears().await.unwrap(), "CDS +a@1");
     let mut stream = server.open::<Delta>(ADS_DELTA).await;
     stream.requests.send(holding(140_000)).await.unwrap();
-    assert_eq!(stream.hears().await.unwrap_err().code(), Code::OutOfRange);
+    assert_eq!(stream.hears().await.unwrap_err().code(), Code::ResourceExhausted);
 }
 
 #[tokio::test]

@@ -14,18 +14,6 @@ type Client = xds_support::Client<Sotw>;
 const NONE: [&str; 0] = [];
 
 /// A client that has everything of `text`, at generation 1.
-fn client_with_all(text: &str, asks: &[&str]) -> Client {
-    let mut client = Client::at(text);
-    for ask in asks {
-        client.asks(ask);
-        client.hears_and_acks();
-    }
-    client.later(2000);
-    client.hears_and_acks();
-    client.events();
-    client
-}
-
 fn request(short: &str, names: &[&str], nonce: &str, error: Option<&str>) -> DiscoveryRequest {
     let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     Sotw::request(xds_support::kind(short).type_url(), &names, nonce, error)
@@ -33,21 +21,21 @@ fn request(short: &str, names: &[&str], nonce: &str, error: Option<&str>) -> Dis
 
 #[test]
 fn clusters_and_listeners_are_always_sent_whole_s1() {
-    let mut client = client_with_all("CDS a@1 b@1, LDS k@1 l@1", &["CDS", "LDS"]);
+    let mut client = Client::with_all("CDS a@1 b@1, LDS k@1 l@1", &["CDS", "LDS"]);
     client.publish(2, "CDS a@1 b@2, LDS k@1 l@2");
     assert_eq!(client.hears_and_acks(), ["CDS a@1 b@2", "LDS k@1 l@2"]);
 }
 
 #[test]
 fn other_kinds_are_sent_as_far_as_they_changed_s2() {
-    let mut client = client_with_all("EDS a@1 b@1, RDS q@1 r@1", &["EDS a b", "RDS q r"]);
+    let mut client = Client::with_all("EDS a@1 b@1, RDS q@1 r@1", &["EDS a b", "RDS q r"]);
     client.publish(2, "EDS a@1 b@2, RDS q@2 r@1");
     assert_eq!(client.hears_and_acks(), ["EDS b@2", "RDS q@2"]);
 }
 
 #[test]
 fn a_cluster_is_removed_by_a_response_without_it_and_other_kinds_are_not_s3() {
-    let mut client = client_with_all("CDS a@1 b@1, EDS a@1 b@1", &["CDS", "EDS a b"]);
+    let mut client = Client::with_all("CDS a@1 b@1, EDS a@1 b@1", &["CDS", "EDS a b"]);
     client.publish(2, "CDS a@1, EDS a@1");
     assert_eq!(client.hears_and_acks(), ["CDS a@1"]);
     client.later(2000);
@@ -65,7 +53,7 @@ fn a_first_wildcard_is_answered_even_with_nothing_s4() {
 
 #[test]
 fn dropping_a_name_is_not_answered_and_the_name_not_updated_s5() {
-    let mut client = client_with_all("EDS a@1 b@1", &["EDS a b"]);
+    let mut client = Client::with_all("EDS a@1 b@1", &["EDS a b"]);
     client.asks("EDS b");
     assert_eq!(client.hears(), NONE);
     client.publish(2, "EDS a@2 b@2");
@@ -74,7 +62,7 @@ fn dropping_a_name_is_not_answered_and_the_name_not_updated_s5() {
 
 #[test]
 fn a_name_that_is_wanted_again_is_sent_though_unchanged_s6() {
-    let mut client = client_with_all("EDS a@1 b@1", &["EDS a b"]);
+    let mut client = Client::with_all("EDS a@1 b@1", &["EDS a b"]);
     client.asks("EDS b");
     client.asks("EDS a b");
     assert_eq!(client.hears(), ["EDS a@1"]);
@@ -82,14 +70,14 @@ fn a_name_that_is_wanted_again_is_sent_though_unchanged_s6() {
 
 #[test]
 fn a_name_is_sent_though_a_wildcard_brought_it_before_s6() {
-    let mut client = client_with_all("CDS a@1 b@1", &["CDS"]);
+    let mut client = Client::with_all("CDS a@1 b@1", &["CDS"]);
     client.asks("CDS a");
     assert_eq!(client.hears(), ["CDS a@1"]);
 }
 
 #[test]
 fn an_empty_list_after_a_name_is_no_wildcard_g12() {
-    let mut client = client_with_all("CDS a@1 b@1", &["CDS", "CDS * a", "CDS a", "CDS"]);
+    let mut client = Client::with_all("CDS a@1 b@1", &["CDS", "CDS * a", "CDS a", "CDS"]);
     client.publish(2, "CDS a@2 b@2");
     assert_eq!(client.hears(), NONE);
 }
@@ -158,7 +146,7 @@ fn requests_that_come_together_get_one_answer_s10() {
 
 #[test]
 fn a_name_that_does_not_exist_is_sent_when_it_comes_into_being_g11() {
-    let mut client = client_with_all("EDS a@1", &["EDS a b"]);
+    let mut client = Client::with_all("EDS a@1", &["EDS a b"]);
     client.publish(2, "EDS a@1 b@1");
     assert_eq!(client.hears(), ["EDS b@1"]);
 }

@@ -157,6 +157,34 @@ fn after_a_confirmation_only_the_node_that_rejects_goes_back_and_a_later_candida
 }
 
 #[test]
+fn what_a_node_alone_rejected_is_tried_again_where_that_is_asked_for() {
+    let mut fleet = Fleet::of(2);
+    fleet.proposes("l@2", 0);
+    fleet.confirms("b", 2);
+    fleet.nacks("a", 2, "l@2");
+    assert!(matches!(fleet.proposes("l@2", 0), Proposal::Unchanged));
+    assert_eq!(fleet.at(["a", "b"]), [1, 2]);
+    fleet.rollout.propose(|generation| snapshot("l@2")(generation).retried(), 0);
+    assert_eq!(fleet.at(["a", "b"]), [3, 3]);
+}
+
+#[test]
+fn a_file_that_says_the_same_elsewhere_is_the_same_generation_at_its_new_places() {
+    let mut fleet = Fleet::of(1);
+    let moved = |generation| {
+        let mut resource = Arc::unwrap_or_clone(listener("l@1"));
+        resource.origin.line = 7;
+        Snapshot::new(generation, [(ResourceType::Listener, resource)])
+    };
+    let before = fleet.rollout.plan();
+    assert!(matches!(fleet.rollout.propose(moved, 0), Proposal::Unchanged));
+    let plan = fleet.rollout.plan();
+    assert!(!plan.same_as(&before) && plan.generation() == before.generation());
+    let target = plan.target("a").unwrap();
+    assert_eq!(target.resources(ResourceType::Listener).values().next().unwrap().origin.line, 7);
+}
+
+#[test]
 fn a_node_that_was_put_back_is_so_again_when_it_comes_back() {
     let mut fleet = Fleet::of(2);
     fleet.proposes("l@2", 0);
@@ -284,6 +312,10 @@ fn a_node_with_several_streams_has_a_generation_when_all_of_them_have_and_one_na
     assert_eq!(fleet.outcomes(), []);
     fleet.tell(second, Input::Confirmed { generation: 2 });
     assert_eq!(fleet.outcomes(), [Outcome::Confirmed(2)]);
+    let culprit = Some(listener("l@2"));
+    fleet.tell(second, Input::Nacked { kind: ResourceType::Listener, generation: 2, culprit });
+    assert_eq!(fleet.outcomes(), [put_back("a", 2, None)]);
+    assert_eq!(fleet.rollout.nodes["a"].generation(), None, "what one stream lacks, the node lacks");
 }
 
 #[test]

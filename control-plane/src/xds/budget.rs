@@ -1,16 +1,10 @@
 //! How much clients together make the server hold.
 
-use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
 use tonic::Status;
 
 /// A number of bytes, spent by all streams together.
@@ -77,40 +71,6 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.release();
-    }
-}
-
-/// The body of a stream of requests; what comes in is put on the stream's share, until that is set to nothing when a request is
-/// complete.
-pub(super) struct Metered<B> {
-    pub(super) body: B,
-    pub(super) share: Arc<Share>,
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Metered<B>
-where
-    B::Error: Into<tonic::codegen::StdError>,
-{
-    type Data = Bytes;
-    type Error = tonic::codegen::StdError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx).map(|frame| {
-            let frame = frame?.map_err(Into::into);
-            let counted = frame.and_then(|frame| {
-                self.share.add(frame.data_ref().map_or(0, Bytes::len))?;
-                Ok(frame)
-            });
-            Some(counted)
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -13,7 +14,7 @@ use super::{
 use crate::{collection::Collection, snapshot::Resource};
 
 /// How a kind is compared.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// The client can be told that resources are gone.
     pub(super) removes: bool,
@@ -23,6 +24,8 @@ pub(super) struct Rules {
     pub(super) whole: bool,
     /// All that the client should have is to be listed.
     pub(super) list: bool,
+    /// What the client refused with these rejections is sent again.
+    pub(super) acquitted: RangeInclusive<u64>,
 }
 
 /// What a comparison finds.
@@ -60,11 +63,13 @@ impl Comparison {
             wanted = wanted.map(|count| count + usize::from(resource.is_some()) - usize::from(was_there));
             let stays = match resource {
                 Some(resource) => {
-                    found.wanted(resource, held.filter(|held| held.is_at(resource) && !owed.contains(&name)))
+                    let held = held.filter(|held| held.is_at(resource) && !owed.contains(&name));
+                    let acquitted = |held: &Held| held.refused.is_some_and(|it| rules.acquitted.contains(&it));
+                    found.wanted(resource, held.filter(|held| !acquitted(held)))
                 }
                 // It is answered below, or the client forgot it by itself (D8).
                 None if owed.contains(&name) => None,
-                None => held.and_then(|held| found.gone(&name, held, rules)),
+                None => held.and_then(|held| found.gone(&name, held, &rules)),
             };
             except.extend(stays.map(|held| (name, Some(held))));
         }
@@ -85,7 +90,7 @@ impl Comparison {
             }
         }
         if rules.list {
-            found.list(subscription, target, &except, rules);
+            found.list(subscription, target, &except, &rules);
         }
         let wanted = wanted.unwrap_or_else(|| wanted_of(subscription, target).count());
         found.holding = Holding { base: target.clone(), except, wanted: Some(wanted) };
@@ -97,7 +102,7 @@ impl Comparison {
     fn wanted(&mut self, resource: &Arc<Resource>, held: Option<Held>) -> Option<Held> {
         match held {
             None => self.update.changed.push(resource.clone()),
-            Some(held) if held.refused => {
+            Some(held) if held.refused.is_some() => {
                 self.refused = true;
                 return Some(held);
             }
@@ -107,11 +112,13 @@ impl Comparison {
     }
 
     /// A resource that the client has and that is gone. Gives what it then still has of it.
-    fn gone(&mut self, name: &Arc<str>, held: Held, rules: Rules) -> Option<Held> {
+    fn gone(&mut self, name: &Arc<str>, held: Held, rules: &Rules) -> Option<Held> {
         if !rules.removes {
-            return Some(held);
+            // Should it come back, what the client refused or only says it has is tried again.
+            return Some(held).filter(|held| held.resource.is_some() && held.refused.is_none());
         }
-        if held.version.is_none() {
+        let acquitted = held.refused.is_some_and(|rejection| rules.acquitted.contains(&rejection));
+        if held.version.is_none() && !acquitted {
             self.refused_removals.push(name.clone());
             return Some(held);
         }
@@ -122,7 +129,8 @@ impl Comparison {
             return None;
         }
         self.lingering = true;
-        Some(held)
+        // What it refused is tried again if it comes back before it could be removed.
+        Some(if held.refused.is_some() { Held { version: Some(Arc::default()), refused: None, ..held } } else { held })
     }
 
     /// Lists what the client should have then, with what lingers.
@@ -131,7 +139,7 @@ impl Comparison {
         subscription: &Subscription,
         target: &Collection,
         except: &BTreeMap<Arc<str>, Option<Held>>,
-        rules: Rules,
+        rules: &Rules,
     ) {
         let all = &mut self.update.all;
         all.extend(wanted_of(subscription, target).cloned());

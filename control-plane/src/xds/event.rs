@@ -72,8 +72,8 @@ pub enum Event {
         generation: u64,
         /// The client's words.
         message: String,
-        /// What the response carried. Any of them may be the reason, and others may have been applied all the same.
-        resources: Vec<Arc<Resource>>,
+        /// What it blames, where that is known. Others of the response may have been applied all the same.
+        culprit: Option<Arc<Resource>>,
     },
     /// The client has all that it subscribed to at this generation and accepted it.
     Confirmed {
@@ -84,7 +84,7 @@ pub enum Event {
 
 /// The resource that a rejection is about: the one that the client's words name (the longest name, where one is part of
 /// another), or the only one there was.
-pub fn culprit<'a>(message: &str, resources: &'a [Arc<Resource>]) -> Option<&'a Arc<Resource>> {
+pub(super) fn culprit<'a>(message: &str, resources: &'a [Arc<Resource>]) -> Option<&'a Arc<Resource>> {
     let named = resources.iter().filter(|resource| names(message, &resource.name));
     named.max_by_key(|resource| resource.name.len()).or(match resources {
         [only] => Some(only),

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::subscription::Subscription;
+use super::{subscription::Subscription, variant::Size};
 use crate::{collection::Collection, snapshot::Resource};
 
 /// What a client holds of one kind.
@@ -22,9 +22,9 @@ pub(super) struct Holding {
 pub(super) struct Held {
     /// The version that it was last sent, or says it has. None if it was told to remove the resource and refused.
     pub(super) version: Option<Arc<str>>,
-    /// Whether it rejected what it was last sent. It then may have it or not; it is sent another version, but not this one
-    /// again (G7).
-    pub(super) refused: bool,
+    /// Which of the client's rejections, counted from 1, was of what it was last sent. It then may have it or not; it is sent
+    /// another version, but not this one again (G7), unless what it was rejected with is gone.
+    pub(super) refused: Option<u64>,
     /// What it accepted or was just sent, to send it once more while others still refer to it (state of the world).
     pub(super) resource: Option<Arc<Resource>>,
 }
@@ -43,12 +43,12 @@ impl Holding {
             return held.clone();
         }
         let resource = self.base.resources().get(name)?.clone();
-        Some(Held { version: Some(resource.version.clone()), refused: false, resource: Some(resource) })
+        Some(Held { version: Some(resource.version.clone()), refused: None, resource: Some(resource) })
     }
 
     /// The client says that it holds this version.
     pub(super) fn claim(&mut self, name: Arc<str>, version: Arc<str>) {
-        self.except.insert(name, Some(Held { version: Some(version), refused: false, resource: None }));
+        self.except.insert(name, Some(Held { version: Some(version), refused: None, resource: None }));
     }
 
     /// The client wants this name from now on, and holds nothing of it.
@@ -62,6 +62,15 @@ impl Holding {
     pub(super) fn lack_all_but(&mut self, before: &Subscription) {
         let new = self.base.resources().keys().filter(|name| !before.covers(name) && !self.except.contains_key(*name));
         self.except.extend(new.map(|name| (name.clone(), None)).collect::<Vec<_>>());
+    }
+
+    /// What is held only by the client's word.
+    pub(super) fn claimed(&self) -> Size {
+        let said = |(name, held): (&Arc<str>, &Option<Held>)| {
+            let version = held.as_ref().and_then(|held| held.version.as_deref()).unwrap_or_default();
+            Size::of(name) + Size::of(version)
+        };
+        self.except.iter().map(said).sum()
     }
 
     /// The client wants these names no more.

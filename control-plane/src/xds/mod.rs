@@ -14,7 +14,6 @@
 //! Each is said in words where it is kept.
 
 mod budget;
-mod codec;
 mod comparison;
 pub(crate) mod connection;
 pub mod csds;
@@ -25,6 +24,7 @@ mod limits;
 pub mod message;
 mod order;
 pub mod plan;
+mod requests;
 pub mod server;
 mod services;
 pub mod session;
@@ -34,7 +34,7 @@ mod substream;
 pub mod tls;
 pub mod variant;
 
-pub use event::{Event, NodeInfo, Observer, StreamId, culprit};
+pub use event::{Event, NodeInfo, Observer, StreamId};
 pub use limits::Limits;
 pub use message::Message;
 pub use plan::Plan;

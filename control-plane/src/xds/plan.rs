@@ -35,9 +35,12 @@ impl Plan {
 
     /// Whether both say the same of every node.
     pub fn same_as(&self, other: &Self) -> bool {
-        let exceptions = |plan: &Self| -> Vec<(Arc<str>, u64)> {
-            plan.exceptions.iter().map(|(node, snapshot)| (node.clone(), snapshot.generation())).collect()
+        let all = match (&self.all, &other.all) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
         };
-        self.generation() == other.generation() && exceptions(self) == exceptions(other)
+        let mut exceptions = self.exceptions.iter().zip(&other.exceptions);
+        all && self.exceptions.len() == other.exceptions.len()
+            && exceptions.all(|((a, at), (b, bt))| a == b && Arc::ptr_eq(at, bt))
     }
 }

@@ -27,17 +27,17 @@ use tokio::{
     time::Instant,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming, body::Body, service::Routes, transport::Server};
+use tonic::{Status, body::Body, service::Routes, transport::Server};
 use tower_service::Service;
 use tracing::{debug, warn};
 
 use super::{
     Event, Limits, Message, Next, Observer, Plan, Refusal, Session, StreamId, Variant, VariantName,
-    budget::{Budget, Metered, Share},
-    codec::RequestDecoder,
+    budget::{Budget, Share},
     connection::{self, Doors, Peer},
     csds::{self, Clients, Csds},
     delta::Delta,
+    requests::Requests,
     services::{METHODS, Method, SERVICES},
     sotw::Sotw,
     tls::Tls,
@@ -218,11 +218,8 @@ fn open<V: Variant>(
         return Err(Status::unimplemented("requests must not be compressed"));
     }
     let room = shared.room.clone().try_acquire_owned().map_err(|_| Status::resource_exhausted("too many streams"))?;
-    let incoming = Arc::new(shared.budget.share());
     let peer = request.extensions().get::<Peer>().filter(|_| shared.pin_node_ids).cloned();
-    let body = Metered { body: request.into_body(), share: incoming.clone() };
-    let decoder = RequestDecoder::<V>::default();
-    let requests = Streaming::new_request(decoder, body, None, Some(shared.limits.request));
+    let requests = Requests::new(request.into_body(), shared.limits.request, shared.budget.share());
     // One message: what a slow client has not taken yet is not piled up, since the session sends the newest state later.
     let (responses, stream) = mpsc::channel(1);
     let task = StreamTask::<V> {
@@ -233,7 +230,6 @@ fn open<V: Variant>(
         pinned_to: peer,
         node: None,
         target: None,
-        incoming,
         names: shared.budget.share(),
         shared,
         _room: room,
@@ -254,6 +250,8 @@ fn frames(sent: Result<Message, Status>) -> Vec<Result<Frame<Bytes>, Status>> {
     }
 }
 
+type Incoming<V> = Requests<V, axum::body::Body>;
+
 /// Moves messages between a session and its stream.
 struct StreamTask<V: Variant> {
     id: StreamId,
@@ -267,15 +265,13 @@ struct StreamTask<V: Variant> {
     node: Option<String>,
     /// What the session was last told to be at.
     target: Option<Arc<Snapshot>>,
-    /// What came in of a request that is not complete yet.
-    incoming: Arc<Share>,
-    /// What the names take that the client subscribed to.
+    /// What is kept of what the client said.
     names: Share,
     _room: OwnedSemaphorePermit,
 }
 
 impl<V: Variant> StreamTask<V> {
-    async fn run(mut self, mut requests: Streaming<V::Request>) {
+    async fn run(mut self, mut requests: Incoming<V>) {
         let ended = self.exchange(&mut requests).await;
         if let Err(status) = &ended {
             debug!(stream = %self.id, %status, "xDS stream refused");
@@ -296,7 +292,7 @@ impl<V: Variant> StreamTask<V> {
     ///
     /// # Errors
     /// The status to end the stream with, if the client is still there to hear it.
-    async fn exchange(&mut self, requests: &mut Streaming<V::Request>) -> Result<(), Status> {
+    async fn exchange(&mut self, requests: &mut Incoming<V>) -> Result<(), Status> {
         let mut plans = self.shared.plans.clone();
         let mut stopped = self.shared.stopped.clone();
         let first_request = self.started + self.shared.limits.first_request;
@@ -309,7 +305,7 @@ impl<V: Variant> StreamTask<V> {
             let request = tokio::select! {
                 _ = stopped.changed() => return Err(Status::unavailable("the control plane stops")),
                 () = self.responses.closed() => return Ok(()),
-                request = requests.message() => match request? {
+                request = requests.next() => match request? {
                     Some(request) => request,
                     None => return Ok(()),
                 },
@@ -326,7 +322,6 @@ impl<V: Variant> StreamTask<V> {
 
     /// Takes in a request. Nothing is sent or told before the client is known to be who it says.
     fn request(&mut self, request: V::Request) -> Result<(), Status> {
-        self.incoming.release();
         self.session.request(request, self.started.elapsed()).map_err(refused)?;
         if self.node.is_none() {
             self.open()?;

@@ -26,8 +26,11 @@ pub const MOST_NAME_BYTES: usize = 16 << 20;
 /// What a name takes beside its bytes: where it stands in the subscription and in what the client holds.
 const NAME_OVERHEAD: usize = 64;
 
-/// How long a name or a version may be, in bytes.
+/// How long a name or a version may be, of a resource or of the node, in bytes.
 pub const LONGEST_NAME: usize = 4096;
+
+/// How much is kept of a client's words, in bytes. Envoy's are seldom longer than a line for each resource.
+const LONGEST_MESSAGE: usize = 8 << 10;
 
 /// Why a stream is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +50,7 @@ pub enum Refusal {
     )]
     TooManyNames,
     /// [`LONGEST_NAME`].
-    #[error("a resource name or version is longer than {LONGEST_NAME} bytes")]
+    #[error("a name or version, of a resource or of the node, is longer than {LONGEST_NAME} bytes")]
     NameTooLong,
 }
 
@@ -98,6 +101,7 @@ impl<V: Variant> Session<V> {
     pub fn publish(&mut self, snapshot: Arc<Snapshot>, now: Duration) {
         self.target = Some(snapshot);
         self.published_at = now;
+        self.confirmed = None;
         for kind in ResourceType::ALL {
             self.substreams.get_mut(kind).touch();
         }
@@ -112,8 +116,12 @@ impl<V: Variant> Session<V> {
         let ask = V::read(request);
         if !self.opened {
             let node = ask.node.filter(|node| !node.id.is_empty()).ok_or(Refusal::NoNode)?;
+            let node = NodeInfo::from(node);
+            if [&node.id, &node.cluster, &node.build_version].iter().any(|text| text.len() > LONGEST_NAME) {
+                return Err(Refusal::NameTooLong);
+            }
             self.opened = true;
-            self.events.push(Event::Opened { node: NodeInfo::from(node), variant: V::NAME });
+            self.events.push(Event::Opened { node, variant: V::NAME });
         }
         let kind = match (self.scope, ask.type_url.as_str()) {
             (Some(kind), "") => kind,
@@ -126,20 +134,23 @@ impl<V: Variant> Session<V> {
                 None => return Ok(()),
             },
         };
-        let asked = ask.names.size();
-        if asked.longest > LONGEST_NAME {
+        if ask.names.longest() > LONGEST_NAME {
             return Err(Refusal::NameTooLong);
         }
         let substream = self.substreams.get_mut(kind);
-        let (count, bytes) = if ask.names.replaces() { (0, 0) } else { substream.size() };
-        if asked.count.saturating_add(count) > MOST_NAMES || asked.bytes.saturating_add(bytes) > MOST_NAME_BYTES {
+        let asked = ask.names.asked();
+        let after = asked + if ask.names.replaces() { substream.owed_size() } else { substream.wanted_size() };
+        if after.count > MOST_NAMES || after.bytes > MOST_NAME_BYTES {
             return Err(Refusal::TooManyNames);
         }
-        if let Some(answer) = substream.answer(&ask.nonce, ask.error) {
+        if let Some(answer) = substream.answer(&ask.nonce, ask.error.map(shortened)) {
             self.heard_at = now;
             self.events.push(match answer {
                 Answer::Ack(generation) => Event::Acked { kind, generation },
-                Answer::Nack(rejection) => nacked(kind, rejection),
+                Answer::Nack(rejection) => {
+                    self.confirmed = None;
+                    nacked(kind, rejection)
+                }
             });
         }
         if substream.is_superseded(V::NAME, &ask.nonce) {
@@ -180,13 +191,13 @@ impl<V: Variant> Session<V> {
         self.events.drain(..)
     }
 
-    /// How much the names that the client asked for take, in bytes.
+    /// How much is held of what the client said, in bytes: the names that it asked for, and what it says it has.
     pub fn bytes(&self) -> usize {
-        let sizes = ResourceType::ALL.into_iter().map(|kind| self.substreams.get(kind).size());
-        sizes.map(|(count, bytes)| bytes + count * NAME_OVERHEAD).sum()
+        let kept = ResourceType::ALL.into_iter().map(|kind| self.substreams.get(kind).kept());
+        kept.map(|size| size.bytes + size.count * NAME_OVERHEAD).sum()
     }
 
-    /// The generation that the client last had as a whole: all that it subscribed to, accepted.
+    /// The generation that the client is to be at, if it has that as a whole: all that it subscribed to, accepted.
     pub fn confirmed_generation(&self) -> Option<u64> {
         self.confirmed
     }
@@ -205,7 +216,8 @@ impl<V: Variant> Session<V> {
             return Step::Nothing;
         }
         let substream = self.substreams.get_mut(kind);
-        match substream.update(V::NAME, kind, target.collection(kind), remove) {
+        let retries = target.retries() && substream.rejected().is_some_and(|it| it.generation < target.generation());
+        match substream.update(V::NAME, kind, target.collection(kind), remove, retries) {
             Some(due) => Step::Send(self.send(kind, due, target, now)),
             None => {
                 let generation = target.generation();
@@ -227,7 +239,8 @@ impl<V: Variant> Session<V> {
         }
         let since = match (clusters.in_flight(), clusters.rejected()) {
             // Clusters that were published since wait behind this response, and then want their own time.
-            (Some(sent), _) if clusters.is_dirty() => sent.at.max(self.published_at),
+            // But whoever publishes all the time holds up nobody for ever.
+            (Some(sent), _) if clusters.is_dirty() => self.published_at.clamp(sent.at, sent.at + GATE),
             (Some(sent), _) if sent.brings_changes() => sent.at,
             // The client keeps its old clusters, and with them its old routes, if it has any; a roll-back is on its way.
             (_, Some(rejection)) if self.substreams.get(kind).was_sent_any() => rejection.at,
@@ -325,8 +338,18 @@ impl Earliest {
 }
 
 fn nacked(kind: ResourceType, rejection: Rejection) -> Event {
-    let Rejection { generation, message, resources, .. } = rejection;
-    Event::Nacked { kind, generation, message, resources }
+    let Rejection { generation, message, culprit, .. } = rejection;
+    Event::Nacked { kind, generation, message, culprit }
+}
+
+/// A client's words, as far as they are kept.
+fn shortened(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+        message.shrink_to_fit();
+        message.push('…');
+    }
+    message
 }
 
 /// A substream a kind.

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use super::variant::Size;
 use crate::collection::Collection;
 
 /// The name that stands for all resources.
@@ -46,7 +47,9 @@ impl Subscription {
         let wildcard = names.iter().any(|name| name == WILDCARD) || (legacy && !self.named);
         let names = names.into_iter().filter(|name| name != WILDCARD).map(Arc::from).collect::<BTreeSet<Arc<str>>>();
         self.bytes = names.iter().map(|name| name.len()).sum();
-        let before = std::mem::replace(&mut self.names, Arc::new(names));
+        // Most requests only answer: the names stay the very same, which other streams share.
+        let names = if names == *self.names { self.names.clone() } else { Arc::new(names) };
+        let before = std::mem::replace(&mut self.names, names);
         let had_wildcard = std::mem::replace(&mut self.wildcard, wildcard);
         Change {
             // Also one that the client dropped and now wants again, or that it was once sent unasked (S6).
@@ -101,9 +104,9 @@ impl Subscription {
         }
     }
 
-    /// How long all names together are, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// The names that were asked for one by one.
+    pub fn size(&self) -> Size {
+        Size { count: self.names.len(), bytes: self.bytes }
     }
 
     /// Whether the client ever asked for the kind.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
@@ -14,9 +15,10 @@ use legation_protos::ResourceType;
 use super::{
     VariantName,
     comparison::{Comparison, Rules},
+    event::culprit,
     holding::{Held, Holding},
     subscription::Subscription,
-    variant::{Names, Update},
+    variant::{Names, Size, Update},
 };
 use crate::{collection::Collection, snapshot::Resource};
 
@@ -43,6 +45,8 @@ pub(super) struct Substream {
     lingering: bool,
     /// Whether the snapshot holds a resource at a version that the client rejected.
     refused: bool,
+    /// How many responses it rejected so far.
+    refusals: u64,
     in_flight: VecDeque<InFlight>,
     last_nonce: String,
     rejected: Option<Rejection>,
@@ -98,8 +102,10 @@ pub(super) struct Rejection {
     pub(super) at: Duration,
     /// The client's words.
     pub(super) message: String,
-    /// What the response carried.
-    pub(super) resources: Vec<Arc<Resource>>,
+    /// What it blames, where that is known.
+    pub(super) culprit: Option<Arc<Resource>>,
+    /// What else it may blame: all that the response brought.
+    suspects: Arc<[Arc<Resource>]>,
     /// Whether the response only removed, so that no resource can be blamed.
     only_removed: bool,
 }
@@ -140,9 +146,25 @@ impl Substream {
         !self.last_nonce.is_empty()
     }
 
-    /// How many names it asked for, and how long they are together, in bytes.
-    pub(super) fn size(&self) -> (usize, usize) {
-        (self.subscription.names().len(), self.subscription.bytes())
+    /// The names that it asked for, or whose answers it is owed though it asks for them no more.
+    pub(super) fn wanted_size(&self) -> Size {
+        let Size { count, bytes } = self.owed_size();
+        let names = self.subscription.size();
+        Size { count: count.max(names.count), bytes: bytes.max(names.bytes) }
+    }
+
+    /// The names that it is owed. Most of them it asked for.
+    pub(super) fn owed_size(&self) -> Size {
+        self.owed.iter().map(|name| Size::of(name)).sum()
+    }
+
+    /// All that is kept of what the client said.
+    pub(super) fn kept(&self) -> Size {
+        let in_flight = self
+            .in_flight
+            .iter()
+            .flat_map(|sent| sent.lost.iter().map(|name| Size::of(name)).chain([sent.before.claimed()]));
+        self.wanted_size() + self.holding.claimed() + in_flight.sum()
     }
 
     /// How many resources of the snapshot the client wants, as of the last comparison.
@@ -248,10 +270,13 @@ impl Substream {
         let sent = self.in_flight.drain(..=position).next_back()?;
         if let Some(message) = error {
             self.dirty = true;
+            self.refused = true;
+            self.refusals += 1;
             self.refuse(&sent);
             let only_removed = !sent.brings_changes();
-            let InFlight { generation, at, carried, .. } = sent;
-            let rejection = Rejection { generation, at, message, resources: carried.to_vec(), only_removed };
+            let culprit = culprit(&message, &sent.carried).cloned();
+            let InFlight { generation, at, carried: suspects, .. } = sent;
+            let rejection = Rejection { generation, at, message, culprit, suspects, only_removed };
             self.rejected = Some(rejection.clone());
             return Some(Answer::Nack(rejection));
         }
@@ -273,43 +298,64 @@ impl Substream {
             let name = &resource.name;
             if let Some(held) = self.holding.get(name).filter(|held| held.is_at(resource)) {
                 let before = sent.before.get(name).and_then(|held| held.resource);
-                let refused = Held { refused: true, resource: before, ..held };
+                let refused = Held { refused: Some(self.refusals), resource: before, ..held };
                 self.holding.except.insert(name.clone(), Some(refused));
             }
         }
         for name in sent.lost.iter().filter(|name| self.subscription.covers(name)) {
             if self.holding.get(name).is_none() {
-                let refused = Held { version: None, refused: true, resource: None };
+                let refused = Held { version: None, refused: Some(self.refusals), resource: None };
                 self.holding.except.insert(name.clone(), Some(refused));
             }
         }
     }
 
     /// The client accepted a response. What it held anew was written down when that was sent, so that only what it rejected
-    /// meanwhile is to be mended.
+    /// before or meanwhile is to be mended: it accepts all that the response carried, also what that only repeated.
     fn accept(&mut self, sent: &InFlight) {
         if self.holding.except.is_empty() {
             return;
         }
-        for resource in sent.changed() {
+        for resource in &*sent.carried {
             let held = self.holding.except.get_mut(&resource.name).and_then(Option::as_mut);
             if let Some(held) = held.filter(|held| held.is_at(resource)) {
-                held.refused = false;
+                self.dirty |= held.refused.is_some();
+                held.refused = None;
                 held.resource = Some(resource.clone());
             }
         }
     }
 
+    /// Which rejections do not stand any more. Where what the client blamed is gone, or some of what it may have blamed, the
+    /// rest of the response is sent again: nobody knows whether the client has it.
+    fn acquitted(&self, target: &Collection, retries: bool) -> RangeInclusive<u64> {
+        let is_there = |resource: &Arc<Resource>| {
+            let now = target.resources().get(&resource.name).filter(|now| self.subscription.covers(&now.name));
+            now.is_some_and(|now| now.version == resource.version)
+        };
+        let guilty_is_there = |rejection: &Rejection| match &rejection.culprit {
+            Some(culprit) => is_there(culprit),
+            None => rejection.suspects.iter().all(is_there),
+        };
+        match &self.rejected {
+            Some(_) if retries => 1..=self.refusals,
+            Some(rejection) if !guilty_is_there(rejection) => self.refusals..=self.refusals,
+            _ => 1..=0,
+        }
+    }
+
     /// Compares what the client has with what it should have. Nothing, if there is nothing to send; else it is to be sent. With
-    /// `remove` the client may lose what is gone; without, that lingers.
+    /// `remove` the client may lose what is gone; without, that lingers. With `retries` it is sent again what it rejected.
     pub(super) fn update(
         &mut self,
         variant: VariantName,
         kind: ResourceType,
         target: &Arc<Collection>,
         remove: bool,
+        retries: bool,
     ) -> Option<Due> {
         let rules = Rules {
+            acquitted: self.acquitted(target, retries),
             removes: variant.removes(kind),
             remove_now: remove,
             whole: variant.whole(kind),

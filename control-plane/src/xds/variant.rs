@@ -1,6 +1,6 @@
 //! What the two variants of the protocol have in common, seen from a session.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, iter::Sum, ops::Add, sync::Arc};
 
 use legation_protos::{ResourceType, pb::envoy::config::core::v3::Node};
 
@@ -107,19 +107,20 @@ impl Names {
         names.iter().any(|name| name == WILDCARD)
     }
 
-    /// How many names and versions there are, and how long they are.
-    pub fn size(&self) -> Size {
-        fn of<'a>(names: impl Iterator<Item = &'a String>) -> Size {
-            names.fold(Size::default(), |size, name| Size {
-                count: size.count + 1,
-                bytes: size.bytes + name.len(),
-                longest: size.longest.max(name.len()),
-            })
-        }
+    /// The names that are asked for.
+    pub fn asked(&self) -> Size {
+        let (Self::All(names) | Self::Change { subscribe: names, .. }) = self;
+        names.iter().map(|name| Size::of(name)).sum()
+    }
+
+    /// The length of the longest name or version, in bytes.
+    pub fn longest(&self) -> usize {
+        let longest = |names: &[String]| names.iter().map(String::len).max().unwrap_or_default();
         match self {
-            Self::All(names) => of(names.iter()),
+            Self::All(names) => longest(names),
             Self::Change { subscribe, unsubscribe, initial } => {
-                of(subscribe.iter().chain(unsubscribe).chain(initial.keys()).chain(initial.values()))
+                let held = initial.iter().map(|(name, version)| name.len().max(version.len())).max();
+                longest(subscribe).max(longest(unsubscribe)).max(held.unwrap_or_default())
             }
         }
     }
@@ -150,8 +151,27 @@ pub struct Size {
     pub count: usize,
     /// How long they are together, in bytes.
     pub bytes: usize,
-    /// How long the longest is, in bytes.
-    pub longest: usize,
+}
+
+impl Size {
+    /// Of one name.
+    pub fn of(name: &str) -> Self {
+        Self { count: 1, bytes: name.len() }
+    }
+}
+
+impl Add for Size {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { count: self.count + other.count, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl Sum for Size {
+    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
+        sizes.fold(Self::default(), Add::add)
+    }
 }
 
 /// What a response is to bring.

@@ -2,18 +2,26 @@
 
 use std::net::TcpListener;
 
-use crate::support::{DELTA, Gateway, SOTW, eventually};
+use crate::support::{Client, DELTA, Gateway, SOTW, eventually};
+
+/// A port that another process holds, as long as the listener lives.
+fn a_taken_port() -> (TcpListener, u16) {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    (taken, port)
+}
+
+/// A file with a listener that is good, and more.
+fn file(port: u16, more_listeners: &str) -> String {
+    format!(
+        "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{more_listeners}routes:\n\
+         - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
+    )
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
-    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
-    let taken_port = taken.local_addr().unwrap().port();
-    let file = |port: u16, second: &str| {
-        format!(
-            "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{second}routes:\n\
-             - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
-        )
-    };
+    let (_taken, taken_port) = a_taken_port();
     let gateway = Gateway::start(|port| file(port, "")).await;
     gateway.write(&file(gateway.port, &format!("- {{name: second, port: {taken_port}}}\n")));
 
@@ -43,14 +51,7 @@ async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_file_is_tried_again_on_sighup() {
-    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
-    let taken_port = taken.local_addr().unwrap().port();
-    let file = |port: u16, second: &str| {
-        format!(
-            "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{second}routes:\n\
-             - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
-        )
-    };
+    let (taken, taken_port) = a_taken_port();
     let gateway = Gateway::start(|port| file(port, "")).await;
     gateway.write(&file(gateway.port, &format!("- {{name: second, port: {taken_port}}}\n")));
     eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 2 }).await;
@@ -61,7 +62,7 @@ async fn a_rejected_file_is_tried_again_on_sighup() {
     assert_eq!(status["nodes"][0]["state"], "SYNCED", "{status}");
     assert!(status["generation"]["rejected"].is_null(), "{status}");
     eventually("the new listener answers", || async {
-        crate::support::Client::new()
+        Client::new()
             .try_get(&format!("http://127.0.0.1:{taken_port}/"), &[])
             .await
             .is_ok_and(|response| response.status == 200)
@@ -69,9 +70,41 @@ async fn a_rejected_file_is_tried_again_on_sighup() {
     .await;
 }
 
+async fn a_first_file_that_is_rejected_can_be_mended(variant: &[&str]) {
+    let (_taken, taken_port) = a_taken_port();
+    let second = format!("- {{name: second, port: {taken_port}}}\n");
+    let gateway = Gateway::start_with(variant.into(), |port| file(port, &second)).await;
+    eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 1 }).await;
+    gateway.write(&file(gateway.port, ""));
+    gateway.confirmed(2).await;
+    let status = gateway.status().await;
+    assert_eq!(status["nodes"][0]["state"], "SYNCED", "{status}");
+    assert_eq!(gateway.get("/", &[]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_file_that_is_rejected_can_be_mended_in_delta_g7() {
+    a_first_file_that_is_rejected_can_be_mended(DELTA).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_file_that_is_rejected_can_be_mended_in_state_of_the_world_g7() {
+    a_first_file_that_is_rejected_can_be_mended(SOTW).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_file_that_is_rejected_is_tried_again_on_sighup() {
+    let (taken, taken_port) = a_taken_port();
+    let second = format!("- {{name: second, port: {taken_port}}}\n");
+    let gateway = Gateway::start(|port| file(port, &second)).await;
+    eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 1 }).await;
+    drop(taken);
+    gateway.process.signal(nix::sys::signal::Signal::SIGHUP);
+    gateway.confirmed(2).await;
+}
+
 async fn what_envoy_rejects_is_rejected_once(variant: &[&str]) {
-    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
-    let taken_port = taken.local_addr().unwrap().port();
+    let (_taken, taken_port) = a_taken_port();
     let file = |port: u16, more: &str, body: &str| {
         format!(
             "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{more}routes:\n\

@@ -197,6 +197,19 @@ impl<V: Wire> Client<V> {
         client
     }
 
+    /// A client that has asked for these of a snapshot, one after the other, and has had time to ask for more.
+    pub fn with_all(text: &str, asks: &[&str]) -> Self {
+        let mut client = Self::at(text);
+        for ask in asks {
+            client.asks(ask);
+            client.hears_and_acks();
+        }
+        client.later(2000);
+        client.hears_and_acks();
+        client.events();
+        client
+    }
+
     /// The server is given a snapshot.
     pub fn publish(&mut self, generation: u64, text: &str) {
         self.session.publish(snapshot(generation, text), self.now);
@@ -311,9 +324,9 @@ impl<V: Wire> Client<V> {
             Event::Subscribed { kind } => format!("subscribed {kind}"),
             Event::Sent { kind, generation, .. } => format!("sent {kind} {generation}"),
             Event::Acked { kind, generation } => format!("acked {kind} {generation}"),
-            Event::Nacked { kind, generation, message, resources } => {
-                let names = resources.iter().map(|resource| format!("{}@{}", resource.name, resource.version));
-                format!("nacked {kind} {generation}: {message} ({})", names.collect::<Vec<_>>().join(" "))
+            Event::Nacked { kind, generation, message, culprit } => {
+                let culprit = culprit.map_or("?".to_owned(), |it| format!("{}@{}", it.name, it.version));
+                format!("nacked {kind} {generation}: {message} ({culprit})")
             }
             Event::Confirmed { generation } => format!("confirmed {generation}"),
         });
