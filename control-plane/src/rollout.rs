@@ -150,7 +150,7 @@ impl Rollout {
         let proposed = snapshot(self.generation + 1);
         match &self.newest {
             Some((newest, Stage::Candidate | Stage::Confirmed))
-                if newest.same_resources(&proposed) && !(proposed.retries() && !self.troubled.is_empty()) =>
+                if newest.same_resources(&proposed) && (!proposed.retries() || self.troubled.is_empty()) =>
             {
                 // Its resources may stand elsewhere in the file now.
                 let generation = newest.generation();

@@ -25,6 +25,9 @@ use crate::{collection::Collection, snapshot::Resource};
 /// How many responses of a kind may be on their way: one, and one more that warms clusters (O4, O7).
 const MOST_IN_FLIGHT: usize = 2;
 
+/// No rejection: they are counted from 1.
+const NONE: RangeInclusive<u64> = 0..=0;
+
 /// One kind of resource on one stream.
 #[derive(Debug, Default)]
 pub(super) struct Substream {
@@ -340,7 +343,7 @@ impl Substream {
         match &self.rejected {
             Some(_) if retries => 1..=self.refusals,
             Some(rejection) if !guilty_is_there(rejection) => self.refusals..=self.refusals,
-            _ => 1..=0,
+            _ => NONE,
         }
     }
 

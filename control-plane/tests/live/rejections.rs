@@ -73,7 +73,7 @@ async fn a_rejected_file_is_tried_again_on_sighup() {
 async fn a_first_file_that_is_rejected_can_be_mended(variant: &[&str]) {
     let (_taken, taken_port) = a_taken_port();
     let second = format!("- {{name: second, port: {taken_port}}}\n");
-    let gateway = Gateway::start_with(variant.into(), |port| file(port, &second)).await;
+    let gateway = Gateway::begin(variant.into(), |port| file(port, &second)).await;
     eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 1 }).await;
     gateway.write(&file(gateway.port, ""));
     gateway.confirmed(2).await;
@@ -96,7 +96,7 @@ async fn a_first_file_that_is_rejected_can_be_mended_in_state_of_the_world_g7() 
 async fn a_first_file_that_is_rejected_is_tried_again_on_sighup() {
     let (taken, taken_port) = a_taken_port();
     let second = format!("- {{name: second, port: {taken_port}}}\n");
-    let gateway = Gateway::start(|port| file(port, &second)).await;
+    let gateway = Gateway::begin(DELTA.into(), |port| file(port, &second)).await;
     eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 1 }).await;
     drop(taken);
     gateway.process.signal(nix::sys::signal::Signal::SIGHUP);

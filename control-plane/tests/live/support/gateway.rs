@@ -49,14 +49,19 @@ impl Gateway {
 
     /// The same, with options.
     pub async fn start_with(options: Options, file: impl Fn(u16) -> String) -> Self {
+        let gateway = Self::begin(options, file).await;
+        gateway.confirmed(1).await;
+        gateway
+    }
+
+    /// The same, but waits only until the control plane serves.
+    pub async fn begin(options: Options, file: impl Fn(u16) -> String) -> Self {
         let directory = TempDir::new().expect("a temporary folder");
         let port = free_port();
         fs::write(directory.path().join("gateway.yaml"), file(port)).expect("it can be written");
         let process = Process::start("legation run", &mut run(&directory, &options));
         let admin = admin_address(&process).await;
-        let gateway = Self { process, client: Client::new(), port, admin, directory };
-        gateway.confirmed(1).await;
-        gateway
+        Self { process, client: Client::new(), port, admin, directory }
     }
 
     /// The file.
