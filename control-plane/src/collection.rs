@@ -144,11 +144,13 @@ impl<T: Clone> Memo<T> {
     const MOST: usize = 4;
 
     fn known(&self, is: impl FnMut(&&T) -> bool) -> Option<T> {
-        self.answers().iter().find(is).cloned()
+        // Compared outside of the lock: names of thousands may take a while.
+        let answers: Vec<T> = self.answers().iter().cloned().collect();
+        answers.iter().find(is).cloned()
     }
 
-    /// It is not made under the lock: streams that ask for different things do not wait for each other, at the price that an
-    /// answer may be made twice.
+    /// It is not made under the lock, either: streams that ask for different things do not wait for each other, at the price that
+    /// an answer may be made twice.
     fn keep(&self, answer: T) -> T {
         let mut answers = self.answers();
         answers.truncate(Self::MOST - 1);

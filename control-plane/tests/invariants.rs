@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "control-plane/src/xds/holding.rs",
     "control-plane/src/xds/limits.rs",
     "control-plane/src/xds/message.rs",
+    "control-plane/src/xds/name_set.rs",
     "control-plane/src/xds/order.rs",
     "control-plane/src/xds/plan.rs",
     "control-plane/src/xds/services.rs",

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{subscription::Subscription, variant::Size};
+use super::{
+    subscription::{Change, Subscription},
+    variant::Size,
+};
 use crate::{collection::Collection, snapshot::Resource};
 
 /// What a client holds of one kind.
@@ -71,6 +74,18 @@ impl Holding {
             Size::of(name) + Size::of(version)
         };
         self.except.iter().map(said).sum()
+    }
+
+    /// The client wants others than before: counts anew what it wants of the base.
+    pub(super) fn subscribed(&mut self, change: &Change, wildcard: bool) {
+        if change.wildcard_began || change.wildcard_ended {
+            self.wanted = None;
+        } else if !wildcard {
+            let resources = self.base.resources();
+            let of_base = |names: &[Arc<str>]| names.iter().filter(|name| resources.contains_key(*name)).count();
+            let (gained, lost) = (of_base(&change.gained), of_base(&change.lost));
+            self.wanted = self.wanted.map(|wanted| (wanted + gained).saturating_sub(lost));
+        }
     }
 
     /// The client wants these names no more.

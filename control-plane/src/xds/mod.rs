@@ -22,6 +22,7 @@ pub mod event;
 mod holding;
 mod limits;
 pub mod message;
+pub mod name_set;
 mod order;
 pub mod plan;
 mod requests;

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::variant::Size;
+use super::{name_set::NameSet, variant::Size};
 use crate::collection::Collection;
 
 /// The name that stands for all resources.
@@ -15,10 +15,7 @@ pub(super) const WILDCARD: &str = "*";
 /// What a client wants of one kind of resource, on one stream.
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
-    /// Shared with other streams that want the same.
-    names: Arc<BTreeSet<Arc<str>>>,
-    /// The length of all names together.
-    bytes: usize,
+    names: NameSet,
     wildcard: bool,
     /// Whether any name was ever sent, which ends the legacy meaning of an empty list.
     named: bool,
@@ -31,6 +28,8 @@ pub struct Subscription {
 pub struct Change {
     /// Names to which an answer is owed, whatever the client already holds.
     pub owed: Vec<Arc<str>>,
+    /// Those of them that were not asked for before.
+    pub gained: Vec<Arc<str>>,
     /// Names that are wanted no more.
     pub lost: Vec<Arc<str>>,
     /// A wildcard began: an answer is owed, if only an empty one.
@@ -45,16 +44,20 @@ impl Subscription {
         self.asked = true;
         self.named |= !names.is_empty();
         let wildcard = names.iter().any(|name| name == WILDCARD) || (legacy && !self.named);
-        let names = names.into_iter().filter(|name| name != WILDCARD).map(Arc::from).collect::<BTreeSet<Arc<str>>>();
-        self.bytes = names.iter().map(|name| name.len()).sum();
+        let names = names.into_iter().filter(|name| name != WILDCARD).map(Arc::from).collect::<NameSet>();
         // Most requests only answer: the names stay the very same, which other streams share.
-        let names = if names == *self.names { self.names.clone() } else { Arc::new(names) };
+        let names = if names == self.names { self.names.clone() } else { names };
         let before = std::mem::replace(&mut self.names, names);
         let had_wildcard = std::mem::replace(&mut self.wildcard, wildcard);
+        let missing = |some: &NameSet, others: &NameSet| -> Vec<Arc<str>> {
+            some.iter().filter(|name| !others.contains(name)).cloned().collect()
+        };
+        // Also one that the client dropped and now wants again, or that it was once sent unasked (S6).
+        let gained = missing(&self.names, &before);
         Change {
-            // Also one that the client dropped and now wants again, or that it was once sent unasked (S6).
-            owed: self.names.difference(&before).cloned().collect(),
-            lost: before.difference(&self.names).filter(|_| !wildcard).cloned().collect(),
+            owed: gained.clone(),
+            gained,
+            lost: if wildcard { Vec::new() } else { missing(&before, &self.names) },
             wildcard_began: wildcard && !had_wildcard,
             wildcard_ended: had_wildcard && !wildcard,
         }
@@ -71,23 +74,18 @@ impl Subscription {
         for name in unsubscribe {
             if name == WILDCARD {
                 self.wildcard = false;
-            } else if let Some(name) = Arc::make_mut(&mut self.names).take(name.as_str()) {
-                self.bytes -= name.len();
-                unsubscribed.push(name);
+            } else {
+                unsubscribed.extend(self.names.take(&name));
             }
         }
         // Every name is answered, also one that was subscribed to before (D3).
         self.wildcard |= subscribe.iter().any(|name| name == WILDCARD);
         let names = subscribe.into_iter().filter(|name| name != WILDCARD).map(Arc::from);
-        let names = names.collect::<BTreeSet<Arc<str>>>();
-        let mut owed = names.iter().cloned().collect::<Vec<_>>();
-        let new = names.difference(&self.names).map(|name| name.len());
-        self.bytes += new.sum::<usize>();
-        if self.names.is_empty() {
-            self.names = Arc::new(names);
-        } else if !names.is_empty() {
-            Arc::make_mut(&mut self.names).extend(names);
-        }
+        let mut owed = names.collect::<BTreeSet<Arc<str>>>().into_iter().collect::<Vec<_>>();
+        let mut gained: Vec<_> = owed.iter().filter(|name| self.names.insert((*name).clone())).cloned().collect();
+        self.names.settle();
+        let taken: BTreeSet<_> = unsubscribed.iter().cloned().collect();
+        gained.retain(|name| !taken.contains(name));
         unsubscribed.retain(|name| !self.names.contains(name));
         let lost = if self.wildcard {
             // The client forgets the name at once, although the wildcard may still hold it: it is told (D8).
@@ -98,6 +96,7 @@ impl Subscription {
         };
         Change {
             owed,
+            gained,
             lost,
             wildcard_began: self.wildcard && !had_wildcard,
             wildcard_ended: had_wildcard && !self.wildcard,
@@ -106,7 +105,7 @@ impl Subscription {
 
     /// The names that were asked for one by one.
     pub fn size(&self) -> Size {
-        Size { count: self.names.len(), bytes: self.bytes }
+        self.names.size()
     }
 
     /// Whether the client ever asked for the kind.
@@ -131,11 +130,11 @@ impl Subscription {
 
     /// Shares its names with those of other streams, if there are equal ones.
     pub(super) fn share(&mut self, collection: &Collection) {
-        self.names = collection.shared_names(&self.names);
+        self.names.share(collection);
     }
 
     /// The names that were asked for one by one, sorted.
-    pub fn names(&self) -> &BTreeSet<Arc<str>> {
+    pub fn names(&self) -> &NameSet {
         &self.names
     }
 }
@@ -168,6 +167,7 @@ mod tests {
         let (_, wanted, owed, lost, wildcard) = row;
         let expected = Change {
             owed: arcs(owed),
+            gained: change.gained.clone(),
             lost: arcs(lost),
             wildcard_began: wildcard == "began",
             wildcard_ended: wildcard == "ended",
@@ -239,6 +239,20 @@ mod tests {
     #[test]
     fn a_name_that_a_wildcard_still_covers_is_not_lost_s5() {
         sotw(true, &[("* a", "* a", "a", "", "began"), ("*", "*", "", "", "")]);
+    }
+
+    #[test]
+    fn a_name_is_gained_when_it_was_not_asked_for_before() {
+        let mut subscription = Subscription::default();
+        let mut gained = |into: &str, out: &str| subscription.change(strings(into), strings(out), true).gained;
+        assert_eq!(gained("a b", ""), arcs("a b"));
+        assert_eq!(gained("b c", ""), arcs("c"));
+        assert_eq!(gained("a", "b"), arcs(""));
+        assert_eq!(gained("b", ""), arcs("b"));
+        assert_eq!(gained("b", "b"), arcs(""), "out and in is nothing new");
+        let mut subscription = Subscription::default();
+        let mut gained = |names: &str| subscription.replace(strings(names), true).gained;
+        assert_eq!((gained("a b"), gained("b c"), gained("a")), (arcs("a b"), arcs("c"), arcs("a")));
     }
 
     #[test]

@@ -251,9 +251,7 @@ impl Substream {
         }
         let changed = first || change != Default::default();
         self.dirty |= changed;
-        if changed {
-            self.holding.wanted = None;
-        }
+        self.holding.subscribed(&change, subscription.wildcard());
         self.answer |= change.wildcard_began;
         // What the client says it holds is compared, and sent only if it differs (D9) …
         let mut owed = change.owed.into_iter().filter(|name| !claimed.contains_key(&**name)).collect::<BTreeSet<_>>();
@@ -364,9 +362,7 @@ impl Substream {
             whole: variant.whole(kind),
             list: variant == VariantName::Sotw,
         };
-        if self.holding.wanted.is_none() {
-            self.subscription.share(target);
-        }
+        self.subscription.share(target);
         let owed = std::mem::take(&mut self.owed);
         let found = Comparison::of(&self.holding, &self.subscription, &owed, target, rules);
         let before = std::mem::replace(&mut self.holding, found.holding);
