@@ -7,6 +7,7 @@
 mod file;
 #[path = "fuzzed/session.rs"]
 mod session;
+#[path = "xds_support/wire.rs"]
 mod xds_support;
 
 use std::{fs, panic, path::Path};
