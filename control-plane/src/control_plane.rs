@@ -124,8 +124,9 @@ impl ControlPlane {
         watch_named(&mut reloader, &mut watch);
         let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
 
-        let xds = listen(options.xds, "xDS", "--xds").await?;
-        let admin = listen(options.admin, "the admin interface", "--admin").await?;
+        let xds = xds::server::listen(options.xds).map_err(cannot_listen(options.xds, "xDS", "--xds"))?;
+        let admin = TcpListener::bind(options.admin).await;
+        let admin = admin.map_err(cannot_listen(options.admin, "the admin interface", "--admin"))?;
         let local = options
             .local
             .map(|path| xds::connection::listen_locally(&path).map_err(|error| StartError::Local { path, error }));
@@ -240,8 +241,8 @@ async fn renew(tls: &Tls) {
     }
 }
 
-async fn listen(address: SocketAddr, what: &'static str, flag: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen { what, flag, address, error })
+fn cannot_listen(address: SocketAddr, what: &'static str, flag: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |error| StartError::Listen { what, flag, address, error }
 }
 
 fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {

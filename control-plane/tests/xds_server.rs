@@ -9,11 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::join_all;
 use legation::{
     snapshot::Snapshot,
-    xds::{Event, Plan, delta::Delta, sotw::Sotw},
+    xds::{
+        Event, Plan,
+        delta::Delta,
+        server::{listen, raise_open_files},
+        sotw::Sotw,
+    },
 };
 use legation_protos::{ResourceType, discovery::DeltaDiscoveryRequest};
+use tokio::net::TcpStream;
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use xds_support::{
@@ -45,6 +52,17 @@ async fn every_service_answers_with_its_kind_in_both_variants_g1() {
         delta.asks("", &[name]).await;
         assert_eq!(delta.hears().await.unwrap(), answer.replace(' ', " +"));
     }
+}
+
+#[tokio::test]
+async fn a_whole_fleet_may_connect_before_any_of_it_is_accepted() {
+    raise_open_files();
+    let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    // More than the 1,024 that a listener has room for unless it asks for more.
+    let connected = (0..2000).map(|_| TcpStream::connect(address));
+    let connected = tokio::time::timeout(Duration::from_secs(10), join_all(connected)).await.expect("there is room");
+    assert_eq!(connected.iter().filter(|connection| connection.is_ok()).count(), 2000);
 }
 
 #[tokio::test]

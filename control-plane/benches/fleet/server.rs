@@ -21,10 +21,7 @@ use legation::{
     translate,
     xds::{Plan, server},
 };
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-};
+use tokio::sync::{mpsc, watch};
 
 /// Says in the environment that this process is the server, and of how many clusters.
 pub const CLUSTERS: &str = "FLEET_CLUSTERS";
@@ -48,7 +45,7 @@ pub fn run() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     // Read before anything is measured: how long a file takes is another benchmark's.
     let models = [model(clusters, 2), model(clusters, 3)];
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let listener = runtime.block_on(async { server::listen(([127, 0, 0, 1], 0).into()) }).unwrap();
     println!("{}", listener.local_addr().unwrap().port());
     let rollout = Arc::new(Mutex::new(Rollout::default()));
     let plans = watch::Sender::default();

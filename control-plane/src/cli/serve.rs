@@ -14,7 +14,7 @@ use crate::{
     control_plane::{ControlPlane, Options, StartError, end_signal},
     diagnostic, source,
     state::State,
-    xds::tls,
+    xds::{server::raise_open_files, tls},
 };
 
 /// What `serve` and `run` share.
@@ -95,6 +95,7 @@ pub async fn start(serving: Serving, xds: SocketAddr, local: Option<PathBuf>) ->
         pin_node_ids: serving.pin_node_ids,
         local,
     };
+    raise_open_files();
     let started = ControlPlane::start(options).await;
     if let (Err(StartError::File(diagnostics)), Ok(source)) = (&started, source::read(&serving.file)) {
         eprint!("{}", diagnostic::render(diagnostics, &source));

@@ -118,7 +118,7 @@ mod tests {
             step = step.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let number = (step >> 40) % 700;
             let name = Arc::<str>::from(format!("{}", number / 2));
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 assert_eq!(set.insert(name.clone()), plain.insert(name));
             } else {
                 assert_eq!(set.take(&name), plain.take(&name));

@@ -4,6 +4,8 @@
 use std::{
     convert::Infallible,
     future::Future,
+    io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -21,8 +23,9 @@ use legation_protos::{
     ResourceType, descriptors,
     pb::envoy::service::status::v3::client_status_discovery_service_server::ClientStatusDiscoveryServiceServer,
 };
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpSocket, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::Instant,
 };
@@ -50,6 +53,9 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 /// The largest request in bytes to the services beside discovery: health, reflection and CSDS.
 const LARGEST_QUESTION: usize = 64 << 10;
 
+/// How many connections may wait to be accepted. Linux takes no more than its `net.core.somaxconn`, 4096 unless set.
+const BACKLOG: u32 = 10_000;
+
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
@@ -69,6 +75,28 @@ pub struct Options {
     pub clients: Option<Arc<dyn Clients>>,
     /// What clients may take.
     pub limits: Limits,
+}
+
+/// Listens on an address as [`TcpListener::bind`] does, with room for a whole fleet that connects at one moment: beyond the
+/// room, Linux may reset what clients take for open connections.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Lets this process have as many connections and files open as it may have at most: many systems begin with 1,024.
+pub fn raise_open_files() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        warn!("cannot raise how many files may be open, which is how many nodes may be connected: {error}");
+    }
 }
 
 /// Serves xDS as [`serve_with`] does, without TLS and CSDS.
