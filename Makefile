@@ -1,4 +1,5 @@
-# `make` lists the targets. Needs rustup, python3 with venv, make and a C compiler; everything else is fetched.
+# `make` lists the targets. Needs rustup, python3 with venv, make and a C compiler; everything else is fetched. The tests
+# need h2load (nghttp2), too, which `make h2load` can install as root on Debian and Ubuntu only.
 #
 # ENVOY=/path/to/envoy uses that Envoy instead of the fetched one. CARGO_TARGET_DIR is honoured for what cargo builds.
 
