@@ -1,6 +1,6 @@
 //! Two control planes on one file: they say the same, and an Envoy that goes from one to the other is sent nothing again.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use legation_protos::{
     ResourceType,
@@ -12,11 +12,8 @@ use prost::Message;
 use tonic::{Request, client::Grpc, transport::Channel};
 use tonic_prost::ProstCodec;
 
-use crate::{
-    reconnect::counters,
-    support::{
-        ALICE_KEY, ALICE_SHA256, Client, Process, admin_address, envoy, eventually, free_port, legation, upstream,
-    },
+use crate::support::{
+    ALICE_KEY, ALICE_SHA256, Client, Envoy, Process, admin_address, eventually, free_port, legation, upstream,
 };
 
 /// A control plane on a file, with a folder of its own for what it keeps.
@@ -151,25 +148,20 @@ async fn an_envoy_that_fails_over_to_another_control_plane_is_sent_nothing_again
     let mut first = ControlPlane::start(&path, "first").await;
     let second = ControlPlane::start(&path, "second").await;
 
-    let envoy_yaml = directory.path().join("envoy.yaml");
-    fs::write(&envoy_yaml, bootstrap(first.xds, second.xds)).unwrap();
-    let admin_path = directory.path().join("admin");
-    let mut command = Command::new(envoy());
-    command.arg("-c").arg(&envoy_yaml).arg("--admin-address-path").arg(&admin_path);
-    let _envoy = Process::start("envoy", command.args(["--disable-hot-restart", "--log-level", "warning"]));
+    let bootstrap = bootstrap(first.xds, second.xds);
+    let envoy = Envoy::start(directory.path(), "test", bootstrap.as_bytes()).await;
     let client = Client::new();
     let url = format!("http://127.0.0.1:{port}/");
     let serves = async || client.try_get(&url, &[("x-api-key", ALICE_KEY)]).await.is_ok_and(|it| it.status == 200);
     eventually("the gateway answers", &serves).await;
     eventually("the first has its confirmation", || first.has_confirmation()).await;
     assert!(!second.has_confirmation().await, "the second has no Envoy yet");
-    let admin = fs::read_to_string(&admin_path).unwrap();
-    let before = counters(&admin).await;
+    let before = envoy.counters().await;
 
     first.process.signal(Signal::SIGKILL);
     first.process.wait();
     eventually("the second has its confirmation", || second.has_confirmation()).await;
-    assert_eq!(counters(&admin).await, before);
+    assert_eq!(envoy.counters().await, before);
     let metrics = second.metrics().await;
     let sent: Vec<_> = metrics.lines().filter(|line| line.starts_with("legation_xds_resources_total")).collect();
     assert!(!sent.is_empty() && sent.iter().all(|line| line.ends_with(" 0")), "{sent:?}");

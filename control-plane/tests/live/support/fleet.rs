@@ -1,6 +1,12 @@
 //! `legation serve` on a file that the test edits, and real Envoys that join it.
 
-use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -93,9 +99,13 @@ impl Envoy {
         let mut bootstrap = legation();
         bootstrap.args(["bootstrap", "--node-id", id, "--xds", &xds, "--envoy-admin", "127.0.0.1:0"]).args(arguments);
         let bootstrap = bootstrap.output().expect("it runs");
-        let (yaml, admin_path) =
-            (control_plane.path(&format!("{id}.yaml")), control_plane.path(&format!("{id}.admin")));
-        fs::write(&yaml, bootstrap.stdout).expect("it can be written");
+        Self::start(&control_plane.path(""), id, &bootstrap.stdout).await
+    }
+
+    /// Starts an Envoy with this bootstrap, whose files go into the folder under the node's id.
+    pub async fn start(folder: &Path, id: &str, bootstrap: &[u8]) -> Self {
+        let (yaml, admin_path) = (folder.join(format!("{id}.yaml")), folder.join(format!("{id}.admin")));
+        fs::write(&yaml, bootstrap).expect("it can be written");
         let mut command = Command::new(envoy());
         command.arg("-c").arg(&yaml).arg("--admin-address-path").arg(&admin_path);
         command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]);
@@ -103,6 +113,19 @@ impl Envoy {
         let address = || fs::read_to_string(&admin_path).ok().filter(|address| !address.is_empty());
         eventually("Envoy says where its admin interface is", || async { address().is_some() }).await;
         Self { _process: process, admin: address().expect("just seen"), client: Client::new() }
+    }
+
+    /// The counters that move when a resource is sent again.
+    pub async fn counters(&self) -> BTreeMap<String, u64> {
+        let stats = self.client.get(&format!("http://{}/stats", self.admin), &[]).await;
+        let text = String::from_utf8(stats.body.to_vec()).expect("text");
+        let moves = |name: &str| {
+            let ends = ["cluster_added", "cluster_modified", "listener_added", "listener_modified", "config_reload"];
+            let updates = name.contains("cluster.svc.update_success") || name.contains(".rds.");
+            ends.iter().any(|end| name.ends_with(end)) || updates && name.ends_with("update_success")
+        };
+        let counters = text.lines().filter_map(|line| line.split_once(": ")).filter(|(name, _)| moves(name));
+        counters.map(|(name, value)| (name.to_owned(), value.parse().expect("a number"))).collect()
     }
 
     /// The names of its listeners, sorted.
