@@ -37,6 +37,7 @@ const PURE: &[&str] = &[
     "control-plane/src/xds/variant.rs",
     "filters/gateway/src/compile.rs",
     "filters/gateway/src/config.rs",
+    "filters/gateway/src/credential.rs",
     "filters/gateway/src/decide.rs",
     "filters/gateway/src/limit.rs",
     "filters/gateway/src/pairs.rs",

@@ -208,8 +208,18 @@ mapping! {
 mapping! {
     /// A route's `api_key`.
     ApiKeyRule, "`api_key`" {
-        /// The request header that carries the key.
+        /// A request header that may carry the key.
         optional header: Text,
+        /// Whether `authorization: Bearer` may carry it.
+        optional bearer: Flag,
+        /// A cookie that may carry it.
+        optional cookie: Text,
+        /// A parameter of the query that may carry it.
+        optional query: Text,
+        /// Whether a request without a key passes.
+        optional optional: Flag,
+        /// The plan of those who come without a key.
+        optional anonymous_plan: Text,
         /// The consumers who may.
         optional consumers: List<Text>,
         /// The plans whose consumers may.
@@ -217,7 +227,6 @@ mapping! {
         /// Whether the cluster sees the key.
         optional keep: Flag,
     }
-    planned: query cookie bearer optional
 }
 
 mapping! {
@@ -312,6 +321,8 @@ mapping! {
         unless_planned sha256: Text,
         /// When it ceases to be valid.
         optional expires: Text,
+        /// From when it is valid.
+        optional not_before: Text,
     }
     planned: sha256_file
 }

@@ -116,11 +116,8 @@ fn a_route_moves_the_routes_alone() {
 #[test]
 fn the_first_key_in_a_file_is_no_listener_change() {
     let with_key = |model: &mut Model| {
-        model.routes[0].policy = Some(Policy {
-            name: "api".into(),
-            api_key: Some(ApiKeyRule { header: "x-api-key".into(), consumers: vec![], plans: vec![], keep: false }),
-            rate_limit: vec![],
-        });
+        model.routes[0].policy =
+            Some(Policy { name: "api".into(), api_key: Some(ApiKeyRule::default()), rate_limit: vec![] });
     };
     assert_eq!(moved(with_key), ["ECDS", "RDS"]);
 }

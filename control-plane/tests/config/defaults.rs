@@ -42,8 +42,7 @@ consumers:
     assert_eq!(model.clusters[0].lb, LoadBalancing::RoundRobin);
     assert_eq!(model.clusters[0].connect_timeout, Duration::from_secs(5));
     let rate_limit = RateLimit { limit: Some(100), window: Some("1m".into()), by: By::Consumer, ..Default::default() };
-    let api_key = ApiKeyRule { header: "x-api-key".into(), consumers: vec![], plans: vec![], keep: false };
-    let policy = Policy { name: "api".into(), api_key: Some(api_key), rate_limit: vec![rate_limit] };
+    let policy = Policy { name: "api".into(), api_key: Some(ApiKeyRule::default()), rate_limit: vec![rate_limit] };
     assert_eq!(model.routes[0].policy, Some(policy));
 }
 

@@ -60,10 +60,6 @@ fn all_that_is_planned_is_refused_by_name_and_nothing_else_is_said_of_it() {
         ("rewrite path", "match: {prefix: /}, cluster: svc, rewrite: {path: /}"),
         ("rewrite host", "match: {prefix: /}, cluster: svc, rewrite: {host: a}"),
         ("redirect", "match: {prefix: /}, redirect: {}"),
-        ("query key", "match: {prefix: /}, cluster: svc, api_key: {query: a}"),
-        ("cookie", "match: {prefix: /}, cluster: svc, api_key: {cookie: a}"),
-        ("bearer", "match: {prefix: /}, cluster: svc, api_key: {bearer: true}"),
-        ("optional", "match: {prefix: /}, cluster: svc, api_key: {optional: true}"),
         ("by header", "match: {prefix: /}, cluster: svc, rate_limit: {limit: 1, window: 1s, by: 'header:x'}"),
         ("by claim", "match: {prefix: /}, cluster: svc, rate_limit: {limit: 1, window: 1s, by: 'jwt:x'}"),
         ("sliding", "match: {prefix: /}, cluster: svc, rate_limit: {limit: 1, window: 1s, algorithm: sliding_window}"),
@@ -266,6 +262,12 @@ fn keys_and_limits_have_their_bounds() {
         ("api_key: {consumers: []}", "invalid_value"),
         ("api_key: {plans: [gold]}", "unknown_plan"),
         ("api_key: {keep: 'true'}", "wrong_type"),
+        ("api_key: {cookie: 'a;b'}", "invalid_value"),
+        ("api_key: {query: 'a&b'}", "invalid_value"),
+        ("api_key: {bearer: yes please}", "wrong_type"),
+        ("api_key: {bearer: true, header: Authorization}", "conflict"),
+        ("api_key: {anonymous_plan: pro}", "conflict"),
+        ("api_key: {optional: true, anonymous_plan: gold}", "unknown_plan"),
     ] {
         let codes = codes_of_route(&format!("match: {{prefix: /}}, cluster: svc, {fields}"));
         assert_eq!(codes, [code], "{fields}");
@@ -329,6 +331,8 @@ fn consumers_have_plans_and_digests_of_their_own() {
     assert_eq!(consumers("{name: a, api_keys: [{}]}"), ["missing_field"]);
     assert_eq!(consumers(&format!("{{name: a, api_keys: [{{sha256: {DIGEST}, expires: soon}}]}}")), ["invalid_value"]);
     let upper = DIGEST.to_ascii_uppercase();
+    let never = format!("{{name: a, api_keys: [{{sha256: {DIGEST}, not_before: 2028-01-01, expires: 2027-01-01}}]}}");
+    assert_eq!(consumers(&never), ["conflict"]);
     let twice = format!("{{name: a, api_keys: [{{sha256: {DIGEST}}}]}}, {{name: b, api_keys: [{{sha256: {upper}}}]}}");
     assert_eq!(consumers(&twice), ["duplicate_value"]);
     assert_eq!(
@@ -381,6 +385,12 @@ fn callers_that_cannot_be_and_callers_without_limits_are_warned_of() {
         ["nobody_admitted"]
     );
     assert_eq!(codes_of_route("match: {prefix: /}, cluster: svc, api_key: {plans: [pro]}"), NOTHING);
+    let anonymous = |plan: &str| {
+        let rule = format!("api_key: {{optional: true{plan}}}, rate_limit: {{plan: true}}");
+        codes_of_route(&format!("match: {{prefix: /}}, cluster: svc, {rule}"))
+    };
+    assert_eq!(anonymous(""), ["without_plan"]);
+    assert_eq!(anonymous(", anonymous_plan: pro"), NOTHING);
     let other = format!(
         "{REST}- name: bob\nroutes: [{{name: r, match: {{prefix: /}}, cluster: svc, api_key: {{consumers: [bob]}}}}]\n"
     );

@@ -122,3 +122,60 @@ async fn a_grpc_caller_gets_a_grpc_status() {
     assert_eq!(response.status, 200);
     assert_eq!(response.header("grpc-status"), "16", "{response:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_may_come_by_several_ways_and_the_upstream_sees_none_of_them() {
+    let svc = upstream("svc").await;
+    let gateway = Gateway::start(|port| {
+        format!(
+            r#"
+version: 1
+listeners: [{{name: http, port: {port}}}]
+routes:
+- {{name: ways, match: {{prefix: /ways}}, cluster: svc, api_key: {{bearer: true, cookie: key, query: key}}}}
+- {{name: open, match: {{prefix: /open}}, cluster: svc, api_key: {{optional: true, anonymous_plan: free}}, rate_limit: {{plan: true}}}}
+clusters: [{{name: svc, endpoints: ["{svc}"]}}]
+consumers:
+- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}
+- {{name: bob, api_keys: [{{sha256: {BOB_SHA256}, not_before: "2999-01-01"}}]}}
+plans: [{{name: free, limits: [{{limit: 2, window: 1h}}]}}]
+"#
+        )
+    })
+    .await;
+    let bearer = format!("Bearer {ALICE_KEY}");
+    let cookie = format!("a=1; key={ALICE_KEY}; b=2");
+    for (path, header) in [
+        ("/ways/a?b=1".to_owned(), Some(("authorization", bearer.as_str()))),
+        ("/ways/a?b=1".to_owned(), Some(("cookie", &cookie))),
+        (format!("/ways/a?key={ALICE_KEY}&b=1"), None),
+    ] {
+        let answer = gateway.get(&path, header.as_slice()).await;
+        assert_eq!(answer.status, 200, "{path} {header:?}");
+        let seen = answer.json();
+        assert_eq!(seen["headers"]["x-consumer-id"], "alice");
+        assert!(!seen.to_string().contains(ALICE_KEY), "{seen}");
+        assert!(seen.to_string().contains("b=1"), "the rest of the query is there: {seen}");
+        if header.is_some_and(|(name, _)| name == "cookie") {
+            assert_eq!(seen["headers"]["cookie"], "a=1; b=2");
+        }
+    }
+    let missing = gateway.get("/ways", &[("x-api-key", ALICE_KEY)]).await;
+    assert_refused(&missing, 401, "missing_api_key");
+    let challenges: Vec<_> = missing.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges.len(), 3, "{challenges:?}");
+    assert_eq!(challenges[0], r#"Bearer realm="legation""#);
+    assert_refused(&gateway.get("/ways", &[("authorization", "Bearer x")]).await, 401, "unknown_api_key");
+    let early = format!("Bearer {BOB_KEY}");
+    assert_refused(&gateway.get("/ways", &[("authorization", &early)]).await, 401, "not_yet_valid_api_key");
+
+    let anonymous = gateway.get("/open", &[("x-consumer-id", "alice")]).await;
+    assert_eq!(anonymous.status, 200);
+    let seen = anonymous.json();
+    assert!(seen["headers"]["x-consumer-id"].is_null(), "{seen}");
+    assert_eq!(seen["headers"]["x-consumer-plan"], "free");
+    assert_eq!(gateway.get("/open", &[]).await.status, 200);
+    assert_refused(&gateway.get("/open", &[("x-api-key", "x")]).await, 401, "unknown_api_key");
+    assert_refused(&gateway.get("/open", &[]).await, 429, "rate_limited");
+    assert_eq!(gateway.get("/open", &[("x-api-key", ALICE_KEY)]).await.status, 200);
+}

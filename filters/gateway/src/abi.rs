@@ -217,22 +217,22 @@ pub(crate) fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> Result<(), 
 }
 
 /// Adds a header to the request.
-pub(crate) fn add_request_header(name: &str, value: &str) -> Result<(), Status> {
+pub(crate) fn add_request_header(name: &str, value: &[u8]) -> Result<(), Status> {
     add_header(REQUEST_HEADERS, name, value)
 }
 
 /// Adds a header to the response.
 pub(crate) fn add_response_header(name: &str, value: &str) -> Result<(), Status> {
-    add_header(RESPONSE_HEADERS, name, value)
+    add_header(RESPONSE_HEADERS, name, value.as_bytes())
 }
 
-fn add_header(kind: u32, name: &str, value: &str) -> Result<(), Status> {
+fn add_header(kind: u32, name: &str, value: &[u8]) -> Result<(), Status> {
     // SAFETY: see above.
     ok(unsafe { proxy_add_header_map_value(kind, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
 /// Puts a value in place of the request's.
-pub(crate) fn replace_request_header(name: &str, value: &str) -> Result<(), Status> {
+pub(crate) fn replace_request_header(name: &str, value: &[u8]) -> Result<(), Status> {
     // SAFETY: see above.
     ok(unsafe {
         proxy_replace_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())

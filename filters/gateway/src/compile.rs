@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::{self, By, Config};
+use crate::credential::Source;
 use crate::decide::{CONSUMER_HEADER, PLAN_HEADER};
 use crate::json_path::path_at;
 use crate::limit::Gcra;
@@ -173,14 +174,21 @@ fn consumers<'a>(
         });
         let compiled = Arc::new(Consumer { name: consumer.name.clone(), plan });
         for (index, key) in consumer.api_keys.iter().enumerate() {
-            let expires = key.expires.as_deref().map(units::parse_time).transpose();
-            let expires = problems.take(format_args!("consumers[{place}].api_keys[{index}].expires"), expires);
+            let mut time = |field: &str, text: &Option<String>| {
+                let time = text.as_deref().map(units::parse_time).transpose();
+                problems.take(format_args!("consumers[{place}].api_keys[{index}].{field}"), time)
+            };
+            let (not_before, expires) = (time("not_before", &key.not_before), time("expires", &key.expires));
             let digest = digest(&key.sha256).ok_or("a SHA-256 digest has 64 hexadecimal digits");
             let digest = problems.take(format_args!("consumers[{place}].api_keys[{index}].sha256"), digest);
-            let (Some(expires), Some(digest)) = (expires, digest) else {
+            let (Some(not_before), Some(expires), Some(digest)) = (not_before, expires, digest) else {
                 continue;
             };
-            let key = Key { digest, expires, consumer: Arc::clone(&compiled) };
+            if not_before.zip(expires).is_some_and(|(from, to)| from >= to) {
+                let message = "the key is never valid: it expires before that";
+                problems.add(format_args!("consumers[{place}].api_keys[{index}].not_before"), message);
+            }
+            let key = Key { digest, not_before, expires, consumer: Arc::clone(&compiled) };
             if let Some((first, at, _)) = keys.insert(digest, (place, index, key)) {
                 // Without the digest: this goes to a log.
                 let message = format!("the same key is at consumers[{first}].api_keys[{at}]");
@@ -247,12 +255,54 @@ fn compile_api_key(
     let mut allowed = Allowed::default();
     allowed.consumers.extend(rule.consumers.iter().cloned());
     allowed.plans.extend(rule.plans.iter().cloned());
-    let header = problems.take(
-        format_args!("{path}.header"),
-        key_header(&rule.header).map_err(|problem| format!("`{}` {problem}", rule.header)),
-    )?;
-    Some(ApiKeyRule { header, allowed: (!everyone).then_some(allowed), keep: rule.keep })
+    let anonymous_plan = rule.anonymous_plan.as_ref().and_then(|name| {
+        if !rule.optional {
+            problems.add(format_args!("{path}.anonymous_plan"), "only with `optional` does anybody come without a key");
+        }
+        let plan = plans.get(name).ok_or_else(|| format!("there is no plan `{name}`"));
+        problems.take(format_args!("{path}.anonymous_plan"), plan).cloned()
+    });
+    let sources = sources(path, rule, problems)?;
+    Some(ApiKeyRule {
+        sources,
+        optional: rule.optional,
+        anonymous_plan,
+        allowed: (!everyone).then_some(allowed),
+        keep: rule.keep,
+    })
 }
+
+/// Where a key may be, in the order in which the places are looked at. `None` only with a problem.
+fn sources(path: &str, rule: &config::ApiKeyRule, problems: &mut Problems) -> Option<Vec<Source>> {
+    let is_said = rule.header.is_some() || rule.bearer || rule.cookie.is_some() || rule.query.is_some();
+    let header = rule.header.as_deref().or((!is_said).then_some(DEFAULT_KEY_HEADER));
+    let mut place = |field: &str, name: Option<&str>, check: fn(&str) -> Result<String, &'static str>| {
+        let checked = name.map(|name| check(name).map_err(|problem| format!("`{name}` {problem}"))).transpose();
+        problems.take(format_args!("{path}.{field}"), checked)
+    };
+    let (header, cookie, query) = (
+        place("header", header, key_header),
+        place("cookie", rule.cookie.as_deref(), key_cookie),
+        place("query", rule.query.as_deref(), key_parameter),
+    );
+    let (header, cookie, query) = (header?, cookie?, query?);
+    if rule.bearer && header.as_deref() == Some("authorization") {
+        problems.add(
+            format_args!("{path}.bearer"),
+            "the header authorization carries either a bearer token or a key as it is",
+        );
+    }
+    let places = [
+        header.map(Source::Header),
+        rule.bearer.then_some(Source::Bearer),
+        cookie.map(Source::Cookie),
+        query.map(Source::Query),
+    ];
+    Some(places.into_iter().flatten().collect())
+}
+
+/// The header that carries a key where nothing is said.
+pub const DEFAULT_KEY_HEADER: &str = "x-api-key";
 
 /// Headers with a meaning of their own, which a key would break: the filter takes the header away, and proxies write to some.
 const NOT_FOR_KEYS: &[&str] = &[
@@ -275,15 +325,37 @@ const NOT_FOR_KEYS: &[&str] = &[
 ];
 const NOT_FOR_KEYS_PREFIXES: &[&str] = &["x-forwarded-", "x-envoy-", "grpc-"];
 
+/// Whether a text is a token (RFC 9110, section 5.6.2), as names of headers and of cookies are.
+fn is_token(text: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(of_token)
+}
+
+/// The name of a cookie that may carry a key.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with the name.
+pub fn key_cookie(name: &str) -> Result<String, &'static str> {
+    is_token(name).then(|| name.to_owned()).ok_or("is not the name of a cookie: letters, digits and - _ . are usual")
+}
+
+/// The name of a parameter of the query that may carry a key.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with the name.
+pub fn key_parameter(name: &str) -> Result<String, &'static str> {
+    let is_visible = name.bytes().all(|byte| byte.is_ascii_graphic() && !b"&=#?+%".contains(&byte));
+    let is_name = !name.is_empty() && name.len() <= MAX_NAME && is_visible;
+    is_name.then(|| name.to_owned()).ok_or("is not the name of a parameter: letters, digits and - _ . are usual")
+}
+
 /// The name of a header that may carry a key, in lower case.
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence that begins with the name.
 pub fn key_header(name: &str) -> Result<String, &'static str> {
     let lower = name.to_ascii_lowercase();
-    // RFC 9110 §5.6.2, token.
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if lower.is_empty() || lower.len() > MAX_NAME || !lower.bytes().all(is_token) {
+    if !is_token(&lower) {
         return Err("is not a header name: letters, digits and - _ . are usual");
     }
     // Many an upstream reads `x_consumer_id` as `x-consumer-id`.

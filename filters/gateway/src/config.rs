@@ -53,6 +53,9 @@ pub struct ApiKey {
     /// When it ceases to be valid: RFC 3339, `2027-01-31T00:00:00Z` or `2027-01-31` (its first second, UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// When it becomes valid, as `expires`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
 }
 
 /// What consumers of the plan may use, wherever a policy says `plan: true`.
@@ -94,12 +97,28 @@ pub struct Policy {
 }
 
 /// Where the key is and who may use it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyRule {
-    /// The request header that carries the key; `x-api-key` unless said.
-    #[serde(default = "default_header", skip_serializing_if = "is_default_header")]
-    pub header: String,
+    /// A request header that may carry the key. Where no place is said, it is `x-api-key`; where one is, only those said
+    /// count, in the order header, bearer, cookie, query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// Whether `authorization: Bearer` may carry it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub bearer: bool,
+    /// A cookie that may carry it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
+    /// A parameter of the query that may carry it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Whether a request without a key passes, as nobody's. One with a key that is not good does not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub optional: bool,
+    /// The plan of those who come without a key; only with `optional`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous_plan: Option<String>,
     /// The consumers who may; all, unless said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<String>,
@@ -163,14 +182,6 @@ pub struct Rule {
     pub prefix: Option<String>,
     /// The policy's name.
     pub policy: String,
-}
-
-fn default_header() -> String {
-    "x-api-key".to_owned()
-}
-
-fn is_default_header(header: &str) -> bool {
-    header == "x-api-key"
 }
 
 fn is_false(value: &bool) -> bool {

@@ -1,17 +1,19 @@
 //! The decision about one request: headers in, decision out. Every request that the filter handles comes by here.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::config::By;
+use crate::credential::{Found, Source};
 use crate::limit::{Caller, Charge, charge_all};
 use crate::pairs::Pair;
 use crate::ratelimit_fields::{Fields, fields};
 use crate::reply::Refusal;
 use crate::retired::Active;
 use crate::slots::{Seed, SharedState};
-use crate::tables::{ApiKeyRule, Consumer, Limit, Policy, PolicyLimit, Tables, Target};
+use crate::tables::{ApiKeyRule, Limit, Plan, Policy, PolicyLimit, Tables, Target};
 
 /// What the upstream sees as the caller's name.
 pub const CONSUMER_HEADER: &str = "x-consumer-id";
@@ -44,30 +46,50 @@ pub enum Decision<'a> {
     Refuse {
         /// Why.
         refusal: Refusal<'a>,
+        /// Edits that take keys out of the path, which access logs show.
+        edits: Vec<Edit<'a>>,
         /// Whether the call is gRPC.
         is_grpc: bool,
     },
 }
 
 /// An edit of the request's headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit<'a> {
     /// All headers of this name go.
     Remove(&'a [u8]),
     /// For a name that is absent: the cheapest edit.
-    Add(&'static str, &'a str),
+    Add(&'static str, Cow<'a, [u8]>),
     /// For a name that is there once.
-    Replace(&'static str, &'a str),
+    Replace(&'static str, Cow<'a, [u8]>),
 }
 
 /// Decides. `headers` are all of the request's, pseudo-headers included, names in lower case.
 #[must_use]
 pub fn decide<'a>(active: &'a Active, headers: &[Pair<'a>], outside: &mut impl Outside) -> Decision<'a> {
     let seen = scan(headers);
-    match judge(active, headers, &seen, outside) {
-        Ok((edits, fields)) => Decision::Allow { edits, fields },
-        Err(refusal) => Decision::Refuse { refusal, is_grpc: seen.is_grpc },
+    let route = active.asks_for_route().then(|| outside.route_name()).flatten();
+    let Some(policy) = active.policy(route.as_deref(), seen.target, || outside.now()) else {
+        return Decision::Refuse { refusal: Refusal::UnknownPolicy, edits: Vec::new(), is_grpc: seen.is_grpc };
+    };
+    match judge(policy, active.tables(), headers, outside) {
+        Ok((caller, fields)) => Decision::Allow { edits: edits(policy, &caller, headers, &seen), fields },
+        Err(refusal) => {
+            let mut edits = Vec::new();
+            for source in policy.api_key.iter().flat_map(|rule| &rule.sources).filter(|source| source.is_in_path()) {
+                source.strip(headers, &mut edits);
+            }
+            Decision::Refuse { refusal, edits, is_grpc: seen.is_grpc }
+        }
     }
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, Default)]
+struct Identity<'a> {
+    /// The consumer's name; none without a key.
+    name: Option<&'a str>,
+    plan: Option<&'a Plan>,
 }
 
 /// Whether a call is gRPC, by its content type (`application/grpc`, also with `+proto` and the like).
@@ -111,19 +133,17 @@ fn is_identity(name: &[u8]) -> bool {
 }
 
 fn judge<'a>(
-    active: &'a Active,
+    policy: &'a Policy,
+    tables: &'a Tables,
     headers: &[Pair<'a>],
-    seen: &Seen<'a>,
     outside: &mut impl Outside,
-) -> Result<(Vec<Edit<'a>>, Option<Fields>), Refusal<'a>> {
-    let route = active.asks_for_route().then(|| outside.route_name()).flatten();
-    let policy = active.policy(route.as_deref(), seen.target, || outside.now()).ok_or(Refusal::UnknownPolicy)?;
-    let consumer = match &policy.api_key {
-        Some(rule) => Some(authenticate(rule, active.tables(), headers, outside)?),
-        None => None,
+) -> Result<(Identity<'a>, Option<Fields>), Refusal<'a>> {
+    let identity = match &policy.api_key {
+        Some(rule) => authenticate(rule, tables, headers, outside)?,
+        None => Identity::default(),
     };
-    let fields = limit(policy, consumer, outside)?;
-    Ok((edits(policy, consumer, headers, seen), fields))
+    let fields = limit(policy, &identity, outside)?;
+    Ok((identity, fields))
 }
 
 fn authenticate<'a>(
@@ -131,40 +151,57 @@ fn authenticate<'a>(
     tables: &'a Tables,
     headers: &[Pair<'a>],
     outside: &mut impl Outside,
-) -> Result<&'a Consumer, Refusal<'a>> {
-    let header = rule.header.as_str();
-    let mut given = headers.iter().filter(|(name, _)| *name == header.as_bytes()).map(|(_, value)| *value);
-    let first = given.next();
-    // Two keys are refused before either is looked at: which of them the upstream would believe is anybody's guess.
-    if given.next().is_some() {
-        return Err(Refusal::DuplicateKey { header });
-    }
-    let secret = first.filter(|secret| !secret.is_empty()).ok_or(Refusal::MissingKey { header })?;
-    let key = tables.key(&Sha256::digest(secret).into()).ok_or(Refusal::UnknownKey { header })?;
-    if let Some(expires) = key.expires {
+) -> Result<Identity<'a>, Refusal<'a>> {
+    let sources = &*rule.sources;
+    let Some(secret) = secret(sources, headers)? else {
+        let anonymous = Identity { name: None, plan: rule.anonymous_plan.as_deref() };
+        return if rule.optional { Ok(anonymous) } else { Err(Refusal::MissingKey { sources }) };
+    };
+    let key = tables.key(&Sha256::digest(&secret).into()).ok_or(Refusal::UnknownKey { sources })?;
+    if key.not_before.is_some() || key.expires.is_some() {
         let seconds = i64::try_from(outside.now() / 1_000_000_000).unwrap_or(i64::MAX);
-        if seconds >= expires {
-            return Err(Refusal::ExpiredKey { header });
+        if key.not_before.is_some_and(|from| seconds < from) {
+            return Err(Refusal::KeyNotYetValid { sources });
+        }
+        if key.expires.is_some_and(|end| seconds >= end) {
+            return Err(Refusal::ExpiredKey { sources });
         }
     }
     if rule.allowed.as_ref().is_some_and(|allowed| !allowed.contains(&key.consumer)) {
         return Err(Refusal::ConsumerNotAllowed);
     }
-    Ok(&key.consumer)
+    Ok(Identity { name: Some(&key.consumer.name), plan: key.consumer.plan.as_deref() })
+}
+
+/// The key of the first place that has one. Two in one place are refused before another is looked at.
+fn secret<'a>(sources: &'a [Source], headers: &[Pair<'a>]) -> Result<Option<Cow<'a, [u8]>>, Refusal<'a>> {
+    for source in sources {
+        match source.find(headers) {
+            Found::Nothing => {}
+            Found::Key(secret) => return Ok(Some(secret)),
+            Found::Several => return Err(Refusal::DuplicateKey { source, sources }),
+        }
+    }
+    Ok(None)
 }
 
 fn limit<'a>(
     policy: &'a Policy,
-    consumer: Option<&'a Consumer>,
+    identity: &Identity<'a>,
     outside: &mut impl Outside,
 ) -> Result<Option<Fields>, Refusal<'a>> {
     if policy.limits.is_empty() {
         return Ok(None);
     }
-    let by_address = |limit: &PolicyLimit| matches!(limit, PolicyLimit::Own { by: By::Ip, .. });
+    let is_anonymous = identity.name.is_none();
+    let by_address = |limit: &PolicyLimit| match limit {
+        PolicyLimit::Own { by: By::Ip, .. } => true,
+        PolicyLimit::Own { by: By::Consumer, .. } | PolicyLimit::Plan { .. } => is_anonymous,
+        PolicyLimit::Own { by: By::Route, .. } => false,
+    };
     let address =
         policy.limits.iter().any(by_address).then(|| address_of(&outside.source_address().unwrap_or_default()));
-    let charges = charges(policy, consumer, address.as_deref().unwrap_or_default());
+    let charges = charges(policy, identity, address.as_deref().unwrap_or_default());
     if charges.is_empty() {
         return Ok(None);
     }
@@ -178,9 +215,10 @@ fn limit<'a>(
     }
 }
 
-/// Each limit with the caller whose count it is. A consumer without a plan has no limits of a plan.
-fn charges<'b>(policy: &'b Policy, consumer: Option<&'b Consumer>, address: &'b [u8]) -> Vec<Charge<'b>> {
-    let as_consumer = || consumer.map_or(Caller::All, |consumer| Caller::Consumer(&consumer.name));
+/// Each limit with the caller whose count it is: who comes without a key is known by the address. A caller without a plan has
+/// no limits of a plan.
+fn charges<'b>(policy: &'b Policy, identity: &Identity<'b>, address: &'b [u8]) -> Vec<Charge<'b>> {
+    let as_consumer = || identity.name.map_or(Caller::Address(address), Caller::Consumer);
     let mut charges = Vec::new();
     for limit in &policy.limits {
         match limit {
@@ -193,8 +231,7 @@ fn charges<'b>(policy: &'b Policy, consumer: Option<&'b Consumer>, address: &'b 
                 charges.push(Charge { limit, name: &limit.name, caller });
             }
             PolicyLimit::Plan { name } => {
-                let limits: &[Limit] =
-                    consumer.and_then(|consumer| consumer.plan.as_ref()).map_or(&[], |plan| &plan.limits);
+                let limits: &[Limit] = identity.plan.map_or(&[], |plan| &plan.limits);
                 charges.extend(limits.iter().map(|limit| Charge {
                     limit,
                     name: name.as_ref().unwrap_or(&limit.name),
@@ -221,16 +258,8 @@ pub fn address_of(source: &[u8]) -> Vec<u8> {
     }
 }
 
-fn edits<'a>(
-    policy: &'a Policy,
-    consumer: Option<&'a Consumer>,
-    headers: &[Pair<'a>],
-    seen: &Seen<'a>,
-) -> Vec<Edit<'a>> {
-    let set = [
-        (CONSUMER_HEADER, consumer.map(|consumer| consumer.name.as_str())),
-        (PLAN_HEADER, consumer.and_then(|consumer| consumer.plan.as_ref()).map(|plan| plan.name.as_str())),
-    ];
+fn edits<'a>(policy: &'a Policy, identity: &Identity<'a>, headers: &[Pair<'a>], seen: &Seen<'a>) -> Vec<Edit<'a>> {
+    let set = [(CONSUMER_HEADER, identity.name), (PLAN_HEADER, identity.plan.map(|plan| plan.name.as_str()))];
     let mut edits = Vec::new();
     // A name there once is replaced. One there twice is removed first, since `replace` is not said to remove the others.
     let once = |name: &str| headers.iter().filter(|(other, _)| *other == name.as_bytes()).count() == 1;
@@ -238,12 +267,12 @@ fn edits<'a>(
         |name: &[u8]| set.iter().any(|(own, value)| value.is_some() && own.as_bytes() == name && once(own));
     edits.extend(seen.forged.iter().filter(|name| !is_replaced(name)).map(|name| Edit::Remove(name)));
     for (name, value) in set {
-        if let Some(value) = value {
+        if let Some(value) = value.map(|value| Cow::Borrowed(value.as_bytes())) {
             edits.push(if once(name) { Edit::Replace(name, value) } else { Edit::Add(name, value) });
         }
     }
-    if let Some(rule) = policy.api_key.as_ref().filter(|rule| !rule.keep) {
-        edits.push(Edit::Remove(rule.header.as_bytes()));
+    for source in policy.api_key.iter().filter(|rule| !rule.keep).flat_map(|rule| &rule.sources) {
+        source.strip(headers, &mut edits);
     }
     edits
 }

@@ -114,7 +114,9 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
         return false;
     };
     match decide(&active, &headers, &mut Host::default()) {
-        Decision::Refuse { refusal, is_grpc } => {
+        Decision::Refuse { refusal, edits, is_grpc } => {
+            // What cannot be taken out of the path is answered all the same.
+            edits.iter().for_each(|it| drop(edit(it)));
             refuse(&refusal, is_grpc);
             false
         }
@@ -149,7 +151,7 @@ pub(crate) fn on_response_headers(context: u32) {
 
 /// Whether the edit was made; a request with a forged identity must not go on.
 fn edit(edit: &Edit<'_>) -> bool {
-    match *edit {
+    match edit {
         Edit::Remove(name) => abi::remove_request_header(name),
         Edit::Add(name, value) => abi::add_request_header(name, value),
         Edit::Replace(name, value) => abi::replace_request_header(name, value),

@@ -22,6 +22,7 @@
 
 pub mod compile;
 pub mod config;
+pub mod credential;
 pub mod decide;
 mod json_path;
 pub mod limit;

@@ -2,30 +2,38 @@
 
 use serde::Serialize;
 
+use crate::credential::Source;
 use crate::ratelimit_fields::{self, Fields};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal<'a> {
-    /// The header `header` is absent or empty.
+    /// None of the places has a key.
     MissingKey {
-        /// In lower case.
-        header: &'a str,
+        /// Where it may be.
+        sources: &'a [Source],
     },
-    /// The header `header` is there more than once.
+    /// A place has more than one.
     DuplicateKey {
-        /// In lower case.
-        header: &'a str,
+        /// Which place.
+        source: &'a Source,
+        /// Where it may be.
+        sources: &'a [Source],
     },
     /// No consumer holds the key.
     UnknownKey {
-        /// In lower case.
-        header: &'a str,
+        /// Where it may be.
+        sources: &'a [Source],
+    },
+    /// The key will be valid.
+    KeyNotYetValid {
+        /// Where it may be.
+        sources: &'a [Source],
     },
     /// The key was valid once.
     ExpiredKey {
-        /// In lower case.
-        header: &'a str,
+        /// Where it may be.
+        sources: &'a [Source],
     },
     /// The consumer may not use this policy.
     ConsumerNotAllowed,
@@ -76,6 +84,7 @@ impl Refusal<'_> {
             Self::MissingKey { .. } => "missing_api_key",
             Self::DuplicateKey { .. } => "duplicate_api_key",
             Self::UnknownKey { .. } => "unknown_api_key",
+            Self::KeyNotYetValid { .. } => "not_yet_valid_api_key",
             Self::ExpiredKey { .. } => "expired_api_key",
             Self::ConsumerNotAllowed => "consumer_not_allowed",
             Self::RateLimited { .. } => "rate_limited",
@@ -111,9 +120,11 @@ impl Refusal<'_> {
     /// UNAVAILABLE.
     fn status(&self) -> (u32, &'static str, u32) {
         match self {
-            Self::MissingKey { .. } | Self::DuplicateKey { .. } | Self::UnknownKey { .. } | Self::ExpiredKey { .. } => {
-                (401, "Unauthorized", 16)
-            }
+            Self::MissingKey { .. }
+            | Self::DuplicateKey { .. }
+            | Self::UnknownKey { .. }
+            | Self::KeyNotYetValid { .. }
+            | Self::ExpiredKey { .. } => (401, "Unauthorized", 16),
             Self::ConsumerNotAllowed => (403, "Forbidden", 7),
             Self::RateLimited { .. } => (429, "Too Many Requests", 8),
             Self::UnknownPolicy | Self::RateLimitUnavailable | Self::FilterFailed => (503, "Service Unavailable", 14),
@@ -122,9 +133,13 @@ impl Refusal<'_> {
 
     fn detail(&self) -> String {
         match self {
-            Self::MissingKey { header } => format!("this route asks for an API key in the header {header}"),
-            Self::DuplicateKey { header } => format!("the header {header} must be given once"),
+            Self::MissingKey { sources } => {
+                let places = sources.iter().map(Source::place).collect::<Vec<_>>().join(" or ");
+                format!("this route asks for an API key in {places}")
+            }
+            Self::DuplicateKey { source, .. } => format!("{} must be given once", source.place()),
             Self::UnknownKey { .. } => "the API key is not known".to_owned(),
+            Self::KeyNotYetValid { .. } => "the API key is not valid yet".to_owned(),
             Self::ExpiredKey { .. } => "the API key has expired".to_owned(),
             Self::ConsumerNotAllowed => "the API key is valid, but its consumer may not use this route".to_owned(),
             Self::RateLimited { wait, .. } => format!("the rate limit is used up; try again in {}", seconds(*wait)),
@@ -136,12 +151,11 @@ impl Refusal<'_> {
 
     fn headers(&self) -> Vec<(&'static str, String)> {
         match self {
-            // No scheme for keys in a header is registered (RFC 9110 §16.4); the parameter says what to send.
-            Self::MissingKey { header }
-            | Self::DuplicateKey { header }
-            | Self::UnknownKey { header }
-            | Self::ExpiredKey { header } => {
-                vec![("www-authenticate", format!(r#"ApiKey realm="legation", header="{header}""#))]
+            // The errors of RFC 6750, section 3.1; who sent nothing is told none.
+            Self::MissingKey { sources } => challenges(sources, None),
+            Self::DuplicateKey { sources, .. } => challenges(sources, Some("invalid_request")),
+            Self::UnknownKey { sources } | Self::KeyNotYetValid { sources } | Self::ExpiredKey { sources } => {
+                challenges(sources, Some("invalid_token"))
             }
             Self::RateLimited { wait, fields } => {
                 let mut headers = vec![(ratelimit_fields::RETRY_AFTER, retry_after(*wait).to_string())];
@@ -155,6 +169,10 @@ impl Refusal<'_> {
             Self::ConsumerNotAllowed | Self::UnknownPolicy | Self::FilterFailed => Vec::new(),
         }
     }
+}
+
+fn challenges(sources: &[Source], error: Option<&str>) -> Vec<(&'static str, String)> {
+    sources.iter().map(|source| ("www-authenticate", source.challenge(error))).collect()
 }
 
 fn retry_after(wait: u64) -> u64 {
@@ -172,16 +190,20 @@ fn seconds(wait: u64) -> String {
 mod tests {
     use super::*;
 
-    const HEADER: &str = "x-api-key";
+    fn sources() -> [Source; 1] {
+        [Source::Header("x-api-key".to_owned())]
+    }
 
     #[test]
     fn each_refusal_has_its_code_and_statuses() {
+        let sources = &sources();
         let limited = Refusal::RateLimited { wait: 1, fields: None };
         for (refusal, code, status, grpc) in [
-            (Refusal::MissingKey { header: HEADER }, "missing_api_key", 401, 16),
-            (Refusal::DuplicateKey { header: HEADER }, "duplicate_api_key", 401, 16),
-            (Refusal::UnknownKey { header: HEADER }, "unknown_api_key", 401, 16),
-            (Refusal::ExpiredKey { header: HEADER }, "expired_api_key", 401, 16),
+            (Refusal::MissingKey { sources }, "missing_api_key", 401, 16),
+            (Refusal::DuplicateKey { source: &sources[0], sources }, "duplicate_api_key", 401, 16),
+            (Refusal::UnknownKey { sources }, "unknown_api_key", 401, 16),
+            (Refusal::KeyNotYetValid { sources }, "not_yet_valid_api_key", 401, 16),
+            (Refusal::ExpiredKey { sources }, "expired_api_key", 401, 16),
             (Refusal::ConsumerNotAllowed, "consumer_not_allowed", 403, 7),
             (limited, "rate_limited", 429, 8),
             (Refusal::UnknownPolicy, "unknown_policy", 503, 14),
@@ -203,9 +225,28 @@ mod tests {
 
     #[test]
     fn a_grpc_caller_gets_a_message_and_no_content_type() {
-        let reply = Refusal::UnknownKey { header: HEADER }.reply(true);
+        let reply = Refusal::UnknownKey { sources: &sources() }.reply(true);
         assert_eq!(reply.body, "the API key is not known");
         assert_eq!(reply.headers, [("www-authenticate", r#"ApiKey realm="legation", header="x-api-key""#.to_owned())]);
+    }
+
+    #[test]
+    fn each_place_has_its_challenge_and_a_bearer_is_told_the_error() {
+        let sources = [Source::Bearer, Source::Cookie("key".to_owned()), Source::Query("key".to_owned())];
+        let challenges = |refusal: Refusal<'_>| {
+            let headers = refusal.reply(false).headers.into_iter();
+            headers.filter(|(name, _)| *name == "www-authenticate").map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        let missing = challenges(Refusal::MissingKey { sources: &sources });
+        let cookie = r#"ApiKey realm="legation", cookie="key""#;
+        assert_eq!(missing, [r#"Bearer realm="legation""#, cookie, r#"ApiKey realm="legation", query="key""#]);
+        let unknown = challenges(Refusal::UnknownKey { sources: &sources });
+        assert_eq!(unknown[0], r#"Bearer realm="legation", error="invalid_token""#);
+        let detail = Refusal::MissingKey { sources: &sources }.reply(true).body;
+        assert_eq!(
+            detail,
+            "this route asks for an API key in the header authorization, as a bearer token or the cookie key or the query parameter key"
+        );
     }
 
     #[test]

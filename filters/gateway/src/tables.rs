@@ -6,6 +6,7 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::credential::Source;
 use crate::limit::Gcra;
 
 /// A SHA-256 digest.
@@ -25,6 +26,8 @@ pub struct Tables {
 pub struct Key {
     /// SHA-256 of the key.
     pub digest: Digest,
+    /// Seconds since 1970 from which it is valid.
+    pub not_before: Option<i64>,
     /// Seconds since 1970 from which it is no longer valid.
     pub expires: Option<i64>,
     /// Whose it is.
@@ -61,8 +64,12 @@ pub struct Policy {
 /// Where the key is and who may use it.
 #[derive(Debug)]
 pub struct ApiKeyRule {
-    /// In lower case.
-    pub header: String,
+    /// Where the key may be: the first place that has one decides. Never empty.
+    pub sources: Vec<Source>,
+    /// Whether a request without a key passes.
+    pub optional: bool,
+    /// The plan of those who come without a key.
+    pub anonymous_plan: Option<Arc<Plan>>,
     /// Who may; everyone where `None`.
     pub allowed: Option<Allowed>,
     /// Whether the upstream sees the key.

@@ -86,6 +86,24 @@ fn each_mistake_is_said_with_its_place() {
         ("/policies/0/api_key/header", json!(":path"), "policies[0].api_key.header: `:path` is not a header name"),
         ("/policies/0/api_key/header", json!("Host"), "policies[0].api_key.header: `Host` can not carry a key"),
         ("/policies/0/api_key/header", json!("X_Consumer-Id"), "policies[0].api_key.header: `X_Consumer-Id` can not"),
+        ("/policies/0/api_key/cookie", json!("a b"), "policies[0].api_key.cookie: `a b` is not the name of a cookie"),
+        ("/policies/0/api_key/query", json!("a=b"), "policies[0].api_key.query: `a=b` is not the name of a parameter"),
+        (
+            "/policies/0/api_key",
+            json!({"bearer": true, "header": "Authorization"}),
+            "policies[0].api_key.bearer: the header",
+        ),
+        ("/policies/0/api_key", json!({"anonymous_plan": "pro"}), "policies[0].api_key.anonymous_plan: only with"),
+        (
+            "/policies/0/api_key",
+            json!({"anonymous_plan": "gold", "optional": true}),
+            "policies[0].api_key.anonymous_plan: there is no plan `gold`",
+        ),
+        (
+            "/consumers/0/api_keys/0/not_before",
+            json!("2999-01-01"),
+            "consumers[0].api_keys[0].not_before: the key is never valid",
+        ),
         (
             "/policies/0/api_key/consumers/-",
             json!("eve"),

@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Gateway, SECOND, sha256};
-use legation_filter::decide::{address_of, is_grpc};
+use legation_filter::decide::{Decision, Edit, address_of, decide, is_grpc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -91,6 +91,93 @@ fn the_key_is_read_from_the_header_of_the_policy_and_removed() {
     assert_eq!(outcome.headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let missing = gateway.send(&[]);
     assert_eq!(missing.header("www-authenticate"), Some(r#"ApiKey realm="legation", header="x-secret""#));
+}
+
+#[test]
+fn the_first_place_that_has_a_key_decides_and_all_keys_are_taken_out() {
+    let mut gateway =
+        with_policy(json!({"api_key": {"query": "key", "cookie": "key", "bearer": true, "header": "x-key"}}));
+    for (headers, says, left) in [
+        (vec![(":path", "/a?b=1&key=carol-key")], "carol", vec![(":path", "/a?b=1")]),
+        (
+            vec![("cookie", "a=1; key=carol-key"), (":path", "/a?key=bob-key")],
+            "carol",
+            vec![("cookie", "a=1"), (":path", "/a")],
+        ),
+        (vec![("authorization", "Bearer carol-key"), ("cookie", "key=bob-key")], "carol", vec![]),
+        (
+            vec![("authorization", "Basic YTpi"), ("cookie", "key=carol-key")],
+            "carol",
+            vec![("authorization", "Basic YTpi")],
+        ),
+        (vec![("x-key", "carol-key"), ("authorization", "Bearer unknown")], "carol", vec![]),
+        (vec![("x-key", ""), ("authorization", "Bearer carol-key")], "carol", vec![]),
+        (vec![("x-api-key", "carol-key")], "missing_api_key", vec![]),
+        (vec![("x-key", "unknown"), ("authorization", "Bearer carol-key")], "unknown_api_key", vec![]),
+        (vec![("x-key", "carol-key"), ("x-key", "carol-key"), ("cookie", "key=bob-key")], "duplicate_api_key", vec![]),
+        (vec![("cookie", "key=x; key=y"), (":path", "/?key=carol-key")], "duplicate_api_key", vec![]),
+        // Where the first has one, a later place may have two: they go, too.
+        (vec![("x-key", "carol-key"), (":path", "/?key=x&key=y")], "carol", vec![(":path", "/")]),
+    ] {
+        let outcome = gateway.send(&headers);
+        let says_who = outcome.header("x-consumer-id").unwrap_or(&outcome.says);
+        assert_eq!(says_who, says, "{headers:?}");
+        if outcome.says == "pass" {
+            let rest = outcome.headers.iter().filter(|(name, _)| !name.starts_with("x-consumer"));
+            let rest: Vec<_> = rest.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(rest, left, "{headers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_in_the_path_is_taken_out_of_a_refused_request_too() {
+    let gateway = with_policy(json!({"api_key": {"query": "key", "header": "x-key"}}));
+    let mut outside = gateway.outside;
+    let headers: [(&[u8], &[u8]); 2] = [(b":path", b"/a?key=old&b"), (b"x-key", b"unknown")];
+    let Decision::Refuse { edits, .. } = decide(&gateway.active, &headers, &mut outside) else {
+        panic!("it is refused")
+    };
+    assert_eq!(edits, [Edit::Replace(":path", b"/a?b"[..].into())], "the header is not in the access log");
+}
+
+#[test]
+fn where_a_key_is_optional_who_has_none_is_nobody_and_who_has_a_bad_one_is_refused() {
+    let mut gateway = with_policy(json!({"api_key": {"optional": true, "anonymous_plan": "free"}}));
+    let anonymous = gateway.send(&[("x-consumer-id", "root")]);
+    assert_eq!((anonymous.says.as_str(), anonymous.header("x-consumer-id")), ("pass", None));
+    assert_eq!(anonymous.header("x-consumer-plan"), Some("free"));
+    assert_eq!(gateway.send(&[("x-api-key", "")]).says, "pass", "an empty key is none");
+    assert_eq!(gateway.send(&[("x-api-key", "carol-key")]).header("x-consumer-id"), Some("carol"));
+    assert_eq!(gateway.send(&[("x-api-key", "unknown")]).says, "unknown_api_key");
+    assert_eq!(gateway.send(&[("x-api-key", "a"), ("x-api-key", "b")]).says, "duplicate_api_key");
+}
+
+#[test]
+fn who_comes_without_a_key_is_counted_by_address() {
+    for limit in [json!({"plan": true}), json!({"limit": 2, "window": "1m", "by": "consumer"})] {
+        let rule = json!({"optional": true, "anonymous_plan": "free"});
+        let mut gateway = with_policy(json!({"api_key": rule, "rate_limit": [limit]}));
+        let mut says = |address: &'static str, headers: &[(&str, &str)]| {
+            gateway.outside.address = Some(address);
+            gateway.send(headers).says
+        };
+        assert_eq!([says("10.0.0.1:5", &[]), says("10.0.0.1:6", &[])], ["pass", "pass"]);
+        assert_eq!(says("10.0.0.1:7", &[]), "rate_limited");
+        assert_eq!(says("10.0.0.2:7", &[]), "pass", "another has its own count");
+        assert_eq!(says("10.0.0.1:7", &[("x-api-key", "bob-key")]), "pass", "as has a consumer");
+    }
+}
+
+#[test]
+fn a_key_is_not_valid_before_its_time() {
+    let mut config = with_policies(json!([{"name": "p", "api_key": {}}]), json!([{"policy": "p"}]));
+    config["consumers"][2]["api_keys"][0]["not_before"] = json!("2027-01-15T08:00:10Z");
+    let mut gateway = Gateway::new(&config);
+    let refused = gateway.send(&[("x-api-key", "carol-key")]);
+    assert_eq!((refused.says.as_str(), refused.reply.unwrap().status), ("not_yet_valid_api_key", 401));
+    gateway.outside.now += 10 * SECOND;
+    assert_eq!(gateway.send(&[("x-api-key", "carol-key")]).says, "pass");
 }
 
 #[test]

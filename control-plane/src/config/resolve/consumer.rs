@@ -6,7 +6,14 @@ use legation_filter::{
 };
 
 use super::Known;
-use crate::config::{code, decode::Text, names, places::Places, report::Report, schema, value};
+use crate::config::{
+    code,
+    decode::{Field, Text},
+    names,
+    places::Places,
+    report::Report,
+    schema, value,
+};
 
 /// All that are whole. A digest belongs to one consumer alone.
 pub fn resolve(consumers: &[schema::Consumer], known: &Known<'_>, report: &mut Report) -> Vec<Consumer> {
@@ -41,8 +48,15 @@ fn check_id<'a>(id: &'a Text, ids: &mut Places<&'a str>, report: &mut Report) {
 
 fn api_key(key: &schema::ApiKey, digests: &mut Places<String>, report: &mut Report) -> Option<ApiKey> {
     let sha256 = key.sha256.get().and_then(|text| digest(text, digests, report));
-    let expires = key.expires.resolve(|text| time(text, report));
-    Some(ApiKey { id: names::of(&key.id), sha256: sha256?, expires: expires? })
+    let expires = key.expires.resolve(|text| time("expires", text, report));
+    let not_before = key.not_before.resolve(|text| time("not_before", text, report));
+    if let (Some(from), Some(to)) = (seconds(&key.not_before), seconds(&key.expires))
+        && from >= to
+        && let Some(at) = key.not_before.get()
+    {
+        report.error(code::CONFLICT, at.span, "the key is never valid: it expires before that");
+    }
+    Some(ApiKey { id: names::of(&key.id), sha256: sha256?, expires: expires?, not_before: not_before? })
 }
 
 /// The digest in lower case. Never shown: neither it nor what may stand there by mistake.
@@ -62,10 +76,14 @@ fn digest(text: &Text, digests: &mut Places<String>, report: &mut Report) -> Opt
     Some(digest)
 }
 
-fn time(text: &Text, report: &mut Report) -> Option<String> {
+fn seconds(time: &Field<Text>) -> Option<i64> {
+    units::parse_time(&time.get()?.value).ok()
+}
+
+fn time(field: &str, text: &Text, report: &mut Report) -> Option<String> {
     if units::parse_time(&text.value).is_err() {
         let message = format!(
-            "`expires` must be a date such as `2027-01-31` or RFC 3339 such as `2027-01-31T12:00:00Z`, not {}",
+            "`{field}` must be a date such as `2027-01-31` or RFC 3339 such as `2027-01-31T12:00:00Z`, not {}",
             text.shown()
         );
         report.error(code::INVALID_VALUE, text.span, message);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use legation_filter::{
-    compile::key_header,
+    compile::{key_cookie, key_header, key_parameter},
     config::{ApiKeyRule, By, Policy, RateLimit},
 };
 
@@ -17,8 +17,6 @@ use crate::config::{
     report::{Report, listed, quoted},
     schema, value,
 };
-
-pub(super) const DEFAULT_HEADER: &str = "x-api-key";
 
 const BY: &[(&str, By)] = &[("consumer", By::Consumer), ("ip", By::Ip), ("route", By::Route)];
 
@@ -59,7 +57,26 @@ fn api_key(
     known: &Known<'_>,
     report: &mut Report,
 ) -> Option<ApiKeyRule> {
-    let header = rule.header.resolve_or(DEFAULT_HEADER.to_owned(), |text| header(text, report));
+    let header = rule.header.resolve(|text| header(text, report));
+    let cookie = rule.cookie.resolve(|text| checked(text, key_cookie, report));
+    let query = rule.query.resolve(|text| checked(text, key_parameter, report));
+    let bearer = rule.bearer.get().filter(|bearer| bearer.value);
+    if let (Some(bearer), Some(Some(header))) = (bearer, &header)
+        && header == "authorization"
+    {
+        let message =
+            "the header authorization carries either a bearer token or a key as it is: leave out one of the two";
+        report.error(code::CONFLICT, bearer.span, message);
+    }
+    let optional = rule.optional.get().is_some_and(|optional| optional.value);
+    let anonymous_plan = rule.anonymous_plan.resolve(|name| {
+        if !optional {
+            let help = "add `optional: true`".to_owned();
+            let message = "only with `optional` does anybody come without a key";
+            report.error_with_help(code::CONFLICT, name.span, message, Some(help));
+        }
+        known.plans.find(name, report).map(|_| name.value.clone())
+    });
     for list in [&rule.consumers, &rule.plans] {
         if let Some(at) = list.key().filter(|_| list.is_empty()) {
             let help = "leave it out to admit everyone who has a key".to_owned();
@@ -70,7 +87,17 @@ fn api_key(
     let plans = known_names(rule.plans.items(), &known.plans, report);
     let (consumers, plans) = (consumers?, plans?);
     warn_of_callers(rule, route, known, report);
-    Some(ApiKeyRule { header: header?, consumers, plans, keep: rule.keep.get().is_some_and(|keep| keep.value) })
+    Some(ApiKeyRule {
+        header: header?,
+        bearer: bearer.is_some(),
+        cookie: cookie?,
+        query: query?,
+        optional,
+        anonymous_plan: anonymous_plan?,
+        consumers,
+        plans,
+        keep: rule.keep.get().is_some_and(|keep| keep.value),
+    })
 }
 
 /// Names that the file has, in the order written.
@@ -79,14 +106,14 @@ fn known_names<T>(written: &[Text], known: &Names<'_, T>, report: &mut Report) -
 }
 
 fn header(text: &Text, report: &mut Report) -> Option<String> {
-    let name = value::header_name(text, report)?;
-    match key_header(&name) {
-        Ok(name) => Some(name),
-        Err(problem) => {
-            report.error(code::INVALID_VALUE, text.span, format!("{} {problem}", text.shown()));
-            None
-        }
-    }
+    value::header_name(text, report)?;
+    checked(text, key_header, report)
+}
+
+/// What the filter makes of a name.
+fn checked(text: &Text, check: fn(&str) -> Result<String, &'static str>, report: &mut Report) -> Option<String> {
+    let found = check(&text.value);
+    found.map_err(|problem| report.error(code::INVALID_VALUE, text.span, format!("{} {problem}", text.shown()))).ok()
 }
 
 fn rate_limit(written: &schema::RateLimit, route: &schema::Route, report: &mut Report) -> Option<RateLimit> {
@@ -185,13 +212,23 @@ fn warn_of_callers(rule: &schema::ApiKeyRule, route: &schema::Route, known: &Kno
     });
     let admitted: Vec<(Option<&str>, &str)> = by_plan.chain(named).collect();
     let at = route.api_key.key().unwrap_or(rule.span);
-    if admitted.is_empty() {
+    let optional = rule.optional.get().is_some_and(|optional| optional.value);
+    if admitted.is_empty() && !optional {
         let message = "no consumer that this route admits has a key: every request is refused";
         report.warning(code::NOBODY_ADMITTED, at, message, None);
     }
     let Some(at) = route.rate_limit.items().iter().find_map(|limit| limit.plan.get().filter(|plan| plan.value)) else {
         return;
     };
+    if optional && !rule.anonymous_plan.is_written() {
+        let help = Some("give them a plan by `anonymous_plan`".to_owned());
+        report.warning(
+            code::WITHOUT_PLAN,
+            at.span,
+            "who comes without a key has no plan: nothing limits it here",
+            help,
+        );
+    }
     for (plan, consumer) in admitted {
         let limited = plan.and_then(|plan| known.plans.get(plan)).map(|plan| !plan.limits.is_empty());
         let problem = match (plan, limited) {

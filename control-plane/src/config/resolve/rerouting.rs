@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use legation_filter::decide::{CONSUMER_HEADER, PLAN_HEADER};
+use legation_filter::{
+    compile::DEFAULT_KEY_HEADER,
+    decide::{CONSUMER_HEADER, PLAN_HEADER},
+};
 
-use super::policy::DEFAULT_HEADER;
 use crate::config::{
     code,
     node::Span,
@@ -48,9 +50,18 @@ fn keys_taken_away(routes: &[schema::Route]) -> BTreeMap<String, (&str, Span)> {
         let Some(rule) = route.api_key.get().filter(|rule| rule.keep.get().is_none_or(|keep| !keep.value)) else {
             continue;
         };
-        let header = rule.header.get().map_or(DEFAULT_HEADER, |text| &text.value).to_ascii_lowercase();
         let name = route.name.get().map_or("", |name| &name.value);
-        headers.entry(header).or_insert((name, rule.span));
+        let bearer = rule.bearer.get().is_some_and(|bearer| bearer.value);
+        let header = rule.header.get().map(|text| text.value.as_str());
+        let is_default = !bearer && header.is_none() && !rule.cookie.is_written() && !rule.query.is_written();
+        let edited = [
+            header.or(is_default.then_some(DEFAULT_KEY_HEADER)),
+            bearer.then_some("authorization"),
+            rule.cookie.get().map(|_| "cookie"),
+        ];
+        for header in edited.into_iter().flatten() {
+            headers.entry(header.to_ascii_lowercase()).or_insert((name, rule.span));
+        }
     }
     headers
 }

@@ -75,7 +75,7 @@ impl Gateway {
                 limits: fields.map(|fields| fields.state),
                 reply: None,
             },
-            Decision::Refuse { refusal, is_grpc } => {
+            Decision::Refuse { refusal, is_grpc, .. } => {
                 let reply = refusal.reply(is_grpc);
                 let headers: Vec<(String, String)> =
                     reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -98,15 +98,15 @@ fn apply(headers: &[(&[u8], &[u8])], edits: &[Edit<'_>]) -> Vec<(String, String)
     let mut list: Vec<(String, String)> = headers.iter().map(|(name, value)| (text(name), text(value))).collect();
     for edit in edits {
         let there = |list: &[(String, String)], name: &str| list.iter().filter(|(other, _)| other == name).count();
-        match *edit {
-            Edit::Remove(name) => list.retain(|(other, _)| other.as_bytes() != name),
+        match edit {
+            Edit::Remove(name) => list.retain(|(other, _)| other.as_bytes() != *name),
             Edit::Add(name, value) => {
                 assert_eq!(there(&list, name), 0, "add of {name}, which is there");
-                list.push((name.to_owned(), value.to_owned()));
+                list.push(((*name).to_owned(), text(value)));
             }
             Edit::Replace(name, value) => {
                 assert_eq!(there(&list, name), 1, "replace of {name}");
-                list.iter_mut().filter(|(other, _)| other == name).for_each(|(_, old)| value.clone_into(old));
+                list.iter_mut().filter(|(other, _)| other == name).for_each(|(_, old)| *old = text(value));
             }
         }
     }
