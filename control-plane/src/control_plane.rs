@@ -104,6 +104,7 @@ impl ControlPlane {
     /// See [`StartError`].
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let tls = options.tls.map(Tls::new).transpose()?.map(Arc::new);
+        let has_tls = tls.is_some();
         let (plans, _) = watch::channel(xds::Plan::default());
         let metrics = Arc::new(Metrics::default());
         let (tell, heard) = mpsc::unbounded_channel();
@@ -169,6 +170,11 @@ impl ControlPlane {
             }
         });
         let (xds, admin) = addresses;
+        if !has_tls && !xds.ip().is_loopback() {
+            tracing::warn!(
+                "xDS on {xds} is in the clear, private keys and digests included: keep it in a trusted network, or give --tls-cert"
+            );
+        }
         tracing::info!("xDS on {xds}, status on http://{admin}/status");
         Ok(Self { xds, admin, end, tasks })
     }

@@ -24,6 +24,7 @@ pub struct Metrics {
     acks: Family<TypeLabels, Counter<u64, AtomicU64>>,
     nacks: Family<TypeLabels, Counter<u64, AtomicU64>>,
     propagation: Histogram,
+    file_errors: Gauge,
 }
 
 /// In seconds: from one local Envoy to a slow fleet, and past the time that Envoy may take to warm a cluster (15 s).
@@ -48,6 +49,8 @@ struct ReloadLabels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 enum GenerationState {
     Serving,
+    /// What a node rejected, until the file changes; 0 where nothing stands rejected.
+    Rejected,
     Confirmed,
 }
 
@@ -76,15 +79,21 @@ impl Default for Metrics {
             resources: Family::default(),
             acks: Family::default(),
             nacks: Family::default(),
+            file_errors: Gauge::default(),
             propagation: Histogram::new(PROPAGATION_BUCKETS),
         };
         let registry = &mut metrics.registry;
         registry.register(
             "generation",
-            "The newest generation, served and confirmed by a node",
+            "The newest generation that is served, that is confirmed, and that stands rejected (0: none)",
             metrics.generation.clone(),
         );
         registry.register("reloads", "Looks at a changed file, by what became of them", metrics.reloads.clone());
+        registry.register(
+            "file_errors",
+            "Errors that keep the newest file from being used",
+            metrics.file_errors.clone(),
+        );
         registry.register("nodes", "Connected nodes", metrics.nodes.clone());
         registry.register("xds_responses", "Responses sent, by type", metrics.responses.clone());
         registry.register("xds_resources", "Resources sent, by type", metrics.resources.clone());
@@ -121,6 +130,15 @@ impl Metrics {
 
     pub(crate) fn reload(&self, result: ReloadResult) {
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    pub(crate) fn rejected(&self, generation: Option<u64>) {
+        self.set(GenerationState::Rejected, generation.unwrap_or_default());
+    }
+
+    /// How many errors keep the newest file from being used.
+    pub(crate) fn file_errors(&self, count: usize) {
+        self.file_errors.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn serving(&self, generation: u64) {

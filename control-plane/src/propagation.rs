@@ -30,6 +30,11 @@ impl Propagation {
         self.0 = Some(UnderWay { generation, noticed, awaited: streams.collect(), last_ack: None });
     }
 
+    /// Whatever is under way is not waited for any more.
+    pub fn cancel(&mut self) {
+        self.0 = None;
+    }
+
     /// A stream has all of a generation. Gives how long that took, if it is the last that was awaited.
     pub fn confirmed(&mut self, stream: StreamId, generation: u64, now: Instant) -> Option<Duration> {
         let under_way = self.0.as_mut().filter(|under_way| under_way.generation == generation)?;

@@ -292,7 +292,7 @@ impl Reloader {
                 let generation = self.newest.generation;
                 self.newest = Newest { generation, content, configuration };
                 self.metrics.reload(ReloadResult::Unchanged);
-                tracing::info!("the file changed, but says the same: generation {generation} goes on");
+                tracing::info!("the file says the same as before: generation {generation} goes on");
             }
             Proposal::Reverted(generation) => {
                 self.newest = Newest { generation, content, configuration };

@@ -86,18 +86,25 @@ impl Status {
 
     pub(crate) fn file_is_good(&self, warnings: Vec<Diagnostic>) {
         self.state().diagnostics = warnings;
+        self.metrics.file_errors(0);
     }
 
     pub(crate) fn file_is_bad(&self, diagnostics: Vec<Diagnostic>) {
+        self.metrics.file_errors(diagnostics.iter().filter(|it| it.severity == Severity::Error).count());
         self.state().diagnostics = diagnostics;
     }
 
-    /// A generation is published. What led to it was noticed at some time, from which it is counted how long it takes.
+    /// A generation is published. What led to it was noticed at some time, from which it is counted how long it takes. An older
+    /// one than before is what all go back to: nobody waits for that.
     pub fn serving(&self, generation: u64, noticed: Instant) {
         let mut state = self.state();
         let State { serving, propagation, streams, .. } = &mut *state;
-        *serving = Some(generation);
-        propagation.published(generation, noticed, streams.keys().copied());
+        let before = serving.replace(generation);
+        if before.is_some_and(|before| before > generation) {
+            propagation.cancel();
+        } else {
+            propagation.published(generation, noticed, streams.keys().copied());
+        }
         self.metrics.serving(generation);
     }
 
@@ -109,6 +116,7 @@ impl Status {
     /// What Envoy found bad of the file, and the generation that it came from; none when nothing stands rejected.
     pub(crate) fn rejected(&self, rejected: Option<(u64, Diagnostic)>) {
         let mut state = self.state();
+        self.metrics.rejected(rejected.as_ref().map(|(generation, _)| *generation));
         let before = std::mem::replace(&mut state.rejected, rejected);
         if let (Some((undone, _)), None) = (before, &state.rejected) {
             for of_type in state.streams.values_mut().flat_map(|stream| stream.types.values_mut()) {
@@ -191,12 +199,9 @@ impl Observer for Status {
             }
             Event::Acked { kind, generation } => {
                 self.metrics.acked(kind);
-                let undone = state.rejected.as_ref().map(|(generation, _)| *generation);
                 if let Some(of_type) = state.type_state(id, kind) {
-                    // What it accepts is what it was put back to: that it rejected the newest stays to be seen.
-                    let stands = |rejection: &Rejection| {
-                        undone == Some(rejection.generation) && generation < rejection.generation
-                    };
+                    // If that is older, it is what it was put back to: that it rejected the newer stays to be seen.
+                    let stands = |rejection: &Rejection| generation < rejection.generation;
                     *of_type = TypeState {
                         acked: Some(generation),
                         acked_at: Some(SystemTime::now()),

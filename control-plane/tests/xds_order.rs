@@ -284,6 +284,24 @@ fn what_was_rejected_is_sent_again_when_it_is_to_be_tried_again() {
 }
 
 #[test]
+fn a_client_that_asks_for_no_more_than_before_confirms_at_once() {
+    let mut client = Client::<Delta>::with_all("CDS a@1 b@1, EDS a@1 b@1", &["CDS", "EDS a"]);
+    client.publish(2, "CDS a@1 b@2, EDS a@1 b@1");
+    client.hears_and_acks();
+    assert_eq!(
+        client.events().last().map(String::as_str),
+        Some("confirmed 2"),
+        "it never asked for the endpoints of b"
+    );
+    client.publish(3, "CDS a@1 b@2 c@1, EDS a@1 b@1 c@1");
+    client.hears_and_acks();
+    assert_ne!(client.events().last().map(String::as_str), Some("confirmed 3"), "it may ask for those of c");
+    client.later(2000);
+    client.hears_and_acks();
+    assert_eq!(client.events().last().map(String::as_str), Some("confirmed 3"));
+}
+
+#[test]
 fn an_ack_that_overtakes_a_rejection_confirms_nothing_o4() {
     let mut client = Client::<Delta>::with_all("CDS x@1 y@1, EDS x@1 y@1", &["CDS", "EDS x y"]);
     client.publish(2, "CDS x@1 y@1, EDS x@bad y@1");

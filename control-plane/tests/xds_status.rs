@@ -116,6 +116,43 @@ fn a_rejection_shows_with_its_place_and_words_and_says_nothing_of_other_kinds_g8
 }
 
 #[test]
+fn what_a_node_alone_was_put_back_from_shows_until_it_accepts_something_newer() {
+    let watched = Watched::new();
+    let mut client = Client::<Delta>::at("CDS a@1");
+    client.asks("CDS");
+    client.hears_and_acks();
+    client.publish(2, "CDS a@2");
+    client.hears();
+    client.nacks("CDS", "a: no such thing");
+    client.publish(1, "CDS a@1");
+    client.hears_and_acks();
+    watched.sees(1, &mut client);
+    let of_kind = &watched.nodes()[0]["types"]["CDS"];
+    assert_eq!((&of_kind["state"], &of_kind["generation"]), (&json!("NACKED"), &json!(1)), "{of_kind}");
+    assert_eq!(of_kind["error"], "a: no such thing");
+    client.publish(3, "CDS a@3");
+    client.hears_and_acks();
+    watched.sees(1, &mut client);
+    assert_eq!(watched.nodes()[0]["state"], "SYNCED", "{}", watched.nodes());
+}
+
+#[test]
+fn a_generation_that_all_go_back_to_is_not_waited_for() {
+    let watched = Watched::new();
+    let mut client = Client::<Delta>::at("CDS a@1");
+    client.asks("CDS");
+    client.hears_and_acks();
+    watched.sees(1, &mut client);
+    watched.status.serving(2, Instant::now());
+    watched.status.serving(1, Instant::now());
+    client.publish(1, "CDS a@1");
+    client.later(60_000);
+    client.hears_and_acks();
+    watched.sees(1, &mut client);
+    assert_eq!(watched.metric("legation_propagation_seconds_count"), "0");
+}
+
+#[test]
 fn a_node_whose_streams_all_ended_is_gone_until_it_comes_back() {
     let watched = Watched::new();
     let mut client = Client::<Delta>::at(ALL);

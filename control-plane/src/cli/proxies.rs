@@ -1,6 +1,7 @@
 //! `legation proxies`: the nodes of a running control plane, as its `/status` shows them.
 //!
-//! Exit status 0: every connected node is synced. 1: the control plane can't be asked. 2: some node differs.
+//! Exit status 0: every connected node is synced, and the newest file is what is served. 1: the control plane can't be asked. 2:
+//! some node differs, or the newest file is not used.
 
 use std::{
     collections::BTreeMap,
@@ -58,11 +59,8 @@ pub fn run(args: Args) -> ExitCode {
     // Whoever reads may have read enough.
     let _ = io::stdout().write_all(text.as_bytes());
     // Nodes that went away may be gone for good.
-    if status.nodes.iter().all(|node| matches!(&*node.state, "SYNCED" | "GONE")) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(2)
-    }
+    let synced = status.nodes.iter().all(|node| matches!(&*node.state, "SYNCED" | "GONE"));
+    if synced && status.errors().next().is_none() { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
 fn ask(host: &str, port: u16) -> Result<Bytes, AskError> {
@@ -74,13 +72,36 @@ fn ask(host: &str, port: u16) -> Result<Bytes, AskError> {
 #[derive(Debug, Deserialize)]
 struct Status {
     generation: Generation,
+    #[serde(default)]
+    file: File,
     nodes: Vec<Node>,
+}
+
+impl Status {
+    /// What keeps the newest file from being used.
+    fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.file.diagnostics.iter().filter(|diagnostic| diagnostic.severity == "error")
+    }
 }
 
 #[derive(Debug, Deserialize)]
 struct Generation {
     serving: Option<u64>,
     confirmed: Option<u64>,
+    rejected: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct File {
+    diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Diagnostic {
+    at: String,
+    severity: String,
+    code: String,
+    message: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +129,16 @@ fn table(status: &Status) -> String {
         generation(status.generation.serving),
         generation(status.generation.confirmed)
     );
+    if let Some(rejected) = status.generation.rejected {
+        text += &format!("generation {rejected} is rejected\n");
+    }
+    let mut errors = status.errors().peekable();
+    if errors.peek().is_some() {
+        text += "the newest file is not used:\n";
+    }
+    for Diagnostic { at, code, message, .. } in errors {
+        text += &format!("  {}: error[{}]: {}\n", shown(at), shown(code), shown(message));
+    }
     if status.nodes.is_empty() {
         return text + "no node is connected\n";
     }
@@ -136,12 +167,13 @@ fn table(status: &Status) -> String {
     text
 }
 
-/// `ACKED 7`: the state, and the newest generation that the node accepted.
+/// `ACKED 7`, `NACKED (has 6)`: the state, and the newest generation that the node accepted.
 fn cell(of_type: &Type) -> String {
-    let state = if of_type.state == "SYNCED" { "ACKED" } else { &of_type.state };
-    match of_type.generation {
-        Some(generation) => format!("{} {generation}", shown(state)),
-        None => shown(state),
+    match (&*of_type.state, of_type.generation) {
+        ("SYNCED", Some(generation)) => format!("ACKED {generation}"),
+        ("SYNCED", None) => "ACKED".to_owned(),
+        (state, Some(generation)) => format!("{} (has {generation})", shown(state)),
+        (state, None) => shown(state),
     }
 }
 
@@ -161,7 +193,9 @@ mod tests {
     #[test]
     fn nodes_stand_in_a_table_with_their_rejections_below() {
         let status = status(
-            r#"{"generation": {"serving": 7, "confirmed": 6}, "file": {}, "nodes": [
+            r#"{"generation": {"serving": 7, "confirmed": 6, "rejected": 8}, "file": {"path": "gateway.yaml", "diagnostics": [
+                {"at": "gateway.yaml:9:1", "severity": "warning", "code": "w", "message": "not said"},
+                {"at": "gateway.yaml:4:3", "severity": "error", "code": "rejected_by_envoy", "message": "port taken"}]}, "nodes": [
                 {"id": "edge-1", "state": "SYNCED", "types": {
                     "CDS": {"state": "SYNCED", "generation": 7}, "LDS": {"state": "SYNCED", "generation": 7}}},
                 {"id": "b", "state": "NACKED", "types": {
@@ -172,10 +206,13 @@ mod tests {
         assert_eq!(
             table(&status),
             "generation 7 is served, 6 is confirmed\n\
-             NODE    STATE   LDS       CDS\n\
-             edge-1  SYNCED  ACKED 7   ACKED 7\n\
-             b       NACKED  NACKED 6  STALE\n\
-             c       GONE    -         -\n\
+             generation 8 is rejected\n\
+             the newest file is not used:\n  \
+               gateway.yaml:4:3: error[rejected_by_envoy]: port taken\n\
+             NODE    STATE   LDS             CDS\n\
+             edge-1  SYNCED  ACKED 7         ACKED 7\n\
+             b       NACKED  NACKED (has 6)  STALE\n\
+             c       GONE    -               -\n\
              \n\
              gateway.yaml:4:3: b rejects LDS:\n    port  taken\n"
         );

@@ -57,6 +57,12 @@ pub(super) fn downstream(name: &str, tls: &ListenerTls, secrets: Secrets<'_>) ->
 pub(super) fn upstream(name: &str, tls: &ClusterTls, protocol: Protocol, secrets: Secrets<'_>) -> TransportSocket {
     let of = Owner { list: "clusters", name, secrets };
     let mut common = of.common(tls.certificate.as_ref());
+    // As a client Envoy offers no more than TLS 1.2 unless told.
+    common.tls_params = Some(TlsParameters {
+        tls_minimum_protocol_version: TlsProtocol::TlSv12.into(),
+        tls_maximum_protocol_version: TlsProtocol::TlSv13.into(),
+        ..TlsParameters::default()
+    });
     common.alpn_protocols = match protocol {
         Protocol::Http1 => vec!["http/1.1".to_owned()],
         Protocol::Http2 => vec!["h2".to_owned()],

@@ -76,6 +76,8 @@ pub struct Session<V> {
     substreams: Substreams,
     nonces: u64,
     confirmed: Option<u64>,
+    /// How many resources of each kind the client had not asked for when it last had a generation as a whole.
+    unasked: Option<[usize; ResourceType::COUNT]>,
     events: Vec<Event>,
     variant: PhantomData<V>,
 }
@@ -92,6 +94,7 @@ impl<V: Variant> Session<V> {
             substreams: Substreams::default(),
             nonces: 0,
             confirmed: None,
+            unasked: None,
             events: Vec::new(),
             variant: PhantomData,
         }
@@ -311,8 +314,14 @@ impl<V: Variant> Session<V> {
             return;
         }
         let until = self.heard_at.max(self.published_at) + SETTLING;
-        if kinds.all(complete) || until <= now {
+        let unasked = ResourceType::ALL
+            .map(|kind| target.resources(kind).len().saturating_sub(self.substreams.get(kind).wanted()));
+        // What it did not ask for before it will not ask for now.
+        let as_before =
+            self.unasked.is_some_and(|before| before.iter().zip(&unasked).all(|(before, now)| now <= before));
+        if kinds.all(complete) || as_before || until <= now {
             self.confirmed = Some(target.generation());
+            self.unasked = Some(unasked);
             self.events.push(Event::Confirmed { generation: target.generation() });
         } else {
             wait.or(until);

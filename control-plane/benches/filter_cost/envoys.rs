@@ -1,0 +1,192 @@
+//! Envoys that are the same but for the filter: what `legation dump --static` makes of a file, with other filters in its place.
+
+use std::{fmt, fs, process::Command};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{ALICE_KEY, ALICE_SHA256, Client, Process, envoy, free_port, legation, upstream};
+
+/// What answers.
+#[derive(Clone, Copy)]
+pub enum Upstream {
+    /// Envoy itself.
+    None,
+    /// A server behind it.
+    Cluster,
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "direct response",
+            Self::Cluster => "through an upstream",
+        })
+    }
+}
+
+/// Envoy's own filters for the same purpose.
+pub const NATIVE: &str = "Envoy's api_key_auth and local_ratelimit (C++)";
+
+/// A running Envoy.
+pub struct Variant {
+    pub name: &'static str,
+    process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Variant {
+    pub fn pid(&self) -> i32 {
+        self.process.pid().as_raw()
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/measured", self.port)
+    }
+
+    pub async fn answers(&self) -> bool {
+        let answer = Client::new().try_get(&self.url(), &[("x-api-key", ALICE_KEY)]).await;
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+}
+
+/// A limit that is never reached.
+const LIMIT: &str = "{limit: 1000000, window: 1s, by: consumer}";
+
+/// All of them, the one without a filter first.
+pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
+    let svc = upstream("svc").await;
+    let action = match upstream_is {
+        Upstream::None => "respond: {status: 200}",
+        Upstream::Cluster => "cluster: svc",
+    };
+    let file = |port: u16, policy: &str, others: usize| {
+        let mut text = format!("version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n");
+        text += &format!("- {{name: measured, match: {{prefix: /measured}}, {action}{policy}}}\n");
+        for number in 0..others {
+            let other = format!(", api_key: {{}}, rate_limit: {{limit: {}, window: 1s, by: consumer}}", 1000 + number);
+            text += &format!("- {{name: other-{number}, match: {{prefix: /other/{number}}}, {action}{other}}}\n");
+        }
+        text += &format!("clusters: [{{name: svc, endpoints: [\"{svc}\"]}}]\n");
+        text + &format!(
+            "consumers: [{{name: alice, plan: pro, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]\nplans: [{{name: pro}}]\n"
+        )
+    };
+    let ours = |name, policy: &str, others: usize| {
+        let port = free_port();
+        start(name, port, dump(&file(port, policy, others)))
+    };
+    let replaced = |name, filters: Vec<Value>| {
+        let port = free_port();
+        let mut bootstrap = dump(&file(port, "", 0));
+        let chain = http_filters(&mut bootstrap);
+        let router = chain.pop().expect("the router is the last");
+        *chain = filters.into_iter().chain([router]).collect();
+        start(name, port, bootstrap)
+    };
+    let limited = format!(", api_key: {{}}, rate_limit: {LIMIT}");
+    let mut variants = vec![
+        replaced("nothing", vec![]),
+        ours("Legation, on no route that is asked for", "", 1),
+        ours("Legation: key and identity", ", api_key: {}", 0),
+        ours("Legation: key, identity, limit and its response fields", &limited, 0),
+        ours("Legation: the same in a gateway of 50 policies", &limited, 49),
+        replaced(NATIVE, vec![api_key_auth(), local_ratelimit()]),
+        replaced("Lua: key, identity and limit", vec![lua()]),
+    ];
+    if let Ok(module) = std::env::var("PEER_WASM") {
+        let configuration =
+            std::env::var("PEER_CONFIG").map(|path| fs::read_to_string(path).unwrap()).unwrap_or_default();
+        variants.push(replaced("PEER_WASM", vec![peer(&module, &configuration)]));
+    }
+    variants
+}
+
+/// What `legation dump --static` prints for a file.
+fn dump(file: &str) -> Value {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("gateway.yaml");
+    fs::write(&path, file).unwrap();
+    let mut command = legation();
+    command.arg("dump").arg(&path).args(["--static", "--envoy-admin", "127.0.0.1:0"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_yaml::from_slice(&output.stdout).unwrap()
+}
+
+fn http_filters(bootstrap: &mut Value) -> &mut Vec<Value> {
+    let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    manager["http_filters"].as_array_mut().expect("a list of filters")
+}
+
+fn start(name: &'static str, port: u16, bootstrap: Value) -> Variant {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("envoy.json");
+    fs::write(&path, bootstrap.to_string()).unwrap();
+    let mut command = Command::new(envoy());
+    command.arg("-c").arg(&path).args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]);
+    Variant { name, process: Process::start(name, &mut command), port, _folder: folder }
+}
+
+fn api_key_auth() -> Value {
+    json!({"name": "api_key_auth", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
+        "credentials": [{"key": ALICE_KEY, "client": "alice"}],
+        "key_sources": [{"header": "x-api-key"}],
+        "forwarding": {"header": "x-consumer-id", "hide_credentials": true}
+    }})
+}
+
+fn local_ratelimit() -> Value {
+    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
+    json!({"name": "local_ratelimit", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "limit",
+        "token_bucket": {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"},
+        "filter_enabled": always, "filter_enforced": always
+    }})
+}
+
+fn lua() -> Value {
+    let script = format!(
+        r#"
+local keys = {{["{ALICE_KEY}"] = "alice"}}
+local tokens, last = 1000000, 0
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local key = headers:get("x-api-key")
+  local who = key and keys[key]
+  if not who then
+    handle:respond({{[":status"] = "401"}}, "")
+    return
+  end
+  local now = handle:timestamp()
+  tokens = math.min(1000000, tokens + (now - last) * 1000)
+  last = now
+  if tokens < 1 then
+    handle:respond({{[":status"] = "429"}}, "")
+    return
+  end
+  tokens = tokens - 1
+  headers:replace("x-consumer-id", who)
+  headers:remove("x-api-key")
+end
+"#
+    );
+    json!({"name": "lua", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+        "default_source_code": {"inline_string": script}
+    }})
+}
+
+fn peer(module: &str, configuration: &str) -> Value {
+    json!({"name": "peer", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "name": "peer",
+            "vm_config": {"vm_id": "peer", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": module}}},
+            "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration}
+        }
+    }})
+}
