@@ -1,8 +1,8 @@
 //! What the filter adds to a request: CPU time of Envoy's threads a request, in microseconds over an Envoy that is the same but
 //! for it, beside Envoy's own filters for the same purpose and a Lua script. One worker; h2load sends over HTTP/1.1.
 //!
-//! Every Envoy runs all the while, and each in turn gets a window of requests, round after round, so that what the machine does
-//! beside falls on all of them. Of each the median of the cheapest third of its windows counts.
+//! Every Envoy runs all the while, and each in turn gets a window of requests, round after round; right before it the one without
+//! a filter gets one, too. The median of the differences counts: a machine whose speed drifts slows both windows of a pair.
 //!
 //! `cargo bench -p legation --bench filter_cost -- 12 30` says with how many headers; those two unless said. `PEER_WASM` and
 //! `PEER_CONFIG` name another module and the file of its configuration, to be measured beside.
@@ -21,8 +21,8 @@ use envoys::{Upstream, Variant};
 use support::{ALICE_KEY, eventually};
 
 /// Requests in a window: long against the clock of the scheduler, short against what the machine does beside.
-const WINDOW: usize = 20_000;
-const ROUNDS: usize = 12;
+const WINDOW: usize = 10_000;
+const ROUNDS: usize = 15;
 const CONNECTIONS: usize = 8;
 
 /// The CPU time of all threads of a process (`proc(5)`, `/proc/PID/task/TID/schedstat`).
@@ -51,10 +51,9 @@ fn window(variant: &Variant, headers: usize) -> f64 {
     (cpu(variant.pid()) - before).as_secs_f64() * 1e6 / WINDOW as f64
 }
 
-/// The median of the cheapest third.
-fn typical(mut windows: Vec<f64>) -> f64 {
-    windows.sort_by(f64::total_cmp);
-    windows[windows.len() / 6]
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 async fn measure(upstream: Upstream, headers: usize) {
@@ -63,18 +62,20 @@ async fn measure(upstream: Upstream, headers: usize) {
         let answers = async || variant.answers().await;
         eventually(&format!("{} answers", variant.name), answers).await;
     }
-    let mut windows = vec![Vec::new(); variants.len()];
+    let (nothing, filters) = variants.split_first().unwrap();
+    let (mut bare, mut added) = (Vec::new(), vec![Vec::new(); filters.len()]);
     for _ in 0..ROUNDS {
-        for (variant, windows) in variants.iter().zip(&mut windows) {
-            windows.push(window(variant, headers));
+        for (variant, added) in filters.iter().zip(&mut added) {
+            let before = window(nothing, headers);
+            bare.push(before);
+            added.push(window(variant, headers) - before);
         }
     }
-    let costs: Vec<f64> = windows.into_iter().map(typical).collect();
-    let native = variants.iter().position(|variant| variant.name == envoys::NATIVE).unwrap();
-    println!("{upstream}, {headers} headers: {:.1} us a request without a filter", costs[0]);
-    for (variant, cost) in variants.iter().zip(&costs).skip(1) {
-        let added = cost - costs[0];
-        println!("  {:<58} +{added:>5.1} us   {:>5.2} of native", variant.name, added / (costs[native] - costs[0]));
+    let added: Vec<f64> = added.into_iter().map(median).collect();
+    let native = filters.iter().zip(&added).find(|(variant, _)| variant.name == envoys::NATIVE).unwrap().1;
+    println!("{upstream}, {headers} headers: {:.1} us a request without a filter", median(bare));
+    for (variant, added) in filters.iter().zip(&added) {
+        println!("  {:<58} +{added:>5.1} us   {:>5.2} of native", variant.name, added / native);
     }
 }
 
