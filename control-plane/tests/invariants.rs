@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "filters/gateway/src/config.rs",
     "filters/gateway/src/credential.rs",
     "filters/gateway/src/decide.rs",
+    "filters/gateway/src/key_format.rs",
     "filters/gateway/src/limit.rs",
     "filters/gateway/src/pairs.rs",
     "filters/gateway/src/ratelimit_fields.rs",

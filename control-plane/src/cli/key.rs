@@ -5,16 +5,15 @@ use std::{
     process::ExitCode,
 };
 
+use legation_filter::key_format::{self, ALPHABET};
 use sha2::{Digest, Sha256};
 
 use super::failed;
 
-/// How many characters of six random bits each: 192 bits.
-const RANDOM_CHARACTERS: usize = 32;
-/// 64 characters that stand for themselves in a header, a URL and a shell.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-/// Marks a key as one, for people and for scanners of leaked secrets, and keeps it from beginning with `-`.
-const PREFIX: &str = "lgn_";
+/// How many random characters the secret has, one of 62 each: 190 bits.
+const SECRET: usize = 32;
+/// How many the id has: two keys of one file are alike once in some hundred million times, and then refused.
+const ID: usize = 8;
 /// The longest key that is read: more than any header may carry.
 const LONGEST: u64 = 64 * 1024;
 
@@ -42,7 +41,7 @@ enum Command {
 /// Exits with 0 when done, and with 1 when there is no key or no randomness.
 pub fn run(args: Args) -> ExitCode {
     let text = match args.command {
-        Command::New { consumer } => new_key().map(|key| key_and_yaml(&key, &consumer)),
+        Command::New { consumer } => new_key().map(|(key, id)| key_and_yaml(&key, &id, &consumer)),
         Command::Hash { key } => key.map_or_else(from_stdin, Ok).and_then(|key| hash(&key)),
     };
     let written =
@@ -59,17 +58,27 @@ fn consumer_name(text: &str) -> Result<String, &'static str> {
     is_name.then(|| text.to_owned()).ok_or("a consumer's name is 1 to 128 visible ASCII characters")
 }
 
-fn new_key() -> Result<String, String> {
-    let mut bytes = [0; RANDOM_CHARACTERS];
-    getrandom::fill(&mut bytes).map_err(|reason| format!("the system gives no random bytes: {reason}"))?;
-    let characters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 64)).copied());
-    Ok(PREFIX.chars().chain(characters.map(char::from)).collect())
+/// A key and its id.
+fn new_key() -> Result<(String, String), String> {
+    let id = random(ID)?.to_ascii_lowercase();
+    Ok((key_format::key(&id, &random(SECRET)?), id))
 }
 
-fn key_and_yaml(key: &str, consumer: &str) -> String {
+/// So many letters and digits, each as likely as the others.
+fn random(count: usize) -> Result<String, String> {
+    let mut text = String::new();
+    while text.len() < count {
+        let mut byte = [0];
+        getrandom::fill(&mut byte).map_err(|reason| format!("the system gives no random bytes: {reason}"))?;
+        // 248 is 4 times 62: of what is beyond, some characters would come up more often.
+        let character = byte.first().filter(|byte| **byte < 248).and_then(|byte| ALPHABET.get(usize::from(byte % 62)));
+        text.extend(character.copied().map(char::from));
+    }
+    Ok(text)
+}
+
+fn key_and_yaml(key: &str, id: &str, consumer: &str) -> String {
     let sha256 = sha256(key);
-    // A few digits of the digest name the key and say nothing about it.
-    let id: String = sha256.chars().take(8).collect();
     // A JSON string is a YAML string, whatever the name is.
     let name = serde_json::Value::from(consumer);
     // Not a comment of the YAML: the key must not end up in the file.
@@ -112,9 +121,10 @@ mod tests {
 
     #[test]
     fn a_key_is_random_and_long_and_safe_in_a_url() {
-        let (one, other) = (new_key().unwrap(), new_key().unwrap());
+        let ((one, id), (other, _)) = (new_key().unwrap(), new_key().unwrap());
         assert_ne!(one, other);
-        assert!(one.len() >= 32 && one.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert!(one.len() >= 32 && one.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+        assert!(one.starts_with(&format!("lg_{id}_")) && !key_format::is_mistyped(one.as_bytes()), "{one}");
     }
 
     #[test]
@@ -133,8 +143,8 @@ mod tests {
 
     #[test]
     fn the_yaml_of_a_new_key_is_a_good_file_with_its_digest() {
-        let key = new_key().unwrap();
-        let text = key_and_yaml(&key, "alice:#1@example.com");
+        let (key, id) = new_key().unwrap();
+        let text = key_and_yaml(&key, &id, "alice:#1@example.com");
         let (_, yaml) = text.split_once("\n\n").unwrap();
         let text = format!("version: 1\n{yaml}");
         let loaded = config::load(&Source { file: "gateway.yaml".into(), bytes: text.into_bytes() }, &|_| None);

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::By;
 use crate::credential::{Found, Source};
+use crate::key_format::is_mistyped;
 use crate::limit::{Caller, Charge, charge_all};
 use crate::pairs::Pair;
 use crate::ratelimit_fields::{Fields, fields};
@@ -157,7 +158,10 @@ fn authenticate<'a>(
         let anonymous = Identity { name: None, plan: rule.anonymous_plan.as_deref() };
         return if rule.optional { Ok(anonymous) } else { Err(Refusal::MissingKey { sources }) };
     };
-    let key = tables.key(&Sha256::digest(&secret).into()).ok_or(Refusal::UnknownKey { sources })?;
+    let key = tables.key(&Sha256::digest(&secret).into()).ok_or_else(|| {
+        // A key that a consumer holds is good, whatever it looks like.
+        if is_mistyped(&secret) { Refusal::MistypedKey { sources } } else { Refusal::UnknownKey { sources } }
+    })?;
     if key.not_before.is_some() || key.expires.is_some() {
         let seconds = i64::try_from(outside.now() / 1_000_000_000).unwrap_or(i64::MAX);
         if key.not_before.is_some_and(|from| seconds < from) {

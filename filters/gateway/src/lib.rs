@@ -25,6 +25,7 @@ pub mod config;
 pub mod credential;
 pub mod decide;
 mod json_path;
+pub mod key_format;
 pub mod limit;
 pub mod pairs;
 pub mod ratelimit_fields;

@@ -20,6 +20,11 @@ pub enum Refusal<'a> {
         /// Where it may be.
         sources: &'a [Source],
     },
+    /// No consumer holds the key, nor could one: a character is missing or wrong.
+    MistypedKey {
+        /// Where it may be.
+        sources: &'a [Source],
+    },
     /// No consumer holds the key.
     UnknownKey {
         /// Where it may be.
@@ -83,6 +88,7 @@ impl Refusal<'_> {
         match self {
             Self::MissingKey { .. } => "missing_api_key",
             Self::DuplicateKey { .. } => "duplicate_api_key",
+            Self::MistypedKey { .. } => "malformed_api_key",
             Self::UnknownKey { .. } => "unknown_api_key",
             Self::KeyNotYetValid { .. } => "not_yet_valid_api_key",
             Self::ExpiredKey { .. } => "expired_api_key",
@@ -122,6 +128,7 @@ impl Refusal<'_> {
         match self {
             Self::MissingKey { .. }
             | Self::DuplicateKey { .. }
+            | Self::MistypedKey { .. }
             | Self::UnknownKey { .. }
             | Self::KeyNotYetValid { .. }
             | Self::ExpiredKey { .. } => (401, "Unauthorized", 16),
@@ -138,6 +145,7 @@ impl Refusal<'_> {
                 format!("this route asks for an API key in {places}")
             }
             Self::DuplicateKey { source, .. } => format!("{} must be given once", source.place()),
+            Self::MistypedKey { .. } => "the API key is not whole: a character of it is missing or wrong".to_owned(),
             Self::UnknownKey { .. } => "the API key is not known".to_owned(),
             Self::KeyNotYetValid { .. } => "the API key is not valid yet".to_owned(),
             Self::ExpiredKey { .. } => "the API key has expired".to_owned(),
@@ -154,9 +162,10 @@ impl Refusal<'_> {
             // The errors of RFC 6750, section 3.1; who sent nothing is told none.
             Self::MissingKey { sources } => challenges(sources, None),
             Self::DuplicateKey { sources, .. } => challenges(sources, Some("invalid_request")),
-            Self::UnknownKey { sources } | Self::KeyNotYetValid { sources } | Self::ExpiredKey { sources } => {
-                challenges(sources, Some("invalid_token"))
-            }
+            Self::MistypedKey { sources }
+            | Self::UnknownKey { sources }
+            | Self::KeyNotYetValid { sources }
+            | Self::ExpiredKey { sources } => challenges(sources, Some("invalid_token")),
             Self::RateLimited { wait, fields } => {
                 let mut headers = vec![(ratelimit_fields::RETRY_AFTER, retry_after(*wait).to_string())];
                 if let Some(fields) = fields {
@@ -201,6 +210,7 @@ mod tests {
         for (refusal, code, status, grpc) in [
             (Refusal::MissingKey { sources }, "missing_api_key", 401, 16),
             (Refusal::DuplicateKey { source: &sources[0], sources }, "duplicate_api_key", 401, 16),
+            (Refusal::MistypedKey { sources }, "malformed_api_key", 401, 16),
             (Refusal::UnknownKey { sources }, "unknown_api_key", 401, 16),
             (Refusal::KeyNotYetValid { sources }, "not_yet_valid_api_key", 401, 16),
             (Refusal::ExpiredKey { sources }, "expired_api_key", 401, 16),
