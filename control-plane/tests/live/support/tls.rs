@@ -19,6 +19,7 @@ use tokio_rustls::{
         ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+        version::TLS13,
     },
 };
 
@@ -138,10 +139,10 @@ pub async fn get(stream: TlsStream<TcpStream>, path: &str) -> Result<HttpRespons
     answer.map_err(|error| format!("{error:?}"))
 }
 
-/// An upstream that speaks TLS and says by which protocol it was asked, and whether it was shown a certificate.
+/// An upstream that speaks TLS, no older than 1.3, and says by which protocol it was asked, and whether it was shown a certificate.
 pub async fn upstream(pair: &Pair, clients: Option<&Authority>) -> SocketAddr {
     let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13]).unwrap();
     let builder = match clients {
         None => builder.with_no_client_auth(),
         Some(authority) => {
