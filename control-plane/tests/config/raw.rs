@@ -33,6 +33,13 @@ fn a_raw_resource_keeps_its_kind_its_name_and_its_place() {
 }
 
 #[test]
+fn a_route_to_a_faulty_raw_cluster_is_not_blamed() {
+    let text = with(&format!("- {CLUSTER}\n  name: raw\n  no_field: 1\n")).replace("cluster: svc", "cluster: raw");
+    let codes: Vec<_> = codes(&text).into_iter().filter(|code| *code != "unused_cluster").collect();
+    assert_eq!(codes, ["unknown_field"]);
+}
+
+#[test]
 fn an_unknown_field_is_an_error_at_its_own_place_however_deep_it_lies() {
     let said = of_cluster("  load_assignment:\n    cluster_name: raw\n    endpoints:\n    - lb_endpoint: []\n");
     assert_eq!(said.len(), 1, "{said:?}");

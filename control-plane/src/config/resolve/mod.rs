@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use legation_protos::ResourceType;
-
 use super::{
     code, names,
     names::Names,
@@ -51,7 +49,7 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
         consumers: Names::new(names::CONSUMER, file.consumers.items(), |consumer| &consumer.name, report),
         plans: Names::new(names::PLAN, file.plans.items(), |plan| &plan.name, report),
         raw: &raw,
-        raw_clusters: raw::names(&raw, ResourceType::Cluster),
+        raw_clusters: raw::clusters(file),
         audience: policy::Audience::new(file.consumers.items()),
     };
     Names::new(names::LISTENER, file.listeners.items(), |listener| &listener.name, report);

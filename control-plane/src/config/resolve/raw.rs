@@ -86,10 +86,19 @@ pub fn unique(found: Found, taken: &mut Places<(ResourceType, String)>, report: 
     }
 }
 
-/// The names of those of one kind.
-pub fn names(resources: &[Found], kind: ResourceType) -> BTreeSet<&str> {
-    let of_kind = resources.iter().map(|found| &found.resource).filter(|resource| resource.kind == kind);
-    of_kind.map(|resource| resource.name.as_str()).collect()
+/// The names of all raw clusters, those that are faulty too: what is wrong with one is said there, and not of its routes.
+pub fn clusters(file: &File) -> BTreeSet<&str> {
+    let entries = file.envoy.items().iter().filter_map(|entry| match &entry.0.value {
+        Value::Mapping(entries) => Some(entries),
+        _ => None,
+    });
+    let is_cluster = |type_url| ResourceType::from_type_url(type_url) == Some(ResourceType::Cluster);
+    let clusters = entries.filter(|entries| message::type_of(entries).is_some_and(|(_, url)| is_cluster(url)));
+    let names = clusters.flatten().filter(|entry| entry.key == "name").filter_map(|entry| match &entry.node.value {
+        Value::Scalar(name) => Some(name.text.as_str()),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// All texts in raw resources: a cluster whose name is among them may be used by one.
