@@ -79,6 +79,8 @@ struct Received {
     removed: Vec<String>,
     /// All that it brought, also what the client asks for no more.
     together: Vec<(String, String)>,
+    /// What of that is another version than was sent before, or was refused or asked for.
+    changes: Vec<(String, String)>,
 }
 
 /// One kind at the client.
@@ -93,6 +95,8 @@ struct Kind {
     /// Names that it asked for and was not sent since.
     owed: BTreeSet<String>,
     unanswered: VecDeque<Received>,
+    /// The version of each name that was sent last.
+    sent: BTreeMap<String, String>,
     nonces: Vec<String>,
 }
 
@@ -205,6 +209,7 @@ impl<V: Wire> Model<V> {
         // In delta the client forgets it even under a wildcard, and is told again (D8).
         if !state.wildcard || V::NAME == VariantName::Delta {
             state.held.remove(NAMES[name]);
+            state.sent.remove(NAMES[name]);
             // Nor does it apply what was on its way.
             for received in &mut state.unanswered {
                 received.brought.retain(|(brought, _)| brought != NAMES[name]);
@@ -240,11 +245,8 @@ impl<V: Wire> Model<V> {
         let mut only_removed = false;
         let mut rejected = Vec::new();
         if !accept {
-            let held = |(name, version): &(String, String)| state.held.get(name) == Some(version);
-            only_removed = received.brought.iter().all(held);
-            // What it has it accepted before.
-            let new = received.brought.iter().filter(|resource| !held(resource));
-            rejected.extend(new.map(|(name, version)| (kind, name.clone(), version.clone())));
+            only_removed = received.changes.is_empty();
+            rejected.extend(received.changes.iter().map(|(name, version)| (kind, name.clone(), version.clone())));
             let together = || received.together.clone();
             state.refused.extend(received.brought.iter().map(|resource| (resource.clone(), together())));
             received.brought.truncate(received.brought.len() / 2);
@@ -281,6 +283,8 @@ impl<V: Wire> Model<V> {
             let state = self.kind(kind);
             state.unanswered.clear();
             state.nonces.clear();
+            // In delta the client says what it holds.
+            state.sent = if V::NAME == VariantName::Delta { state.held.clone() } else { BTreeMap::new() };
             state.refused.clear();
             if state.asked {
                 let held = state.held.clone().into_iter().collect::<Vec<_>>();
@@ -330,13 +334,23 @@ impl<V: Wire> Model<V> {
             }
             let removable = !matches!(kind, ResourceType::Extension | ResourceType::Secret);
             assert!(removable || removed.is_empty(), "D13");
+            let is_new = |resource: &&(String, String)| {
+                let (name, version) = resource;
+                state.sent.get(name) != Some(version)
+                    || state.refused.contains_key(resource)
+                    || state.owed.contains(name)
+            };
+            let changes = brought.iter().filter(is_new).cloned().collect();
+            // What a whole state leaves out is removed.
+            state.sent.retain(|name, _| !V::NAME.whole(kind) && !removed.contains(name));
+            state.sent.extend(brought.iter().cloned());
             // What is gone or changed and comes back is tried again.
             state
                 .refused
                 .retain(|(name, _), _| !removed.contains(name) && !brought.iter().any(|(other, _)| other == name));
             state.owed.retain(|name| !brought.iter().any(|(other, _)| other == name));
             state.nonces.push(nonce.clone());
-            state.unanswered.push_back(Received { nonce, together: brought.clone(), brought, removed });
+            state.unanswered.push_back(Received { nonce, together: brought.clone(), brought, removed, changes });
             let most = if kind == ResourceType::Endpoints { 2 } else { 1 };
             assert!(state.unanswered.len() <= most, "O7: {kind}");
         }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -25,7 +24,7 @@ pub(super) struct Rules {
     /// All that the client should have is to be listed.
     pub(super) list: bool,
     /// What the client refused with these rejections is sent again.
-    pub(super) acquitted: RangeInclusive<u64>,
+    pub(super) acquitted: BTreeSet<u64>,
 }
 
 /// What a comparison finds.

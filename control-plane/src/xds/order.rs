@@ -19,6 +19,11 @@ pub(super) fn waits_for_clusters(kind: ResourceType) -> bool {
     matches!(kind, ResourceType::Listener | ResourceType::Route)
 }
 
+/// Whether a change of this kind is sent only after the filters' configuration (ECDS) of the same generation.
+pub(super) fn waits_for_filters(kind: ResourceType) -> bool {
+    kind == ResourceType::Route
+}
+
 /// The kinds that may refer to resources of this kind. What is gone is removed only when they no longer do (O1).
 pub(super) fn referrers(kind: ResourceType) -> &'static [ResourceType] {
     match kind {

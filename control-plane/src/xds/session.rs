@@ -76,8 +76,6 @@ pub struct Session<V> {
     substreams: Substreams,
     nonces: u64,
     confirmed: Option<u64>,
-    /// How many resources of each kind the client had not asked for when it last had a generation as a whole.
-    unasked: Option<[usize; ResourceType::COUNT]>,
     events: Vec<Event>,
     variant: PhantomData<V>,
 }
@@ -94,7 +92,6 @@ impl<V: Variant> Session<V> {
             substreams: Substreams::default(),
             nonces: 0,
             confirmed: None,
-            unasked: None,
             events: Vec::new(),
             variant: PhantomData,
         }
@@ -210,7 +207,8 @@ impl<V: Variant> Session<V> {
         if !(substream.is_dirty() || substream.is_lingering()) || !substream.may_send() {
             return Step::Nothing;
         }
-        if let Some(until) = self.gate(kind).filter(|until| now < *until) {
+        let gates = [self.gate(kind), self.gate_of_filters(kind)];
+        if let Some(until) = gates.into_iter().flatten().filter(|until| now < *until).max() {
             wait.or(until);
             return Step::Nothing;
         }
@@ -250,6 +248,14 @@ impl<V: Variant> Session<V> {
             _ => return None,
         };
         Some(since + GATE)
+    }
+
+    /// Until when a change of this kind waits for the filters' configuration to go out, while an earlier one is unanswered: a route
+    /// that turns a filter on finds there what is asked of it.
+    fn gate_of_filters(&self, kind: ResourceType) -> Option<Duration> {
+        let filters = self.substreams.get(ResourceType::Extension);
+        let waits = order::waits_for_filters(kind) && filters.is_subscribed() && filters.is_dirty();
+        waits.then(|| self.published_at + GATE)
     }
 
     /// Whether the client may lose what is gone of this kind, since nothing it has refers to it any more (O1). A client that
@@ -314,14 +320,8 @@ impl<V: Variant> Session<V> {
             return;
         }
         let until = self.heard_at.max(self.published_at) + SETTLING;
-        let unasked = ResourceType::ALL
-            .map(|kind| target.resources(kind).len().saturating_sub(self.substreams.get(kind).wanted()));
-        // What it did not ask for before it will not ask for now.
-        let as_before =
-            self.unasked.is_some_and(|before| before.iter().zip(&unasked).all(|(before, now)| now <= before));
-        if kinds.all(complete) || as_before || until <= now {
+        if kinds.all(complete) || until <= now {
             self.confirmed = Some(target.generation());
-            self.unasked = Some(unasked);
             self.events.push(Event::Confirmed { generation: target.generation() });
         } else {
             wait.or(until);

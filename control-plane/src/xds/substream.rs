@@ -4,8 +4,7 @@
 //! is sent in between; a NACK then says which of it is in doubt. So an ACK costs no more than the response that it answers.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
-    ops::RangeInclusive,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -24,9 +23,6 @@ use crate::{collection::Collection, snapshot::Resource};
 
 /// How many responses of a kind may be on their way: one, and one more that warms clusters (O4, O7).
 const MOST_IN_FLIGHT: usize = 2;
-
-/// No rejection: they are counted from 1.
-const NONE: RangeInclusive<u64> = 0..=0;
 
 /// One kind of resource on one stream.
 #[derive(Debug, Default)]
@@ -53,6 +49,8 @@ pub(super) struct Substream {
     in_flight: VecDeque<InFlight>,
     last_nonce: String,
     rejected: Option<Rejection>,
+    /// The rejections of what the client still refuses, by their numbers.
+    standing: BTreeMap<u64, Rejection>,
     /// The generation that the client is known to have, of this kind.
     current: Option<u64>,
 }
@@ -167,7 +165,8 @@ impl Substream {
             .in_flight
             .iter()
             .flat_map(|sent| sent.lost.iter().map(|name| Size::of(name)).chain([sent.before.claimed()]));
-        self.wanted_size() + self.holding.claimed() + in_flight.sum()
+        let words = self.standing.values().map(|rejection| Size::of(&rejection.message)).sum();
+        self.wanted_size() + self.holding.claimed() + in_flight.sum() + words
     }
 
     /// How many resources of the snapshot the client wants, as of the last comparison.
@@ -278,6 +277,7 @@ impl Substream {
             let culprit = culprit(&message, &sent.carried).cloned();
             let InFlight { generation, at, carried: suspects, .. } = sent;
             let rejection = Rejection { generation, at, message, culprit, suspects, only_removed };
+            self.standing.insert(self.refusals, rejection.clone());
             self.rejected = Some(rejection.clone());
             return Some(Answer::Nack(rejection));
         }
@@ -329,7 +329,7 @@ impl Substream {
 
     /// Which rejections do not stand any more. Where what the client blamed is gone, or some of what it may have blamed, the
     /// rest of the response is sent again: nobody knows whether the client has it.
-    fn acquitted(&self, target: &Collection, retries: bool) -> RangeInclusive<u64> {
+    fn acquitted(&self, target: &Collection, retries: bool) -> BTreeSet<u64> {
         let is_there = |resource: &Arc<Resource>| {
             let now = target.resources().get(&resource.name).filter(|now| self.subscription.covers(&now.name));
             now.is_some_and(|now| now.version == resource.version)
@@ -338,11 +338,8 @@ impl Substream {
             Some(culprit) => is_there(culprit),
             None => rejection.suspects.iter().all(is_there),
         };
-        match &self.rejected {
-            Some(_) if retries => 1..=self.refusals,
-            Some(rejection) if !guilty_is_there(rejection) => self.refusals..=self.refusals,
-            _ => NONE,
-        }
+        let acquitted = self.standing.iter().filter(|(_, rejection)| retries || !guilty_is_there(rejection));
+        acquitted.map(|(number, _)| *number).collect()
     }
 
     /// Compares what the client has with what it should have. Nothing, if there is nothing to send; else it is to be sent. With
@@ -368,6 +365,17 @@ impl Substream {
         let before = std::mem::replace(&mut self.holding, found.holding);
         self.lingering = found.lingering;
         self.refused = found.refused;
+        let refused = self.holding.except.values().flatten().filter_map(|held| held.refused).collect::<BTreeSet<_>>();
+        self.standing.retain(|number, _| refused.contains(number));
+        if self.refused
+            && let Some(newest) = self.standing.values().next_back()
+        {
+            // The one before it may be mended.
+            let said = self.rejected.as_ref().is_some_and(|rejected| rejected.message == newest.message);
+            if !said {
+                self.rejected = Some(newest.clone());
+            }
+        }
         self.urgent = false;
         self.dirty = false;
         let answer = std::mem::take(&mut self.answer);

@@ -172,6 +172,28 @@ fn variable(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
+/// What Envoy counted that may tell why a request failed.
+async fn why(gateway: &Gateway) -> String {
+    let stats = gateway.envoy_admin("/stats?usedonly").await;
+    let telling = |line: &&str| {
+        let words = [
+            "5xx",
+            "_503",
+            "_504",
+            "reset",
+            "fail",
+            "overflow",
+            "timeout",
+            "none_healthy",
+            "no_route",
+            "wasm",
+            "no_cluster",
+        ];
+        words.iter().any(|word| line.contains(word)) && !line.ends_with(": 0")
+    };
+    stats.lines().filter(telling).collect::<Vec<_>>().join("\n")
+}
+
 async fn random_edits_disturb_nothing(variant: &[&str]) {
     let (edits, seed) = (variable("EDITS", 40), variable("EDITS_SEED", 1));
     let mut chance = Chance(seed as u64);
@@ -252,7 +274,10 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
     }
     let mut requests = 0;
     for load in loads {
-        requests += load.stop().await;
+        match load.stop().await {
+            Ok(count) => requests += count,
+            Err(words) => panic!("{words}\n{}", why(&gateway).await),
+        }
     }
     for hammer in hammers {
         requests += hammer.stop().await;

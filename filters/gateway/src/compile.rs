@@ -344,7 +344,7 @@ pub fn key_cookie(name: &str) -> Result<String, &'static str> {
 /// # Errors
 /// What is wrong with it, as the end of a sentence that begins with the name.
 pub fn key_parameter(name: &str) -> Result<String, &'static str> {
-    let is_visible = name.bytes().all(|byte| byte.is_ascii_graphic() && !b"&=#?+%".contains(&byte));
+    let is_visible = name.bytes().all(|byte| byte.is_ascii_graphic() && !b"&=#?+%\"\\".contains(&byte));
     let is_name = !name.is_empty() && name.len() <= MAX_NAME && is_visible;
     is_name.then(|| name.to_owned()).ok_or("is not the name of a parameter: letters, digits and - _ . are usual")
 }

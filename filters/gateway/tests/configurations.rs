@@ -87,6 +87,11 @@ fn each_mistake_is_said_with_its_place() {
         ("/policies/0/api_key/header", json!("Host"), "policies[0].api_key.header: `Host` can not carry a key"),
         ("/policies/0/api_key/header", json!("X_Consumer-Id"), "policies[0].api_key.header: `X_Consumer-Id` can not"),
         ("/policies/0/api_key/cookie", json!("a b"), "policies[0].api_key.cookie: `a b` is not the name of a cookie"),
+        (
+            "/policies/0/api_key/query",
+            json!("a\"b"),
+            "policies[0].api_key.query: `a\"b` is not the name of a parameter",
+        ),
         ("/policies/0/api_key/query", json!("a=b"), "policies[0].api_key.query: `a=b` is not the name of a parameter"),
         (
             "/policies/0/api_key",
