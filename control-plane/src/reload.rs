@@ -49,6 +49,8 @@ pub struct Reloader {
     /// The files that it named when it last said which, as they were then.
     files: NamedFiles,
     newest: Newest,
+    /// When the change was noticed that led to it.
+    noticed: Instant,
     /// What was newest before: word that nodes have it may come late.
     superseded: Newest,
 }
@@ -98,6 +100,7 @@ impl Reloader {
             seen: None,
             files: NamedFiles::default(),
             newest: Newest::default(),
+            noticed: Instant::now(),
             superseded: Newest::default(),
         }
     }
@@ -120,7 +123,7 @@ impl Reloader {
             }
             (None, None) => return Err(self.status.diagnostics()),
         }
-        self.serve(Instant::now());
+        self.serve();
         Ok(())
     }
 
@@ -128,8 +131,9 @@ impl Reloader {
     /// `noticed` is when a change was seen first: nodes should have it soon after.
     pub fn reload(&mut self, noticed: Instant) {
         if let Some(configuration) = self.look() {
+            self.noticed = noticed;
             self.publish(configuration, false);
-            self.serve(noticed);
+            self.serve();
         }
     }
 
@@ -137,15 +141,16 @@ impl Reloader {
     pub fn retry(&mut self, noticed: Instant) {
         self.seen = None;
         if let Some(configuration) = self.look() {
+            self.noticed = noticed;
             self.publish(configuration, true);
-            self.serve(noticed);
+            self.serve();
         }
     }
 
     /// Takes in what streams say, and does what follows from it.
     pub fn hear(&mut self, heard: impl Iterator<Item = Heard>) {
         heard.for_each(|heard| self.take(heard));
-        self.serve(Instant::now());
+        self.serve();
     }
 
     fn take(&mut self, heard: Heard) {
@@ -312,8 +317,8 @@ impl Reloader {
         );
     }
 
-    /// Tells the streams where to be, if that is news; what led to it was noticed at some time.
-    fn serve(&mut self, noticed: Instant) {
+    /// Tells the streams where to be, if that is news.
+    fn serve(&mut self) {
         let plan = self.rollout.plan();
         self.status.in_canary(self.rollout.in_canary());
         let (before, is_news) = {
@@ -325,7 +330,7 @@ impl Reloader {
         }
         // Said once for each generation: it starts the clock of how long the nodes take.
         if let Some(generation) = plan.generation().filter(|generation| before != Some(*generation)) {
-            self.status.serving(generation, noticed);
+            self.status.serving(generation, self.noticed);
         }
         self.plans.send_replace(plan);
     }

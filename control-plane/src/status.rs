@@ -55,6 +55,8 @@ struct State {
 struct Stream {
     node: NodeInfo,
     types: BTreeMap<ResourceType, TypeState>,
+    /// The generation that it has as a whole.
+    whole: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +105,9 @@ impl Status {
         if before.is_some_and(|before| before > generation) {
             propagation.cancel();
         } else {
-            propagation.published(generation, noticed, streams.keys().copied());
+            // Canaries have it before it is published to all.
+            let awaited = streams.iter().filter(|(_, stream)| stream.whole != Some(generation)).map(|(id, _)| *id);
+            propagation.published(generation, noticed, awaited);
         }
         self.metrics.serving(generation);
     }
@@ -184,7 +188,7 @@ impl Observer for Status {
                     tracing::info!("node {} connected", node.id);
                     state.gone.retain(|_, gone| gone.id != node.id);
                 }
-                state.streams.insert(id, Stream { node, types: BTreeMap::new() });
+                state.streams.insert(id, Stream { node, types: BTreeMap::new(), whole: None });
                 self.metrics.connected(state.open.len());
             }
             Event::Subscribed { kind } => {
@@ -226,6 +230,9 @@ impl Observer for Status {
             }
             // One node alone confirms nothing: the rollout says when a generation is.
             Event::Confirmed { generation } => {
+                if let Some(stream) = state.streams.get_mut(&id) {
+                    stream.whole = Some(generation);
+                }
                 if let Some(took) = state.propagation.confirmed(id, generation, Instant::now()) {
                     self.arrived(generation, took);
                 }
@@ -272,7 +279,7 @@ impl State {
     /// later counts.
     fn nodes(&self) -> BTreeMap<&str, Standing<'_>> {
         let mut nodes: BTreeMap<&str, Standing<'_>> = BTreeMap::new();
-        for Stream { node, types } in self.streams.values() {
+        for Stream { node, types, .. } in self.streams.values() {
             let (latest, of_node) = nodes.entry(&node.id).or_insert_with(|| (node, BTreeMap::new()));
             *latest = node;
             of_node.extend(types.iter().map(|(kind, of_type)| (*kind, of_type)));

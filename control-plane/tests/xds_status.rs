@@ -137,6 +137,27 @@ fn what_a_node_alone_was_put_back_from_shows_until_it_accepts_something_newer() 
 }
 
 #[test]
+fn a_canary_that_has_a_generation_before_it_is_published_is_not_waited_for() {
+    let watched = Watched::new();
+    let mut canary = Client::<Delta>::at("CDS a@1");
+    let mut other = Client::<Delta>::at("CDS a@1");
+    for (stream, client) in [(1, &mut canary), (2, &mut other)] {
+        client.asks("CDS");
+        client.hears_and_acks();
+        watched.sees(stream, client);
+    }
+    let has_it = |stream, client: &mut Client<Delta>| {
+        client.publish(2, "CDS a@2");
+        client.hears_and_acks();
+        watched.sees(stream, client);
+    };
+    has_it(1, &mut canary);
+    watched.status.serving(2, Instant::now());
+    has_it(2, &mut other);
+    assert_eq!(watched.metric("legation_propagation_seconds_count"), "1");
+}
+
+#[test]
 fn a_generation_that_all_go_back_to_is_not_waited_for() {
     let watched = Watched::new();
     let mut client = Client::<Delta>::at("CDS a@1");

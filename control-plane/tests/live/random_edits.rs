@@ -1,6 +1,6 @@
 //! Many random edits, some of them bad, while traffic runs on two workers, from clients in this process and from h2load: no request fails and no stream is cut.
 //!
-//! `EDITS` says how many (40), `EDITS_SEED` which (1): the same seed gives the same edits, so that a failure can be repeated.
+//! `EDITS` says how many (40), `EDITS_SEED` which (23, which once found a configuration that comes back): the same seed gives the same edits, so that a failure can be repeated.
 
 use std::{
     collections::BTreeSet,
@@ -195,7 +195,7 @@ async fn why(gateway: &Gateway) -> String {
 }
 
 async fn random_edits_disturb_nothing(variant: &[&str]) {
-    let (edits, seed) = (variable("EDITS", 40), variable("EDITS_SEED", 1));
+    let (edits, seed) = (variable("EDITS", 40), variable("EDITS_SEED", 23));
     let mut chance = Chance(seed as u64);
     let mut upstreams = Vec::new();
     for number in 0..4 {

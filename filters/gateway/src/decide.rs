@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -65,12 +66,21 @@ pub enum Edit<'a> {
     Replace(&'static str, Cow<'a, [u8]>),
 }
 
-/// Decides. `headers` are all of the request's, pseudo-headers included, names in lower case.
+/// Decides. `headers` are all of the request's, pseudo-headers included, names in lower case. `others` are configurations that
+/// were in force a moment ago: they say what is asked of a route that the one in force does not know.
 #[must_use]
-pub fn decide<'a>(active: &'a Active, headers: &[Pair<'a>], outside: &mut impl Outside) -> Decision<'a> {
+pub fn decide<'a>(
+    active: &'a Active,
+    others: &'a [Arc<Active>],
+    headers: &[Pair<'a>],
+    outside: &mut impl Outside,
+) -> Decision<'a> {
     let seen = scan(headers);
-    let route = active.asks_for_route().then(|| outside.route_name()).flatten();
-    let Some(policy) = active.policy(route.as_deref(), seen.target, || outside.now()) else {
+    let asks_for_route = active.asks_for_route() || !others.is_empty();
+    let route = asks_for_route.then(|| outside.route_name()).flatten();
+    let policy = active.policy(route.as_deref(), seen.target, || outside.now());
+    let known_before = || others.iter().find_map(|other| other.policy_of_route(route.as_deref()?, seen.target));
+    let Some(policy) = policy.or_else(known_before) else {
         return Decision::Refuse { refusal: Refusal::UnknownPolicy, edits: Vec::new(), is_grpc: seen.is_grpc };
     };
     match judge(policy, active.tables(), headers, outside) {

@@ -13,7 +13,7 @@ use crate::decide::{Decision, Edit, Outside, decide, is_grpc};
 use crate::pairs;
 use crate::ratelimit_fields::{self, Fields};
 use crate::reply::Refusal;
-use crate::retired::Active;
+use crate::retired::{Active, KEEP};
 use crate::slots::{self, CountError, Seed, SharedState};
 
 /// At most so many problems of a configuration are logged.
@@ -23,8 +23,13 @@ const MOST_PROBLEMS: usize = 20;
 struct State {
     seed: Option<Seed>,
     roots: BTreeMap<u32, Root>,
+    /// Those that ended, and until when they count; the latest first.
+    ended: Vec<(u64, Root)>,
     streams: BTreeMap<u32, Stream>,
 }
+
+/// So many roots that ended are kept at most: each may hold all consumers.
+const MOST_ENDED: usize = 4;
 
 struct Root {
     /// What two configurations of one plugin have in common.
@@ -56,11 +61,18 @@ pub(crate) fn on_context_create(context: u32, parent: u32) {
 
 /// A context has ended, root or stream.
 pub(crate) fn on_delete(context: u32) {
-    with_state(|state| {
-        if state.streams.remove(&context).is_none() {
-            state.roots.remove(&context);
-        }
+    let root = with_state(|state| match state.streams.remove(&context) {
+        Some(_) => None,
+        None => state.roots.remove(&context),
     });
+    if let Some(root) = root {
+        let now = abi::now();
+        with_state(|state| {
+            state.ended.retain(|(until, _)| *until > now);
+            state.ended.truncate(MOST_ENDED - 1);
+            state.ended.insert(0, (now.saturating_add(KEEP), root));
+        });
+    }
 }
 
 /// Whether the configuration, of `size` bytes, is good and in force. It runs in a canary, on the main thread and on
@@ -113,7 +125,14 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
         refuse(&Refusal::FilterFailed, false);
         return false;
     };
-    match decide(&active, &headers, &mut Host::default()) {
+    let mut host = Host::default();
+    let mut others = Vec::new();
+    let mut decision = decide(&active, &others, &headers, &mut host);
+    if let Decision::Refuse { refusal: Refusal::UnknownPolicy, .. } = decision {
+        others = others_of(context, host.now());
+        decision = decide(&active, &others, &headers, &mut host);
+    }
+    match decision {
         Decision::Refuse { refusal, edits, is_grpc } => {
             // What cannot be taken out of the path is answered all the same.
             for it in &edits {
@@ -138,6 +157,20 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
             true
         }
     }
+}
+
+/// The other configurations of a stream's plugin that are or were a moment ago in use, the latest first. Where a configuration
+/// comes back that streams still use, Envoy takes up its root as it is and configures nothing: what was in force until then is
+/// known only from its own root.
+fn others_of(context: u32, now: u64) -> Vec<Arc<Active>> {
+    with_state(|state| {
+        let Some(own) = state.streams.get(&context).map(|stream| stream.root) else { return Vec::new() };
+        let Some(plugin) = state.roots.get(&own).map(|root| &root.plugin) else { return Vec::new() };
+        let in_use = state.roots.iter().rev().filter(|(id, _)| **id != own).map(|(_, root)| root);
+        let ended = state.ended.iter().filter(|(until, _)| *until > now).map(|(_, root)| root);
+        let of_plugin = in_use.chain(ended).filter(|root| root.plugin == *plugin);
+        of_plugin.map(|root| Arc::clone(&root.active)).collect()
+    })
 }
 
 /// Adds the fields of the limits that the request was charged to. A local reply of the filter has its own.

@@ -89,6 +89,14 @@ impl Active {
     }
 }
 
+impl Active {
+    /// The policy of a route that a rule asks for by its name.
+    #[must_use]
+    pub fn policy_of_route(&self, route: &[u8], target: Target<'_>) -> Option<&Policy> {
+        self.tables.policy(Some(route), target).filter(|_| self.tables.knows_route(route))
+    }
+}
+
 impl Retired {
     fn knows(&self, route: &[u8]) -> bool {
         self.routes.binary_search_by(|known| (**known).cmp(route)).is_ok()

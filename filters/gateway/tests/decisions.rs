@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::{Gateway, SECOND, sha256};
 use legation_filter::decide::{Decision, Edit, address_of, decide, is_grpc};
@@ -135,7 +136,7 @@ fn a_key_in_the_path_is_taken_out_of_a_refused_request_too() {
     let gateway = with_policy(json!({"api_key": {"query": "key", "header": "x-key"}}));
     let mut outside = gateway.outside;
     let headers: [(&[u8], &[u8]); 2] = [(b":path", b"/a?key=old&b"), (b"x-key", b"unknown")];
-    let Decision::Refuse { edits, .. } = decide(&gateway.active, &headers, &mut outside) else {
+    let Decision::Refuse { edits, .. } = decide(&gateway.active, &[], &headers, &mut outside) else {
         panic!("it is refused")
     };
     assert_eq!(edits, [Edit::Replace(":path", b"/a?b"[..].into())], "the header is not in the access log");
@@ -180,6 +181,24 @@ fn a_mistyped_key_is_told_from_an_unknown_one_and_a_held_one_is_good_whatever_it
     assert_eq!(says(&key.replace("some", "sume")), "malformed_api_key");
     assert_eq!(says(&key[..key.len() - 2]), "malformed_api_key");
     assert_eq!(says(&legation_filter::key_format::key("k", "another")), "unknown_api_key");
+}
+
+#[test]
+fn a_configuration_that_comes_back_judges_a_route_that_it_does_not_know_as_the_one_before_did() {
+    let rules = |routes: &[&str]| routes.iter().map(|route| json!({"route": route, "policy": "p"})).collect::<Vec<_>>();
+    let policies = json!([{"name": "p", "api_key": {}}]);
+    let with_both = Gateway::new(&with_policies(policies.clone(), json!(rules(&["a", "b"]))));
+    let mut config = with_policies(policies, json!(rules(&["a"])));
+    config["consumers"] = json!([{"name": "bob", "api_keys": [{"sha256": sha256("bob-key")}]}]);
+    let mut gateway = Gateway::new(&config);
+    gateway.outside.route = Some("b");
+    assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "unknown_policy");
+    gateway.others = vec![Arc::new(with_both.active)];
+    assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "pass");
+    assert_eq!(gateway.send(&[]).says, "missing_api_key");
+    assert_eq!(gateway.send(&[("x-api-key", "carol-key")]).says, "unknown_api_key", "who calls, the one in force says");
+    gateway.outside.route = Some("c");
+    assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "unknown_policy");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use legation_filter::compile::compile;
 use legation_filter::decide::{Decision, Edit, Outside, decide};
@@ -17,6 +18,8 @@ pub const START: u64 = 1_800_000_000 * SECOND;
 
 pub struct Gateway {
     pub active: Active,
+    /// Other configurations that were in force a moment ago.
+    pub others: Vec<Arc<Active>>,
     pub outside: Elsewhere,
 }
 
@@ -53,7 +56,7 @@ impl Gateway {
             outside.seed = Some(prepare(&mut outside, [3; 16]).unwrap());
             outside.asked.clear();
         }
-        Self { active: Active::new(tables, None, START), outside }
+        Self { active: Active::new(tables, None, START), others: Vec::new(), outside }
     }
 
     /// Puts another configuration in force.
@@ -68,7 +71,7 @@ impl Gateway {
     }
 
     pub fn send_bytes(&mut self, headers: &[(&[u8], &[u8])]) -> Outcome {
-        match decide(&self.active, headers, &mut self.outside) {
+        match decide(&self.active, &self.others, headers, &mut self.outside) {
             Decision::Allow { edits, fields } => Outcome {
                 says: "pass".to_owned(),
                 headers: apply(headers, &edits),
