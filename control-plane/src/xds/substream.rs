@@ -97,6 +97,8 @@ pub(super) struct Due {
 /// A response that the client rejected.
 #[derive(Clone, Debug)]
 pub(super) struct Rejection {
+    /// Which one it is, counted from 1.
+    number: u64,
     /// The generation that it is held against.
     pub(super) generation: u64,
     /// When the response was sent.
@@ -276,7 +278,8 @@ impl Substream {
             let only_removed = !sent.brings_changes();
             let culprit = culprit(&message, &sent.carried).cloned();
             let InFlight { generation, at, carried: suspects, .. } = sent;
-            let rejection = Rejection { generation, at, message, culprit, suspects, only_removed };
+            let rejection =
+                Rejection { number: self.refusals, generation, at, message, culprit, suspects, only_removed };
             self.standing.insert(self.refusals, rejection.clone());
             self.rejected = Some(rejection.clone());
             return Some(Answer::Nack(rejection));
@@ -371,8 +374,7 @@ impl Substream {
             && let Some(newest) = self.standing.values().next_back()
         {
             // The one before it may be mended.
-            let said = self.rejected.as_ref().is_some_and(|rejected| rejected.message == newest.message);
-            if !said {
+            if self.rejected.as_ref().is_none_or(|rejected| rejected.number != newest.number) {
                 self.rejected = Some(newest.clone());
             }
         }
