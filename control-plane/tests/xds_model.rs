@@ -336,7 +336,9 @@ impl<V: Wire> Model<V> {
             assert!(removable || removed.is_empty(), "D13");
             let is_new = |resource: &&(String, String)| {
                 let (name, version) = resource;
-                state.sent.get(name) != Some(version)
+                // Only a whole state repeats what has not changed; endpoints follow their clusters (O4).
+                !V::NAME.whole(kind)
+                    || state.sent.get(name) != Some(version)
                     || state.refused.contains_key(resource)
                     || state.owed.contains(name)
             };
