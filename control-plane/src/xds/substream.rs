@@ -368,20 +368,25 @@ impl Substream {
         let before = std::mem::replace(&mut self.holding, found.holding);
         self.lingering = found.lingering;
         self.refused = found.refused;
-        let refused = self.holding.except.values().flatten().filter_map(|held| held.refused).collect::<BTreeSet<_>>();
-        self.standing.retain(|number, _| refused.contains(number));
-        if self.refused
-            && let Some(newest) = self.standing.values().next_back()
-        {
-            // The one before it may be mended.
-            if self.rejected.as_ref().is_none_or(|rejected| rejected.number != newest.number) {
-                self.rejected = Some(newest.clone());
-            }
-        }
+        self.reconsider();
         self.urgent = false;
         self.dirty = false;
         let answer = std::mem::take(&mut self.answer);
         (answer || !found.update.is_empty()).then_some(Due { update: found.update, lost: found.lost, before })
+    }
+
+    /// Forgets rejections of what the client refuses no more. Of those that stand, the newest is what there is to say.
+    fn reconsider(&mut self) {
+        if self.standing.is_empty() {
+            return;
+        }
+        let refused = self.holding.except.values().flatten().filter_map(|held| held.refused).collect::<BTreeSet<_>>();
+        self.standing.retain(|number, _| refused.contains(number));
+        let newest = self.standing.values().next_back().filter(|_| self.refused);
+        let said = self.rejected.as_ref().map(|rejected| rejected.number);
+        if let Some(newest) = newest.filter(|newest| said != Some(newest.number)) {
+            self.rejected = Some(newest.clone());
+        }
     }
 
     /// Writes down that what is due goes out, under this nonce.
