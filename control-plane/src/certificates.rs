@@ -16,7 +16,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use crate::{
     config::code,
     diagnostic::{Diagnostic, Severity},
-    model::{CertificateFiles, Model, NamedFile, PrivateKey, Secret, SecretContent},
+    model::{CertificateFiles, Hidden, Model, NamedFile, Secret, SecretContent},
 };
 
 /// What the named files hold, by path as the gateway file names them, or why one can't be read.
@@ -104,7 +104,7 @@ impl Check<'_> {
         }
         self.order(&chain, file);
         self.times(&chain, file);
-        Some(SecretContent::Certificate { chain: certificates_pem(&chain), key: PrivateKey(key_pem(&key)) })
+        Some(SecretContent::Certificate { chain: certificates_pem(&chain), key: Hidden(key_pem(&key)) })
     }
 
     fn authorities(&mut self, file: &NamedFile) -> Option<SecretContent> {

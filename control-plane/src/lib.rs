@@ -19,6 +19,7 @@ pub mod diagnostic;
 pub mod envoy;
 pub mod filter_module;
 pub mod http_client;
+pub mod key_pepper;
 pub mod metrics;
 pub mod model;
 pub mod named_files;

@@ -7,7 +7,7 @@
 
 use std::{cmp::Reverse, net::IpAddr, time::Duration};
 
-use legation_filter::config::{Consumer, Plan, Policy};
+use legation_filter::config::{Consumer, Plan, Policy, RateLimitHeaders};
 use serde::Serialize;
 
 use crate::origin::Origin;
@@ -16,7 +16,7 @@ mod raw;
 mod tls;
 
 pub use raw::RawResource;
-pub use tls::{CertificateFiles, ClusterTls, ListenerTls, NamedFile, PrivateKey, Secret, SecretContent, TlsVersion};
+pub use tls::{CertificateFiles, ClusterTls, Hidden, ListenerTls, NamedFile, Secret, SecretContent, TlsVersion};
 
 /// A whole configuration. Names are unique within each list, and lists keep the file's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub struct Model {
     pub consumers: Vec<Consumer>,
     /// What a consumer may use, in the filter's own words.
     pub plans: Vec<Plan>,
+    /// The file with the secret by which digests of keys are made.
+    pub key_pepper: Option<NamedFile>,
+    /// By which response fields clients see their limits.
+    pub rate_limit_headers: RateLimitHeaders,
     /// How it reaches the nodes.
     pub rollout: Rollout,
     /// Resources in Envoy's own words.

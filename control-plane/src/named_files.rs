@@ -12,6 +12,7 @@ use crate::{
     certificates::{self, Contents},
     config::{self, Loaded, Source},
     diagnostic::Severity,
+    key_pepper,
     model::Secret,
     source::reason,
 };
@@ -36,8 +37,14 @@ pub fn load(source: &Source, folder: &Path) -> LoadedWhole {
     let Some(model) = loaded.model.take() else {
         return LoadedWhole { loaded, secrets: Vec::new(), files: None };
     };
-    let files = NamedFiles::read(folder, certificates::paths(&model));
-    let (secrets, found) = certificates::check(&model, &files.contents, now());
+    let mut paths = certificates::paths(&model);
+    paths.extend(key_pepper::path(&model));
+    let files = NamedFiles::read(folder, paths);
+    let (mut secrets, mut found) = certificates::check(&model, &files.contents, now());
+    match key_pepper::check(&model, &files.contents) {
+        Ok(pepper) => secrets.extend(pepper),
+        Err(problem) => found.push(*problem),
+    }
     let good = found.iter().all(|found| found.severity == Severity::Warning);
     loaded.diagnostics.extend(found);
     loaded.diagnostics.sort_by(|a, b| (&a.at, a.severity).cmp(&(&b.at, b.severity)));

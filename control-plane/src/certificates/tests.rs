@@ -59,7 +59,7 @@ fn a_good_pair_is_one_secret_with_the_chain_and_the_key_and_nothing_else() {
     let plain = |text: &str| text.replace('\r', "");
     let content = SecretContent::Certificate {
         chain: plain(&format!("{certificate}{}", authority.1)),
-        key: PrivateKey(plain(&key.serialize_pem())),
+        key: Hidden(plain(&key.serialize_pem())),
     };
     assert_eq!(secrets.len(), 1);
     assert_eq!((secrets[0].name.as_str(), &secrets[0].content), ("listeners/http/cert_file", &content));

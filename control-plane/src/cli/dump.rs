@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{failed, validate};
 use crate::{
     filter_module::MODULE,
-    model::{Model, Secret},
+    model::{Hidden, Model, Secret, SecretContent},
     named_files,
     translate::{add_raw, resources, static_bootstrap},
 };
@@ -62,7 +62,7 @@ fn static_value(model: &Model, args: &Args) -> Result<Value, Box<dyn std::error:
 
 /// The resources as a mapping from kind to list; of one kind, the list.
 fn by_kind(model: &Model, secrets: &[Secret], only: Option<&str>) -> Result<Value, Box<dyn std::error::Error>> {
-    let resources = resources(model, secrets, &MODULE);
+    let resources = resources(model, &hide_pepper(secrets), &MODULE);
     let mut kinds = Map::new();
     for kind in ResourceType::ALL.into_iter().filter(|kind| only.is_none_or(|only| kind.noun() == only)) {
         let mut list = Vec::new();
@@ -81,6 +81,17 @@ fn by_kind(model: &Model, secrets: &[Secret], only: Option<&str>) -> Result<Valu
         Some(list) => list,
         None => Value::Object(kinds),
     })
+}
+
+/// The pepper is a part of the filter's configuration, which is one text there.
+fn hide_pepper(secrets: &[Secret]) -> Vec<Secret> {
+    let hide = |secret: &Secret| match secret.content {
+        SecretContent::KeyPepper(_) => {
+            Secret { content: SecretContent::KeyPepper(Hidden("<redacted>".to_owned())), ..secret.clone() }
+        }
+        _ => secret.clone(),
+    };
+    secrets.iter().map(hide).collect()
 }
 
 fn redact_key(secret: &mut Value) {

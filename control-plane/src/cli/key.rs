@@ -1,11 +1,16 @@
 //! `legation key`: API keys, and the digests of them that a file holds.
 
 use std::{
+    fs,
     io::{self, Read, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use legation_filter::key_format::{self, ALPHABET};
+use legation_filter::{
+    key_format::{self, ALPHABET},
+    pepper::Pepper,
+};
 use sha2::{Digest, Sha256};
 
 use super::failed;
@@ -30,9 +35,15 @@ enum Command {
         /// The consumer that the YAML is for
         #[arg(long, value_name = "NAME", default_value = "NAME", value_parser = consumer_name)]
         consumer: String,
+        /// The file that `key_pepper_file` names in the gateway file, if it names one
+        #[arg(long, value_name = "PATH")]
+        key_pepper_file: Option<PathBuf>,
     },
-    /// Print the SHA-256 of a key as the file wants it
+    /// Print the digest of a key as the file wants it
     Hash {
+        /// The file that `key_pepper_file` names in the gateway file, if it names one
+        #[arg(long, value_name = "PATH")]
+        key_pepper_file: Option<PathBuf>,
         /// The key; read from standard input unless given, which keeps it out of the shell's history
         key: Option<String>,
     },
@@ -41,8 +52,12 @@ enum Command {
 /// Exits with 0 when done, and with 1 when there is no key or no randomness.
 pub fn run(args: Args) -> ExitCode {
     let text = match args.command {
-        Command::New { consumer } => new_key().map(|(key, id)| key_and_yaml(&key, &id, &consumer)),
-        Command::Hash { key } => key.map_or_else(from_stdin, Ok).and_then(|key| hash(&key)),
+        Command::New { consumer, key_pepper_file } => pepper(key_pepper_file.as_deref()).and_then(|pepper| {
+            let (key, id) = new_key()?;
+            Ok(key_and_yaml(&key, &id, &consumer, pepper.as_ref()))
+        }),
+        Command::Hash { key, key_pepper_file } => pepper(key_pepper_file.as_deref())
+            .and_then(|pepper| hash(&key.map_or_else(from_stdin, Ok)?, pepper.as_ref())),
     };
     let written =
         text.and_then(|text| io::stdout().lock().write_all(text.as_bytes()).map_err(|reason| reason.to_string()));
@@ -50,6 +65,13 @@ pub fn run(args: Args) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => failed(reason),
     }
+}
+
+/// The pepper in a file, read as the control plane reads it.
+fn pepper(path: Option<&Path>) -> Result<Option<Pepper>, String> {
+    let Some(path) = path else { return Ok(None) };
+    let text = fs::read_to_string(path).map_err(|reason| format!("cannot read {}: {reason}", path.display()))?;
+    Pepper::new(text.trim_end_matches(['\r', '\n']).as_bytes()).map(Some)
 }
 
 /// As the file takes it: a name that goes into a header.
@@ -77,8 +99,8 @@ fn random(count: usize) -> Result<String, String> {
     Ok(text)
 }
 
-fn key_and_yaml(key: &str, id: &str, consumer: &str) -> String {
-    let sha256 = sha256(key);
+fn key_and_yaml(key: &str, id: &str, consumer: &str, pepper: Option<&Pepper>) -> String {
+    let digest = digest(key, pepper);
     // A JSON string is a YAML string, whatever the name is.
     let name = serde_json::Value::from(consumer);
     // Not a comment of the YAML: the key must not end up in the file.
@@ -87,15 +109,15 @@ fn key_and_yaml(key: &str, id: &str, consumer: &str) -> String {
          consumers:\n\
          - name: {name}\n  \
            api_keys:\n  \
-           - {{id: \"{id}\", sha256: \"{sha256}\"}}\n"
+           - {{id: \"{id}\", sha256: \"{digest}\"}}\n"
     )
 }
 
-fn hash(key: &str) -> Result<String, String> {
+fn hash(key: &str, pepper: Option<&Pepper>) -> Result<String, String> {
     if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic() || c == ' ') || key.trim() != key {
         return Err("a key must be visible ASCII with no space around it: no header could carry this one".to_owned());
     }
-    Ok(format!("sha256: \"{}\"\n", sha256(key)))
+    Ok(format!("sha256: \"{}\"\n", digest(key, pepper)))
 }
 
 /// All of standard input, without the newline at its end.
@@ -110,8 +132,9 @@ fn from_stdin() -> Result<String, String> {
     Ok(key.strip_suffix('\r').unwrap_or(key).to_owned())
 }
 
-fn sha256(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+fn digest(key: &str, pepper: Option<&Pepper>) -> String {
+    let digest = pepper.map_or_else(|| Sha256::digest(key).into(), |pepper| pepper.digest(key.as_bytes()));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -131,25 +154,25 @@ mod tests {
     fn a_digest_is_the_known_one() {
         // FIPS 180-2, appendix B.1.
         let expected = "sha256: \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"\n";
-        assert_eq!(hash("abc").unwrap(), expected);
+        assert_eq!(hash("abc", None).unwrap(), expected);
     }
 
     #[test]
     fn a_key_that_no_header_carries_is_refused() {
         for key in ["", " a", "a\n", "ä"] {
-            assert!(hash(key).is_err(), "{key:?}");
+            assert!(hash(key, None).is_err(), "{key:?}");
         }
     }
 
     #[test]
     fn the_yaml_of_a_new_key_is_a_good_file_with_its_digest() {
         let (key, id) = new_key().unwrap();
-        let text = key_and_yaml(&key, &id, "alice:#1@example.com");
+        let text = key_and_yaml(&key, &id, "alice:#1@example.com", None);
         let (_, yaml) = text.split_once("\n\n").unwrap();
         let text = format!("version: 1\n{yaml}");
         let loaded = config::load(&Source { file: "gateway.yaml".into(), bytes: text.into_bytes() }, &|_| None);
         let model = loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         assert_eq!(model.consumers[0].name, "alice:#1@example.com");
-        assert_eq!(model.consumers[0].api_keys[0].sha256, sha256(&key));
+        assert_eq!(model.consumers[0].api_keys[0].sha256, digest(&key, None));
     }
 }

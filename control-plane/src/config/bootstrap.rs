@@ -1,5 +1,6 @@
 //! A file that is a static Envoy bootstrap: its listeners and clusters, to be served.
 
+use legation_filter::config::RateLimitHeaders;
 use legation_protos::ResourceType;
 
 use super::{
@@ -63,6 +64,8 @@ pub fn resolve(node: &Node, report: &mut Report) -> Option<Model> {
         clusters: Vec::new(),
         consumers: Vec::new(),
         plans: Vec::new(),
+        key_pepper: None,
+        rate_limit_headers: RateLimitHeaders::default(),
         raw: found.into_iter().map(|found| found.resource).collect(),
         rollout: crate::model::Rollout::default(),
         origin: report.origin(Span::START),

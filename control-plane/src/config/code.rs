@@ -50,6 +50,8 @@ codes! {
     OUT_OF_RANGE = "out_of_range";
     /// Not a SHA-256. The renderer masks the place: a key may stand there by mistake.
     BAD_DIGEST = "bad_digest";
+    /// A file for `key_pepper_file` that holds no text, or too short a one.
+    BAD_PEPPER = "bad_pepper";
     /// Two of one kind with one name.
     DUPLICATE_NAME = "duplicate_name";
     /// One thing said twice: an address, an endpoint, a digest, a header.

@@ -98,6 +98,11 @@ impl Text {
         if self.from_environment { "what the environment says".to_owned() } else { quoted(&self.value) }
     }
 
+    /// A part of it, at its place.
+    pub fn part(&self, value: &str) -> Self {
+        Self { value: value.to_owned(), ..self.clone() }
+    }
+
     /// Whether it may be shown.
     pub fn is_shown(&self) -> bool {
         !self.from_environment
@@ -186,6 +191,13 @@ impl<T: Decode> Decode for List<T> {
 /// One of a kind, or a list of them.
 #[derive(Debug)]
 pub struct OneOrMany<T>(Vec<T>);
+
+impl<T> OneOrMany<T> {
+    /// All of them that have the right shape.
+    pub fn items(&self) -> &[T] {
+        &self.0
+    }
+}
 
 impl<T: Decode> Decode for OneOrMany<T> {
     fn decode(node: &Node, what: &str, report: &mut Report) -> Option<Self> {

@@ -78,6 +78,11 @@ impl<'a, T> Names<'a, T> {
         self.by_name.get(name).copied()
     }
 
+    /// All of them by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a T)> {
+        self.by_name.iter().map(|(name, value)| (*name, *value))
+    }
+
     /// What the name stands for; none, which is reported, where the file has no such name.
     pub fn find(&self, name: &Text, report: &mut Report) -> Option<&'a T> {
         let found = self.get(&name.value);

@@ -28,6 +28,8 @@ mapping! {
         optional envoy: List<RawNode>,
         /// What holds for all.
         optional defaults: Defaults,
+        /// A file with the secret by which digests of keys are made. Its path is relative to the file's folder.
+        optional key_pepper_file: Text,
     }
     planned: jwt_providers telemetry
 }
@@ -47,6 +49,8 @@ mapping! {
     Defaults, "`defaults`" {
         /// How a new configuration reaches the nodes.
         optional rollout: Rollout,
+        /// By which response fields clients see their limits; `ratelimit` unless said.
+        optional rate_limit_headers: Text,
     }
     planned: timeouts errors
 }
@@ -226,6 +230,8 @@ mapping! {
         optional plans: List<Text>,
         /// Whether the cluster sees the key.
         optional keep: Flag,
+        /// Whether the cluster sees the consumer's metadata.
+        optional forward_metadata: Flag,
     }
 }
 
@@ -246,6 +252,12 @@ mapping! {
         optional name: Text,
         /// Whether the consumer's plan says the limits.
         optional plan: Flag,
+        /// With `plan`: the limits that consumers of these plans have here instead.
+        optional r#override: Pairs<OneOrMany<Limit>>,
+        /// How much a request is charged: a number, or `header:NAME`; 1 unless said.
+        optional cost: Text,
+        /// Whether it counts, but refuses nothing.
+        optional dry_run: Flag,
     }
     planned: scope
 }
@@ -308,8 +320,9 @@ mapping! {
         optional plan: Text,
         /// Its keys.
         optional api_keys: List<ApiKey>,
+        /// What else is known of it.
+        optional metadata: Pairs<Text>,
     }
-    planned: metadata
 }
 
 mapping! {
@@ -334,8 +347,19 @@ mapping! {
         required name: Text,
         /// All of them hold at once.
         optional limits: List<Limit>,
+        /// How much the calendar's day or month has.
+        optional quota: Quota,
     }
-    planned: quota
+}
+
+mapping! {
+    /// A plan's `quota`.
+    Quota, "`quota`" {
+        /// Requests.
+        required limit: Integer,
+        /// `day` or `month`.
+        required window: Text,
+    }
 }
 
 mapping! {
@@ -347,5 +371,7 @@ mapping! {
         required window: Text,
         /// Requests that may come at once.
         optional burst: Integer,
+        /// How it is counted.
+        optional algorithm: Text,
     }
 }

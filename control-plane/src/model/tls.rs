@@ -90,18 +90,20 @@ pub enum SecretContent {
     Certificate {
         /// The chain in PEM, and nothing else: it may be shown.
         chain: String,
-        /// The private key.
-        key: PrivateKey,
+        /// The private key in PEM.
+        key: Hidden,
     },
     /// The certificates of authorities in PEM.
     Authorities(String),
+    /// The secret by which digests of keys are made. It is a part of the filter's configuration, not of SDS.
+    KeyPepper(Hidden),
 }
 
-/// A private key in PEM, which no message shows.
+/// A text that no message shows.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PrivateKey(pub String);
+pub struct Hidden(pub String);
 
-impl fmt::Debug for PrivateKey {
+impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<redacted>")
     }

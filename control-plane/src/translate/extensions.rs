@@ -3,7 +3,7 @@
 //! The module travels inside (`inline_bytes`) and is never fetched by Envoy: a new digest of a `remote` module made a real
 //! Envoy 1.40 drop the running filter and let every request through unfiltered.
 
-use legation_filter::config::{Config, Policy, Rule};
+use legation_filter::config::{Config, Pepper, Policy, Rule};
 use legation_protos::{
     pack,
     pb::{
@@ -13,7 +13,9 @@ use legation_protos::{
             },
             extensions::{
                 filters::http::wasm::v3::Wasm,
-                wasm::v3::{FailurePolicy, PluginConfig, ReloadConfig, VmConfig, plugin_config::Vm},
+                wasm::v3::{
+                    EnvironmentVariables, FailurePolicy, PluginConfig, ReloadConfig, VmConfig, plugin_config::Vm,
+                },
             },
         },
         google::protobuf::{self, StringValue},
@@ -21,7 +23,9 @@ use legation_protos::{
 };
 use serde::Serialize;
 
-use crate::model::Model;
+use sha2::{Digest, Sha256};
+
+use crate::model::{Hidden, Model, Secret, SecretContent};
 
 /// The filter's name in the chain, in ECDS and in `typed_per_filter_config`.
 pub const FILTER_NAME: &str = "legation";
@@ -35,14 +39,20 @@ pub struct Module {
     pub sha256: &'static str,
 }
 
-/// What the resource is made from.
+/// The variable of Envoy's environment in which a static configuration expects the pepper of keys, since it must not hold it.
+pub const PEPPER_VARIABLE: &str = "LEGATION_KEY_PEPPER";
+
+/// What the resource is made from. Versions are shown, so the pepper goes into them as a digest that leads back to nothing.
 #[derive(Serialize)]
 pub(super) struct FilterFragment<'a> {
     module: &'a str,
-    pub(super) config: Config,
+    config: Config,
+    key_pepper_sha256: Option<String>,
+    #[serde(skip)]
+    key_pepper: Option<&'a Hidden>,
 }
 
-pub(super) fn fragment<'a>(model: &Model, module: &'a Module) -> FilterFragment<'a> {
+pub(super) fn fragment<'a>(model: &Model, secrets: &'a [Secret], module: &'a Module) -> FilterFragment<'a> {
     // Sorted, so that moving things about in the file changes nothing; nothing here depends on order, since route names
     // are unique.
     let mut policies: Vec<Policy> = model.routes.iter().filter_map(|route| route.policy.clone()).collect();
@@ -60,16 +70,42 @@ pub(super) fn fragment<'a>(model: &Model, module: &'a Module) -> FilterFragment<
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plans = model.plans.clone();
     plans.sort_by(|a, b| a.name.cmp(&b.name));
-    FilterFragment { module: module.sha256, config: Config { version: 1, consumers, plans, policies, rules } }
+    let key_pepper = secrets.iter().find_map(|secret| match &secret.content {
+        SecretContent::KeyPepper(pepper) => Some(pepper),
+        _ => None,
+    });
+    let key_pepper_sha256 =
+        key_pepper.map(|pepper| Sha256::digest(&pepper.0).iter().map(|byte| format!("{byte:02x}")).collect());
+    let rate_limit_headers = model.rate_limit_headers;
+    let config = Config { version: 1, rate_limit_headers, consumers, plans, policies, rules, ..Config::default() };
+    FilterFragment { module: module.sha256, config, key_pepper_sha256, key_pepper }
 }
 
 pub(super) fn extension(fragment: &FilterFragment<'_>, module: &Module) -> TypedExtensionConfig {
-    TypedExtensionConfig { name: FILTER_NAME.to_owned(), typed_config: Some(pack(&wasm(fragment, module))) }
+    let wasm = match fragment.key_pepper {
+        None => wasm(&fragment.config, module),
+        Some(pepper) => {
+            let config = Config { key_pepper: Some(Pepper(pepper.0.clone())), ..fragment.config.clone() };
+            wasm(&config, module)
+        }
+    };
+    TypedExtensionConfig { name: FILTER_NAME.to_owned(), typed_config: Some(pack(&wasm)) }
+}
+
+/// The filter for a configuration that people keep: it takes the pepper of keys from Envoy's environment.
+pub(super) fn static_wasm(model: &Model, module: &Module) -> Wasm {
+    let key_pepper_env = model.key_pepper.as_ref().map(|_| PEPPER_VARIABLE.to_owned());
+    let config = Config { key_pepper_env, ..fragment(model, &[], module).config };
+    wasm(&config, module)
 }
 
 /// The filter as Envoy's wasm filter takes it.
-pub(super) fn wasm(fragment: &FilterFragment<'_>, module: &Module) -> Wasm {
-    let configuration = serde_json::to_string(&fragment.config).unwrap_or_default();
+fn wasm(config: &Config, module: &Module) -> Wasm {
+    let configuration = serde_json::to_string(config).unwrap_or_default();
+    let environment_variables = config
+        .key_pepper_env
+        .as_ref()
+        .map(|name| EnvironmentVariables { host_env_keys: vec![name.clone()], ..EnvironmentVariables::default() });
     let code = DataSource {
         specifier: Some(data_source::Specifier::InlineBytes(module.bytes.to_vec())),
         ..DataSource::default()
@@ -90,6 +126,7 @@ pub(super) fn wasm(fragment: &FilterFragment<'_>, module: &Module) -> Wasm {
                 // The name space of the filter's shared data, in which limits are counted.
                 vm_id: FILTER_NAME.to_owned(),
                 runtime: "envoy.wasm.runtime.v8".to_owned(),
+                environment_variables,
                 code: Some(AsyncDataSource { specifier: Some(async_data_source::Specifier::Local(code)) }),
                 ..VmConfig::default()
             })),

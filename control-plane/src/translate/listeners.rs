@@ -4,7 +4,7 @@
 
 use std::{net::IpAddr, path::Path};
 
-use legation_filter::decide::{CONSUMER_HEADER, PLAN_HEADER};
+use legation_filter::identity::{CONSUMER_HEADER, METADATA_PREFIX, PLAN_HEADER};
 use legation_protos::{
     pack,
     pb::{
@@ -32,6 +32,7 @@ use legation_protos::{
                 },
                 http::early_header_mutation::header_mutation::v3::HeaderMutation,
             },
+            r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
         },
         google::protobuf,
     },
@@ -144,7 +145,9 @@ fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) ->
         // route chosen by saying so.
         early_header_mutation_extensions: vec![TypedExtensionConfig {
             name: "identity".to_owned(),
-            typed_config: Some(pack(&HeaderMutation { mutations: [CONSUMER_HEADER, PLAN_HEADER].map(remove).into() })),
+            typed_config: Some(pack(&HeaderMutation {
+                mutations: vec![remove(CONSUMER_HEADER), remove(PLAN_HEADER), remove_all(METADATA_PREFIX)],
+            })),
         }],
         // The address of the connection, not what a client says in `x-forwarded-for`.
         use_remote_address: bool_value(true),
@@ -166,6 +169,13 @@ fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) ->
         }),
         ..HttpConnectionManager::default()
     }
+}
+
+fn remove_all(prefix: &str) -> mutation_rules::HeaderMutation {
+    let pattern = MatchPattern::Prefix(prefix.to_owned());
+    let matcher = StringMatcher { match_pattern: Some(pattern), ..StringMatcher::default() };
+    let remove = header_mutation::RemoveOnMatch { key_matcher: Some(matcher) };
+    mutation_rules::HeaderMutation { action: Some(header_mutation::Action::RemoveOnMatch(remove)) }
 }
 
 fn remove(header: &str) -> mutation_rules::HeaderMutation {

@@ -28,7 +28,7 @@ use crate::{
     snapshot::Resource,
 };
 
-pub use extensions::{FILTER_NAME, Module};
+pub use extensions::{FILTER_NAME, Module, PEPPER_VARIABLE};
 use tls::Secrets;
 
 pub use static_bootstrap::static_bootstrap;
@@ -42,13 +42,15 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
         resources.push((kind, resource));
     };
 
-    let filter = extensions::fragment(model, module);
+    let filter = extensions::fragment(model, secrets, module);
     let version = version::of(ResourceType::Extension, &filter);
     add(ResourceType::Extension, FILTER_NAME, version, encode(&extensions::extension(&filter, module)), &model.origin);
 
     for secret in secrets {
-        let version = version::of(ResourceType::Secret, &secrets::fragment(secret));
-        add(ResourceType::Secret, &secret.name, version, encode(&secrets::secret(secret)), &secret.origin);
+        if let (Some(fragment), Some(served)) = (secrets::fragment(secret), secrets::secret(secret)) {
+            let version = version::of(ResourceType::Secret, &fragment);
+            add(ResourceType::Secret, &secret.name, version, encode(&served), &secret.origin);
+        }
     }
 
     for cluster in &model.clusters {

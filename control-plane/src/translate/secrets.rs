@@ -17,17 +17,20 @@ pub(super) enum SecretFragment<'a> {
     Authorities(&'a str),
 }
 
-pub(super) fn fragment(secret: &model::Secret) -> SecretFragment<'_> {
-    match &secret.content {
+/// None for what is not served by SDS.
+pub(super) fn fragment(secret: &model::Secret) -> Option<SecretFragment<'_>> {
+    Some(match &secret.content {
         SecretContent::Certificate { chain, key } => {
             let key_sha256 = Sha256::digest(&key.0).iter().map(|byte| format!("{byte:02x}")).collect();
             SecretFragment::Certificate { chain, key_sha256 }
         }
         SecretContent::Authorities(authorities) => SecretFragment::Authorities(authorities),
-    }
+        SecretContent::KeyPepper(_) => return None,
+    })
 }
 
-pub(super) fn secret(secret: &model::Secret) -> Secret {
+/// None for what is not served by SDS.
+pub(super) fn secret(secret: &model::Secret) -> Option<Secret> {
     let inline = |text: &str| {
         Some(DataSource { specifier: Some(Specifier::InlineString(text.to_owned())), ..DataSource::default() })
     };
@@ -41,6 +44,7 @@ pub(super) fn secret(secret: &model::Secret) -> Secret {
             trusted_ca: inline(authorities),
             ..CertificateValidationContext::default()
         }),
+        SecretContent::KeyPepper(_) => return None,
     };
-    Secret { name: secret.name.clone(), r#type: Some(content) }
+    Some(Secret { name: secret.name.clone(), r#type: Some(content) })
 }

@@ -14,9 +14,10 @@ use super::{Module, clusters, common::tcp_address, endpoints, extensions, listen
 use crate::model::{self, Endpoints, Model};
 
 /// A bootstrap that serves what the model says, the filter's module inside. `admin` is where Envoy's admin interface
-/// listens, if anywhere. Certificates stay in their files, whose paths are relative to `folder`; Envoy reads them once.
+/// listens, if anywhere. Certificates stay in their files, whose paths are relative to `folder`; Envoy reads them once. The pepper of keys comes
+/// from Envoy's environment.
 pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr>, folder: &Path) -> Bootstrap {
-    let filter = extensions::wasm(&extensions::fragment(model, module), module);
+    let filter = extensions::static_wasm(model, module);
     let ordered = routes::fragments(&model.routes);
     let listeners = model
         .listeners

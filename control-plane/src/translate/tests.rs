@@ -1,13 +1,13 @@
 //! Which change of the model moves which resource's version.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use legation_filter::config::{ApiKeyRule, By, Consumer, Policy, RateLimit};
+use legation_filter::config::{ApiKeyRule, By, Consumer, Policy, RateLimit, RateLimitHeaders};
 use legation_protos::descriptors::EnvoyMessage;
 
 use super::*;
 use crate::model::{
-    Action, CertificateFiles, Cluster, Forward, Listener, ListenerTls, LoadBalancing, NamedFile, PathMatch, PrivateKey,
+    Action, CertificateFiles, Cluster, Forward, Hidden, Listener, ListenerTls, LoadBalancing, NamedFile, PathMatch,
     Protocol, RawResource, Route, RouteMatch, SecretContent, Timeouts, TlsVersion, WeightedCluster,
 };
 
@@ -41,8 +41,10 @@ fn model() -> Model {
             connect_timeout: Duration::from_secs(5),
             origin: at(9),
         }],
-        consumers: vec![Consumer { name: "alice".into(), plan: None, api_keys: vec![] }],
+        consumers: vec![Consumer { name: "alice".into(), plan: None, api_keys: vec![], metadata: BTreeMap::new() }],
         plans: vec![],
+        key_pepper: None,
+        rate_limit_headers: RateLimitHeaders::default(),
         raw: vec![],
         origin: at(1),
     }
@@ -116,8 +118,12 @@ fn a_route_moves_the_routes_alone() {
 #[test]
 fn the_first_key_in_a_file_is_no_listener_change() {
     let with_key = |model: &mut Model| {
-        model.routes[0].policy =
-            Some(Policy { name: "api".into(), api_key: Some(ApiKeyRule::default()), rate_limit: vec![] });
+        model.routes[0].policy = Some(Policy {
+            name: "api".into(),
+            api_key: Some(ApiKeyRule::default()),
+            rate_limit: vec![],
+            stream_headers: false,
+        });
     };
     assert_eq!(moved(with_key), ["ECDS", "RDS"]);
 }
@@ -133,6 +139,7 @@ fn a_changed_limit_moves_the_routes_too_only_where_it_is_the_first() {
             by: By::Route,
             ..RateLimit::default()
         }],
+        stream_headers: false,
     };
     assert_eq!(moved(|model| model.routes[0].policy = Some(limit(1))), ["ECDS", "RDS"]);
     let mut one = model();
@@ -171,7 +178,7 @@ fn a_raw_resource_moves_its_own_kind_alone() {
 
 #[test]
 fn moving_consumers_about_moves_nothing() {
-    let bob = || Consumer { name: "bob".into(), plan: None, api_keys: vec![] };
+    let bob = || Consumer { name: "bob".into(), plan: None, api_keys: vec![], metadata: BTreeMap::new() };
     let version = |model: &Model| resources(model, &[], &MODULE)[0].1.version.clone();
     let mut first = model();
     first.consumers.insert(0, bob());
@@ -211,7 +218,7 @@ fn tls_is_a_change_of_the_listener_but_another_file_is_not() {
 #[test]
 fn a_secret_moves_itself_alone_by_its_certificate_and_by_its_key() {
     let secret = |chain: &str, key: &str| {
-        let content = SecretContent::Certificate { chain: chain.into(), key: PrivateKey(key.into()) };
+        let content = SecretContent::Certificate { chain: chain.into(), key: Hidden(key.into()) };
         [Secret { name: "listeners/http/cert_file".into(), content, origin: at(2) }]
     };
     let changed = |a: &[Secret], b: &[Secret]| -> Vec<_> {
@@ -222,4 +229,24 @@ fn a_secret_moves_itself_alone_by_its_certificate_and_by_its_key() {
     assert_eq!(changed(&first, &first), Vec::<&str>::new());
     assert_eq!(changed(&first, &secret("other", "key")), ["SDS"]);
     assert_eq!(changed(&first, &secret("chain", "other")), ["SDS"]);
+}
+
+#[test]
+fn a_pepper_moves_the_filters_version_alone_and_is_in_no_version() {
+    let with = |text: &str| {
+        let content = SecretContent::KeyPepper(Hidden(text.into()));
+        let secret = Secret { name: "key_pepper_file".into(), content, origin: at(3) };
+        let resources = resources(&model(), &[secret], &MODULE).into_iter();
+        resources.map(|(kind, resource)| (kind.short(), resource.version)).collect::<Vec<_>>()
+    };
+    let (one, other) = (with("sixteen bytes or more"), with("sixteen bytes or else"));
+    let moved: Vec<_> = one.iter().zip(&other).filter(|(one, other)| one != other).map(|(one, _)| one.0).collect();
+    assert_eq!(moved, ["ECDS"]);
+    assert!(one.iter().all(|(kind, _)| *kind != "SDS"), "it is no secret of SDS");
+    let fragment = |text: &str| {
+        let content = SecretContent::KeyPepper(Hidden(text.into()));
+        let secrets = [Secret { name: "key_pepper_file".into(), content, origin: at(3) }];
+        serde_json::to_string(&extensions::fragment(&model(), &secrets, &MODULE)).expect("JSON")
+    };
+    assert!(!fragment("sixteen bytes or more").contains("sixteen"));
 }

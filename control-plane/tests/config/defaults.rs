@@ -42,7 +42,12 @@ consumers:
     assert_eq!(model.clusters[0].lb, LoadBalancing::RoundRobin);
     assert_eq!(model.clusters[0].connect_timeout, Duration::from_secs(5));
     let rate_limit = RateLimit { limit: Some(100), window: Some("1m".into()), by: By::Consumer, ..Default::default() };
-    let policy = Policy { name: "api".into(), api_key: Some(ApiKeyRule::default()), rate_limit: vec![rate_limit] };
+    let policy = Policy {
+        name: "api".into(),
+        api_key: Some(ApiKeyRule::default()),
+        rate_limit: vec![rate_limit],
+        ..Policy::default()
+    };
     assert_eq!(model.routes[0].policy, Some(policy));
 }
 
@@ -156,7 +161,7 @@ fn several_limits_hold_at_once() {
         window: Some("1s".into()),
         burst: Some(5),
         by: By::Ip,
-        plan: false,
+        ..RateLimit::default()
     };
     assert_eq!(policy.rate_limit[1], second);
 }

@@ -39,9 +39,9 @@ pub fn filter_accepts(model: &Model) {
         consumers: model.consumers.clone(),
         plans: model.plans.clone(),
         policies: model.routes.iter().filter_map(|route| route.policy.clone()).collect(),
-        rules: Vec::new(),
+        ..filter::Config::default()
     };
-    if let Err(problems) = compile::compile_config(&config) {
+    if let Err(problems) = compile::compile_config(&config, |_| None) {
         panic!("the filter refuses what the file may say: {problems:?}");
     }
 }

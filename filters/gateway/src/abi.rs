@@ -34,8 +34,9 @@ pub(crate) enum Level {
     Error = 4,
 }
 
-const REQUEST_HEADERS: u32 = 0;
-const RESPONSE_HEADERS: u32 = 2;
+/// The kind of metric that only grows.
+const COUNTER: u32 = 0;
+
 const PLUGIN_CONFIGURATION: u32 = 7;
 /// What a header callback answers: go on, or stop, after a local reply.
 const CONTINUE: u32 = 0;
@@ -77,6 +78,8 @@ unsafe extern "C" {
         cas: *mut u32,
     ) -> u32;
     fn proxy_set_shared_data(key: *const u8, key_length: usize, value: *const u8, length: usize, cas: u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_length: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -92,6 +95,8 @@ unsafe extern "C" {
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn random_get(bytes: *mut u8, length: usize) -> u32;
+    fn environ_sizes_get(count: *mut usize, bytes: *mut usize) -> u32;
+    fn environ_get(variables: *mut *mut u8, bytes: *mut u8) -> u32;
 }
 
 unsafe extern "C" {
@@ -183,6 +188,35 @@ pub(crate) fn random() -> [u8; 16] {
     bytes
 }
 
+/// A variable of the VM's environment.
+pub(crate) fn environment_variable(name: &str) -> Option<Vec<u8>> {
+    let (mut count, mut length) = (0, 0);
+    // SAFETY: see above.
+    ok(unsafe { environ_sizes_get(&raw mut count, &raw mut length) }).ok()?;
+    if count > MOST_BYTES || length > MOST_BYTES {
+        return None;
+    }
+    let mut starts = vec![ptr::null_mut(); count];
+    let mut bytes = vec![0; length];
+    // SAFETY: see above; the host fills both with as much as it said.
+    ok(unsafe { environ_get(starts.as_mut_ptr(), bytes.as_mut_ptr()) }).ok()?;
+    let value = |variable: &[u8]| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    bytes.split(|&byte| byte == 0).find_map(value)
+}
+
+/// A metric that only grows, by a name that is new.
+pub(crate) fn define_counter(name: &str) -> Option<u32> {
+    let mut id = 0;
+    // SAFETY: see above.
+    ok(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) }).ok().map(|()| id)
+}
+
+/// Adds one to a metric.
+pub(crate) fn increment(id: u32) {
+    // SAFETY: see above. A metric that cannot be counted is not worth a request.
+    let _ = unsafe { proxy_increment_metric(id, 1) };
+}
+
 /// A property, its path joined by zeros; `None` where there is none.
 pub(crate) fn property(path: &[u8]) -> Option<Vec<u8>> {
     // SAFETY: see above.
@@ -195,10 +229,17 @@ pub(crate) fn plugin_configuration(most: usize) -> Option<Vec<u8>> {
     returned(|value, length| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, most, value, length) }).ok()
 }
 
-/// All headers of the request, in the form of [`crate::pairs`].
-pub(crate) fn request_headers() -> Option<Vec<u8>> {
+/// Whose headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Headers {
+    Request = 0,
+    Response = 2,
+}
+
+/// All headers, in the form of [`crate::pairs`].
+pub(crate) fn headers(of: Headers) -> Option<Vec<u8>> {
     // SAFETY: see above.
-    returned(|value, length| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, value, length) }).ok()
+    returned(|value, length| unsafe { proxy_get_header_map_pairs(of as u32, value, length) }).ok()
 }
 
 /// A value of shared data and the number of its last write.
@@ -216,33 +257,22 @@ pub(crate) fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> Result<(), 
     ok(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) })
 }
 
-/// Adds a header to the request.
-pub(crate) fn add_request_header(name: &str, value: &[u8]) -> Result<(), Status> {
-    add_header(REQUEST_HEADERS, name, value)
-}
-
-/// Adds a header to the response.
-pub(crate) fn add_response_header(name: &str, value: &str) -> Result<(), Status> {
-    add_header(RESPONSE_HEADERS, name, value.as_bytes())
-}
-
-fn add_header(kind: u32, name: &str, value: &[u8]) -> Result<(), Status> {
+/// Adds a header.
+pub(crate) fn add_header(of: Headers, name: &str, value: &[u8]) -> Result<(), Status> {
     // SAFETY: see above.
-    ok(unsafe { proxy_add_header_map_value(kind, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+    ok(unsafe { proxy_add_header_map_value(of as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
-/// Puts a value in place of the request's.
-pub(crate) fn replace_request_header(name: &str, value: &[u8]) -> Result<(), Status> {
+/// Puts a header in place of the one of its name, or adds it.
+pub(crate) fn replace_header(of: Headers, name: &str, value: &[u8]) -> Result<(), Status> {
     // SAFETY: see above.
-    ok(unsafe {
-        proxy_replace_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
-    })
+    ok(unsafe { proxy_replace_header_map_value(of as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
-/// Removes all headers of this name from the request.
-pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), Status> {
+/// Removes all headers of this name.
+pub(crate) fn remove_header(of: Headers, name: &[u8]) -> Result<(), Status> {
     // SAFETY: see above.
-    ok(unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) })
+    ok(unsafe { proxy_remove_header_map_value(of as u32, name.as_ptr(), name.len()) })
 }
 
 /// Answers the request; `headers` in the form of [`crate::pairs`].

@@ -4,14 +4,30 @@
 //! types only mirror it; [`crate::compile`] checks it and builds the tables that requests are looked up in. The control
 //! plane writes the document with these very types, so the two cannot drift apart.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The whole document. Its `version` is 1.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The version of this format: 1.
     pub version: u32,
+    /// The secret with which digests of keys are made; at least 16 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_pepper: Option<Pepper>,
+    /// In place of `key_pepper`, the variable of the VM's environment that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_pepper_env: Option<String>,
+    /// By which response fields clients see their limits.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rate_limit_headers: RateLimitHeaders,
+    /// Where Envoy's JWT filter keeps the claims that limits count by: its `payload_in_metadata`; `jwt_payload` unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_in_metadata: Option<String>,
     /// Who may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<Consumer>,
@@ -27,8 +43,33 @@ pub struct Config {
     pub rules: Vec<Rule>,
 }
 
+/// A secret: never shown.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Pepper(pub String);
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+/// The response fields by which clients see their limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum RateLimitHeaders {
+    /// `RateLimit-Policy` and `RateLimit` of the IETF's draft.
+    #[default]
+    #[serde(rename = "ratelimit")]
+    RateLimit,
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, of the limit that is nearest to its end.
+    #[serde(rename = "x-ratelimit")]
+    XRateLimit,
+    /// None.
+    #[serde(rename = "off")]
+    Off,
+}
+
 /// A caller, known by any of its keys.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Consumer {
     /// What the upstream sees as `x-consumer-id`.
@@ -39,6 +80,10 @@ pub struct Consumer {
     /// Its keys; several may be live at once, for rotation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKey>,
+    /// What else is known of it: names as of headers, and values. Upstreams see it as `x-consumer-metadata-NAME` where a policy
+    /// says `forward_metadata`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// One key of a consumer, as the digest of the secret.
@@ -48,7 +93,7 @@ pub struct ApiKey {
     /// A name for the key that is not secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// SHA-256 of the key's bytes as 64 hexadecimal digits.
+    /// SHA-256 of the key's bytes as 64 hexadecimal digits; with a pepper, HMAC-SHA-256 (RFC 2104) by it, or still SHA-256.
     pub sha256: String,
     /// When it ceases to be valid: RFC 3339, `2027-01-31T00:00:00Z` or `2027-01-31` (its first second, UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,7 +104,7 @@ pub struct ApiKey {
 }
 
 /// What consumers of the plan may use, wherever a policy says `plan: true`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// What the upstream sees as `x-consumer-plan`.
@@ -67,6 +112,40 @@ pub struct Plan {
     /// All of them hold at once, counted for each consumer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// How much the calendar's day or month has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+}
+
+/// So many requests a day or month, which begin at midnight UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Requests, 1 or more.
+    pub limit: u64,
+    /// What they are for.
+    pub window: Period,
+}
+
+/// A period of the calendar, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// From midnight to midnight.
+    Day,
+    /// From the first day's midnight to the next month's.
+    Month,
+}
+
+/// How requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// An allowance that refills steadily (GCRA).
+    #[default]
+    TokenBucket,
+    /// The last window, by this window's count and a share of the one before.
+    SlidingWindow,
 }
 
 /// `limit` requests a `window`, of which `burst` may come at once.
@@ -77,13 +156,16 @@ pub struct Limit {
     pub limit: u64,
     /// A duration such as `1s`, `1m`, `1d`.
     pub window: String,
-    /// Requests that may come at once; `limit` unless said.
+    /// Requests that may come at once; `limit` unless said. Not with a sliding window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u64>,
+    /// How it is counted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub algorithm: Algorithm,
 }
 
 /// What is asked of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// What rules call it.
@@ -94,6 +176,10 @@ pub struct Policy {
     /// All of them hold at once: a request is charged to all or to none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limit: Vec<RateLimit>,
+    /// Tell proxies further out not to hold responses that stream, or to change them: `x-accel-buffering: no` and
+    /// `cache-control: no-transform`, by content type.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stream_headers: bool,
 }
 
 /// Where the key is and who may use it.
@@ -128,6 +214,9 @@ pub struct ApiKeyRule {
     /// Leave the key in the request that the upstream sees; else it is removed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep: bool,
+    /// Show the upstream the consumer's metadata.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forward_metadata: bool,
 }
 
 /// A limit of a policy: its own (`limit` and `window`) or the consumer's plan's (`plan: true`), never both.
@@ -143,28 +232,134 @@ pub struct RateLimit {
     /// A duration such as `1s`, `1m`, `1d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<String>,
-    /// Requests that may come at once; `limit` unless said.
+    /// Requests that may come at once; `limit` unless said. Not with a sliding window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u64>,
+    /// How it is counted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub algorithm: Algorithm,
     /// Whose requests are counted together; `route` unless said.
     #[serde(default)]
     pub by: By,
     /// Take the limits of the consumer's plan, counted over all policies that say so.
     #[serde(default, skip_serializing_if = "is_false")]
     pub plan: bool,
+    /// With `plan`: for consumers of these plans other limits in place of the plan's, counted for this policy. A quota holds
+    /// all the same.
+    #[serde(default, rename = "override", skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, Vec<Limit>>,
+    /// How much a request is charged; 1 unless said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cost: Cost,
+    /// Count, and refuse nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+}
+
+/// How much a request is charged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Cost {
+    /// So much, 1 or more.
+    Fixed(u64),
+    /// What the request header of this name says, a whole number; 1 where there is none. Written `header:NAME`.
+    Header(String),
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self::Fixed(1)
+    }
+}
+
+const BY_HEADER: &str = "header:";
+const BY_CLAIM: &str = "jwt:";
+
+impl Serialize for Cost {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Fixed(cost) => serializer.serialize_u64(*cost),
+            Self::Header(name) => serializer.collect_str(&format_args!("{BY_HEADER}{name}")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cost {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfCost;
+        impl Visitor<'_> for OfCost {
+            type Value = Cost;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number or `header:NAME`")
+            }
+
+            fn visit_u64<E: de::Error>(self, cost: u64) -> Result<Cost, E> {
+                Ok(Cost::Fixed(cost))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Cost, E> {
+                let name =
+                    text.strip_prefix(BY_HEADER).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))?;
+                Ok(Cost::Header(name.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(OfCost)
+    }
 }
 
 /// Whose requests are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum By {
     /// One count for all.
     #[default]
     Route,
     /// The consumer whose key it is.
     Consumer,
+    /// All consumers of a plan.
+    Plan,
     /// The client's address as Envoy knows it.
     Ip,
+    /// The value of the request header of this name. Written `header:NAME`.
+    Header(String),
+    /// The claim of the JWT that Envoy verified; a dot leads into a claim that is an object. Written `jwt:CLAIM`.
+    Jwt(String),
+}
+
+impl By {
+    /// What is allowed, for messages.
+    pub const ALLOWED: &str = "route, consumer, plan, ip, header:NAME or jwt:CLAIM";
+}
+
+impl From<By> for String {
+    fn from(by: By) -> Self {
+        match by {
+            By::Route => "route".to_owned(),
+            By::Consumer => "consumer".to_owned(),
+            By::Plan => "plan".to_owned(),
+            By::Ip => "ip".to_owned(),
+            By::Header(name) => format!("{BY_HEADER}{name}"),
+            By::Jwt(claim) => format!("{BY_CLAIM}{claim}"),
+        }
+    }
+}
+
+impl TryFrom<String> for By {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let of = |prefix| text.strip_prefix(prefix).filter(|name: &&str| !name.is_empty()).map(str::to_owned);
+        match text.as_str() {
+            "route" => Ok(Self::Route),
+            "consumer" => Ok(Self::Consumer),
+            "plan" => Ok(Self::Plan),
+            "ip" => Ok(Self::Ip),
+            _ => of(BY_HEADER)
+                .map(Self::Header)
+                .or_else(|| of(BY_CLAIM).map(Self::Jwt))
+                .ok_or_else(|| format!("unknown `by` `{text}`, expected {}", Self::ALLOWED)),
+        }
+    }
 }
 
 /// Which request has which policy: by the name of Envoy's route, or by host and path. A condition left out holds.
@@ -186,4 +381,8 @@ pub struct Rule {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

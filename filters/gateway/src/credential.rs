@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::decide::Edit;
-use crate::pairs::Pair;
+use crate::edit::Edit;
+use crate::pairs::{Pair, values};
 
 /// A place for keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,10 +134,6 @@ impl Source {
         };
         format!(r#"{scheme} realm="legation"{place}"#)
     }
-}
-
-fn values<'a>(headers: &[Pair<'a>], name: &str) -> impl Iterator<Item = &'a [u8]> {
-    headers.iter().filter(move |(other, _)| *other == name.as_bytes()).map(|(_, value)| *value)
 }
 
 fn only<'a>(mut keys: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> {

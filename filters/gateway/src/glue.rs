@@ -7,14 +7,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::abi::{self, Level, Status};
-use crate::compile::{MAX_BYTES, compile};
-use crate::decide::{Decision, Edit, Outside, decide, is_grpc};
+use crate::abi::{self, Headers, Level, Status};
+use crate::compile::{MAX_BYTES, compile_with};
+use crate::decide::{Decision, OnResponse, Outcome, Outside, decide};
+use crate::edit::Edit;
+use crate::metrics::Metrics;
 use crate::pairs;
-use crate::ratelimit_fields::{self, Fields};
+use crate::ratelimit_fields;
 use crate::reply::Refusal;
 use crate::retired::{Active, KEEP};
 use crate::slots::{self, CountError, Seed, SharedState};
+use crate::stream_headers;
 
 /// At most so many problems of a configuration are logged.
 const MOST_PROBLEMS: usize = 20;
@@ -26,6 +29,7 @@ struct State {
     /// Those that ended, and until when they count; the latest first.
     ended: Vec<(u64, Root)>,
     streams: BTreeMap<u32, Stream>,
+    metrics: Metrics,
 }
 
 /// So many roots that ended are kept at most: each may hold all consumers.
@@ -39,8 +43,7 @@ struct Root {
 
 struct Stream {
     root: u32,
-    /// For the response.
-    fields: Option<Fields>,
+    on_response: OnResponse,
 }
 
 thread_local! {
@@ -55,7 +58,7 @@ fn with_state<T: Default>(use_it: impl FnOnce(&mut State) -> T) -> T {
 /// A context begins; a root has no parent.
 pub(crate) fn on_context_create(context: u32, parent: u32) {
     if parent != 0 {
-        with_state(|state| state.streams.insert(context, Stream { root: parent, fields: None }));
+        with_state(|state| state.streams.insert(context, Stream { root: parent, on_response: OnResponse::default() }));
     }
 }
 
@@ -80,14 +83,15 @@ pub(crate) fn on_delete(context: u32) {
 pub(crate) fn on_configure(root: u32, size: usize) -> bool {
     // One byte more than allowed is enough to be refused.
     let json = abi::plugin_configuration(size.min(MAX_BYTES + 1)).unwrap_or_default();
-    let tables = match compile(&json) {
+    let tables = match compile_with(&json, abi::environment_variable) {
         Ok(tables) => tables,
         Err(problems) => {
             for problem in problems.iter().take(MOST_PROBLEMS) {
                 abi::log(Level::Error, &format!("legation: configuration refused: {problem}"));
             }
-            if let Some(more) = problems.len().checked_sub(MOST_PROBLEMS + 1) {
-                abi::log(Level::Error, &format!("legation: configuration refused: and {} more", more + 1));
+            let more = problems.len().saturating_sub(MOST_PROBLEMS);
+            if more > 0 {
+                abi::log(Level::Error, &format!("legation: configuration refused: and {more} more"));
             }
             return false;
         }
@@ -115,7 +119,7 @@ pub(crate) fn on_configure(root: u32, size: usize) -> bool {
 
 /// Whether the request goes on.
 pub(crate) fn on_request_headers(context: u32) -> bool {
-    let bytes = abi::request_headers();
+    let bytes = abi::headers(Headers::Request);
     let active = with_state(|state| {
         let stream = state.streams.get(&context)?;
         Some(Arc::clone(&state.roots.get(&stream.root)?.active))
@@ -128,29 +132,28 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
     let mut host = Host::default();
     let mut others = Vec::new();
     let mut decision = decide(&active, &others, &headers, &mut host);
-    if let Decision::Refuse { refusal: Refusal::UnknownPolicy, .. } = decision {
+    if decision.outcome == Outcome::Refuse(Refusal::UnknownPolicy) {
         others = others_of(context, host.now());
         decision = decide(&active, &others, &headers, &mut host);
     }
-    match decision {
-        Decision::Refuse { refusal, edits, is_grpc } => {
-            // What cannot be taken out of the path is answered all the same.
-            for it in &edits {
-                let _ = edit(it);
-            }
+    let Decision { outcome, edits, is_grpc, tally } = decision;
+    let are_made = edits.iter().all(|it| edit(Headers::Request, it));
+    let outcome = match outcome {
+        // A request with a forged identity must not go on.
+        Outcome::Pass(_) if !are_made => Outcome::Refuse(Refusal::FilterFailed),
+        outcome => outcome,
+    };
+    with_state(|state| state.metrics.count(&tally, outcome.code()));
+    match outcome {
+        Outcome::Refuse(refusal) => {
             refuse(&refusal, is_grpc);
             false
         }
-        Decision::Allow { edits, fields } => {
-            if !edits.iter().all(edit) {
-                let grpc = headers.iter().any(|(name, value)| *name == b"content-type" && is_grpc(value));
-                refuse(&Refusal::FilterFailed, grpc);
-                return false;
-            }
-            if fields.is_some() {
+        Outcome::Pass(on_response) => {
+            if !on_response.is_nothing() {
                 with_state(|state| {
                     if let Some(stream) = state.streams.get_mut(&context) {
-                        stream.fields = fields;
+                        stream.on_response = on_response;
                     }
                 });
             }
@@ -173,23 +176,29 @@ fn others_of(context: u32, now: u64) -> Vec<Arc<Active>> {
     })
 }
 
-/// Adds the fields of the limits that the request was charged to. A local reply of the filter has its own.
+/// Adds the fields of the limits that the request was charged to, and marks what streams. A local reply of the filter has its own
+/// fields. A response that could not be edited is still good.
 pub(crate) fn on_response_headers(context: u32) {
-    let fields = with_state(|state| state.streams.get_mut(&context)?.fields.take());
-    if let Some(fields) = fields {
-        for (name, value) in [(ratelimit_fields::POLICY, &fields.policy), (ratelimit_fields::STATE, &fields.state)] {
-            // A response without them is still good.
-            let _ = abi::add_response_header(name, value);
+    let on_response =
+        with_state(|state| state.streams.get_mut(&context).map(|stream| std::mem::take(&mut stream.on_response)));
+    let Some(OnResponse { fields, marks_streams }) = on_response else { return };
+    for it in ratelimit_fields::edits(fields) {
+        edit(Headers::Response, &it);
+    }
+    let bytes = marks_streams.then(|| abi::headers(Headers::Response)).flatten();
+    if let Some(headers) = bytes.as_deref().and_then(pairs::decode) {
+        for it in stream_headers::edits(&headers) {
+            edit(Headers::Response, &it);
         }
     }
 }
 
-/// Whether the edit was made; a request with a forged identity must not go on.
-fn edit(edit: &Edit<'_>) -> bool {
+/// Whether the edit was made.
+fn edit(of: Headers, edit: &Edit<'_>) -> bool {
     match edit {
-        Edit::Remove(name) => abi::remove_request_header(name),
-        Edit::Add(name, value) => abi::add_request_header(name, value),
-        Edit::Replace(name, value) => abi::replace_request_header(name, value),
+        Edit::Remove(name) => abi::remove_header(of, name),
+        Edit::Add(name, value) => abi::add_header(of, name, value),
+        Edit::Replace(name, value) => abi::replace_header(of, name, value),
     }
     .is_ok()
 }
@@ -219,6 +228,10 @@ impl Outside for Host {
 
     fn source_address(&mut self) -> Option<Vec<u8>> {
         abi::property(b"source\0address")
+    }
+
+    fn claim(&mut self, path: &[u8]) -> Option<Vec<u8>> {
+        abi::property(path)
     }
 
     fn seed(&mut self) -> Option<Seed> {

@@ -25,7 +25,7 @@ pub(crate) fn path_at(json: &[u8], line: usize, column: usize) -> String {
                 }
             }
             b',' => match open.last_mut() {
-                Some(Step::Item(place)) => *place = place.map(|place| place + 1),
+                Some(Step::Item(place)) => *place = place.map(|place: usize| place.saturating_add(1)),
                 Some(Step::Field { name, is_named }) => (*name, *is_named) = (String::new(), false),
                 None => {}
             },

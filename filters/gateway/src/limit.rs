@@ -1,73 +1,11 @@
-//! Rate limits: the arithmetic of a token bucket (GCRA), and charging a request to all of its limits or to none.
-//!
-//! A bucket is one number, the *theoretical arrival time* (TAT): the nanosecond at which it will be full again. A request
-//! moves it one interval later and is admitted if that is no further ahead than the bucket is deep.
+//! Charging a request to all of its limits or to none. How each limit counts is in [`crate::algorithm`], where in
+//! [`crate::slots`].
 
-use crate::slots::{Account, CountError, Seed, SharedState, Table};
+use std::borrow::Cow;
+
+use crate::algorithm::Standing;
+use crate::slots::{Account, CountError, Counted, Seed, SharedState, Table};
 use crate::tables::Limit;
-
-/// A token bucket's two constants, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gcra {
-    /// Until one request more may come.
-    interval: u64,
-    /// Until an empty bucket is full.
-    depth: u64,
-}
-
-impl Gcra {
-    /// `limit` requests a window of `window` nanoseconds, `burst` of them at once. `None` where a number is 0 or the depth
-    /// passes 2⁶⁴ ns. The interval is rounded up to a whole nanosecond, so that never more than `limit` a window pass.
-    #[must_use]
-    pub fn new(limit: u64, window: u64, burst: u64) -> Option<Self> {
-        if limit == 0 || window == 0 || burst == 0 {
-            return None;
-        }
-        let interval = window.div_ceil(limit);
-        let depth = interval.checked_mul(burst)?;
-        Some(Self { interval, depth })
-    }
-
-    /// Nanoseconds until one request more may come.
-    #[must_use]
-    pub fn interval(self) -> u64 {
-        self.interval
-    }
-
-    /// Nanoseconds until an empty bucket is full.
-    #[must_use]
-    pub fn depth(self) -> u64 {
-        self.depth
-    }
-
-    /// The TAT after one request at `now`, or the nanoseconds until one would be admitted.
-    ///
-    /// # Errors
-    /// The wait, where the bucket is empty.
-    pub fn charge(self, tat: u64, now: u64) -> Result<u64, u64> {
-        let end = now.saturating_add(self.depth);
-        let charged = self.at(tat, now).saturating_add(self.interval);
-        if charged <= end { Ok(charged) } else { Err(charged - end) }
-    }
-
-    /// How many requests may come at once.
-    #[must_use]
-    pub fn remaining(self, tat: u64, now: u64) -> u64 {
-        (self.depth - self.until_full(tat, now)) / self.interval.max(1)
-    }
-
-    /// Nanoseconds until the bucket is full.
-    #[must_use]
-    pub fn until_full(self, tat: u64, now: u64) -> u64 {
-        (self.at(tat, now) - now).min(self.depth)
-    }
-
-    /// A TAT that is past is now: a bucket is no fuller than full. One further ahead than the depth is an empty bucket:
-    /// the limit has become smaller since, or the clock was set back.
-    fn at(self, tat: u64, now: u64) -> u64 {
-        tat.clamp(now, now.saturating_add(self.depth))
-    }
-}
 
 /// One limit as it applies to one request.
 #[derive(Debug)]
@@ -78,26 +16,53 @@ pub struct Charge<'a> {
     pub name: &'a str,
     /// Whose count it is.
     pub caller: Caller<'a>,
+    /// How much it is charged, 1 or more.
+    pub cost: u64,
+    /// Whether it counts, but refuses nothing.
+    pub is_dry_run: bool,
 }
 
 /// Whose requests are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller<'a> {
     /// Everyone's.
     All,
     /// Those of the consumer of this name.
     Consumer(&'a str),
-    /// Those from this address, in the form of [`crate::decide::address_of`].
-    Address(&'a [u8]),
+    /// Those of the consumers of the plan of this name; of those who have none where it is empty.
+    Plan(&'a str),
+    /// Those from this address, in the form of [`crate::charges::address_of`].
+    Address(Vec<u8>),
+    /// Those that have this value in the header.
+    Header(Cow<'a, [u8]>),
+    /// Those whose token has this value as the claim.
+    Claim(Vec<u8>),
+}
+
+impl Caller<'_> {
+    /// The table of its counts, what tells it from other kinds of callers, and what from others of its kind. What anybody can
+    /// make up must not crowd out the counts of those who are known.
+    fn place(&self) -> (Table, u8, &[u8]) {
+        match self {
+            Self::All => (Table::Known, 0, b""),
+            Self::Consumer(name) => (Table::Known, 1, name.as_bytes()),
+            Self::Plan(name) => (Table::Known, 2, name.as_bytes()),
+            Self::Address(address) => (Table::Anyone, 3, address),
+            Self::Header(value) => (Table::Anyone, 4, value),
+            Self::Claim(value) => (Table::Anyone, 5, value),
+        }
+    }
 }
 
 /// What a request's limits say.
 #[derive(Debug)]
 pub struct Verdict<'a> {
-    /// How each limit stands after the request, in the order asked.
+    /// How each limit stands after the request, in the order asked; those that only try out are left out.
     pub reports: Vec<Report<'a>>,
     /// Where it is refused: nanoseconds until all limits would admit one.
     pub refused: Option<u64>,
+    /// Whether a limit that only tries out would have refused it.
+    pub dry_run_refused: bool,
 }
 
 /// How a limit stands.
@@ -107,16 +72,15 @@ pub struct Report<'a> {
     pub name: &'a str,
     /// The limit.
     pub limit: &'a Limit,
-    /// How many requests may come at once.
-    pub remaining: u64,
-    /// Nanoseconds until the bucket is full.
-    pub until_full: u64,
+    /// What is left of it.
+    pub standing: Standing,
 }
 
 /// Charges a request to all of the limits or, where one refuses, to none.
 ///
 /// Limits are charged one after another, and what was charged is given back when a later one refuses; for those
-/// microseconds another worker may see one request too many in an earlier limit, never one too few.
+/// microseconds another worker may see one request too many in an earlier limit, never one too few. Limits that only try out
+/// come last, so that nothing is charged to them which is refused.
 ///
 /// # Errors
 /// [`CountError`] where a count cannot be kept; nothing remains charged that could be given back.
@@ -126,72 +90,78 @@ pub fn charge_all<'a>(
     charges: &[Charge<'a>],
     now: u64,
 ) -> Result<Verdict<'a>, CountError> {
-    let mut charged: Vec<(Account, Gcra)> = Vec::with_capacity(charges.len());
-    let mut reports = Vec::with_capacity(charges.len());
+    let mut counted = Vec::with_capacity(charges.len());
     let mut refused = None;
-    for charge in charges {
-        let gcra = charge.limit.gcra;
-        let account = account(seed, charge);
+    for charge in charges.iter().filter(|charge| !charge.is_dry_run) {
         // Once one has refused, the others are only asked how they stand.
-        let counted = match refused {
-            None => account.charge(state, gcra, now),
-            Some(_) => account.look(state, gcra, now),
-        };
-        let counted = match counted {
-            Ok(counted) => counted,
+        match count(state, seed, charge, now, refused.is_some()) {
+            Ok(one) => {
+                if one.wait.is_some() && refused.is_none() {
+                    give_back(state, &mut counted, now);
+                }
+                refused = refused.max(one.wait);
+                counted.push((charge, one));
+            }
             Err(error) => {
-                give_back(state, &charged, now);
+                if refused.is_none() {
+                    give_back(state, &mut counted, now);
+                }
                 return Err(error);
             }
-        };
-        match (counted.wait, refused) {
-            (None, None) => charged.push((counted.account, gcra)),
-            (None, Some(_)) => {}
-            (Some(wait), _) => {
-                give_back(state, &charged, now);
-                for (report, (_, gcra)) in reports.iter_mut().zip(charged.drain(..)) {
-                    given_back(report, gcra);
-                }
-                refused = refused.max(Some(wait));
-            }
         }
-        reports.push(Report {
-            name: charge.name,
-            limit: charge.limit,
-            remaining: gcra.remaining(counted.tat, now),
-            until_full: gcra.until_full(counted.tat, now),
-        });
     }
-    Ok(Verdict { reports, refused })
+    let mut dry_run_refused = false;
+    for charge in charges.iter().filter(|charge| charge.is_dry_run && refused.is_none()) {
+        // One that cannot be counted refuses nothing either.
+        dry_run_refused |= count(state, seed, charge, now, false).is_ok_and(|one| one.wait.is_some());
+    }
+    let report = |(charge, counted): (&Charge<'a>, Counted)| Report {
+        name: charge.name,
+        limit: charge.limit,
+        standing: charge.limit.algorithm.standing(counted.count, now),
+    };
+    Ok(Verdict { reports: counted.into_iter().map(report).collect(), refused, dry_run_refused })
 }
 
-fn give_back(state: &mut impl SharedState, charged: &[(Account, Gcra)], now: u64) {
-    for (account, gcra) in charged {
-        // Where this fails the limit stays one request too strict until it has refilled.
-        let _ = account.give_back(state, *gcra, now);
+fn count(
+    state: &mut impl SharedState,
+    seed: Seed,
+    charge: &Charge<'_>,
+    now: u64,
+    only_look: bool,
+) -> Result<Counted, CountError> {
+    let account = account(seed, charge);
+    let algorithm = charge.limit.algorithm;
+    if only_look {
+        account.look(state, algorithm, now, charge.cost)
+    } else {
+        account.charge(state, algorithm, now, charge.cost)
     }
 }
 
-fn given_back(report: &mut Report<'_>, gcra: Gcra) {
-    report.remaining += 1;
-    report.until_full = report.until_full.saturating_sub(gcra.interval);
+fn give_back(state: &mut impl SharedState, counted: &mut [(&Charge<'_>, Counted)], now: u64) {
+    for (charge, counted) in counted {
+        let algorithm = charge.limit.algorithm;
+        // Where this fails the limit stays too strict by this request until its time is over.
+        let _ = counted.account.give_back(state, algorithm, now, charge.cost);
+        counted.count = algorithm.give_back(counted.count, now, charge.cost);
+    }
 }
 
 fn account(seed: Seed, charge: &Charge<'_>) -> Account {
     let id = charge.limit.id.as_bytes();
     let whole = seed.fingerprint(id, 0, b"");
-    match charge.caller {
-        Caller::All => Account { table: Table::Known, own: whole, whole },
-        Caller::Consumer(name) => Account { table: Table::Known, own: seed.fingerprint(id, 1, name.as_bytes()), whole },
-        Caller::Address(address) => Account { table: Table::Address, own: seed.fingerprint(id, 2, address), whole },
+    match charge.caller.place() {
+        (table, 0, _) => Account { table, own: whole, whole },
+        (table, kind, caller) => Account { table, own: seed.fingerprint(id, kind, caller), whole },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::algorithm::{Algorithm, TokenBucket};
     use crate::slots::tests::Memory;
-    use proptest::prelude::*;
 
     const SECOND: u64 = 1_000_000_000;
     const START: u64 = 1_800_000_000 * SECOND;
@@ -202,43 +172,12 @@ mod tests {
             id: id.to_owned(),
             quota,
             window_seconds: None,
-            gcra: Gcra::new(quota, window, quota).unwrap(),
+            algorithm: Algorithm::TokenBucket(TokenBucket::new(quota, window, quota).unwrap()),
         }
     }
 
     fn for_all(limit: &Limit) -> Charge<'_> {
-        Charge { limit, name: &limit.name, caller: Caller::All }
-    }
-
-    #[test]
-    fn a_full_bucket_admits_its_burst_and_then_one_each_interval() {
-        let gcra = Gcra::new(60, 60 * SECOND, 3).unwrap();
-        let mut tat = 0;
-        for left in [2, 1, 0] {
-            tat = gcra.charge(tat, START).unwrap();
-            assert_eq!(gcra.remaining(tat, START), left);
-        }
-        assert_eq!(gcra.charge(tat, START), Err(SECOND));
-        assert_eq!(gcra.charge(tat, START + SECOND - 1), Err(1));
-        assert!(gcra.charge(tat, START + SECOND).is_ok());
-        assert_eq!(gcra.until_full(tat, START + SECOND), 2 * SECOND);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_costs_one_interval_at_most() {
-        let gcra = Gcra::new(10, 10 * SECOND, 10).unwrap();
-        let far_ahead = START + 1_000_000 * SECOND;
-        assert_eq!(gcra.charge(far_ahead, START), Err(SECOND));
-        assert_eq!(gcra.until_full(far_ahead, START), 10 * SECOND);
-    }
-
-    #[test]
-    fn the_largest_limits_do_not_overflow() {
-        let year = 366 * 86_400 * SECOND;
-        let gcra = Gcra::new(1_000_000_000, year, 1_000_000_000).unwrap();
-        assert!(gcra.charge(u64::MAX, u64::MAX).is_ok());
-        assert_eq!(gcra.remaining(0, START), 1_000_000_000);
-        assert_eq!(Gcra::new(1, year, 1_000_000), None);
+        Charge { limit, name: &limit.name, caller: Caller::All, cost: 1, is_dry_run: false }
     }
 
     #[test]
@@ -252,11 +191,11 @@ mod tests {
         for _ in 0..5 {
             let verdict = charge_all(&mut state, Memory::SEED, &[for_all(&wide), for_all(&narrow)], START).unwrap();
             assert_eq!(verdict.refused, Some(SECOND / 2));
-            let left: Vec<u64> = verdict.reports.iter().map(|report| report.remaining).collect();
+            let left: Vec<u64> = verdict.reports.iter().map(|report| report.standing.remaining).collect();
             assert_eq!(left, [98, 0]);
         }
         let verdict = charge_all(&mut state, Memory::SEED, &[for_all(&wide)], START).unwrap();
-        assert_eq!(verdict.reports[0].remaining, 97);
+        assert_eq!(verdict.reports[0].standing.remaining, 97);
     }
 
     #[test]
@@ -275,7 +214,7 @@ mod tests {
         charge_all(&mut state, Memory::SEED, &[for_all(&tight), for_all(&roomy)], START).unwrap();
         let verdict = charge_all(&mut state, Memory::SEED, &[for_all(&tight), for_all(&roomy)], START).unwrap();
         assert_eq!(verdict.refused, Some(SECOND));
-        assert_eq!(verdict.reports[1].remaining, 9);
+        assert_eq!(verdict.reports[1].standing.remaining, 9);
     }
 
     #[test]
@@ -287,53 +226,57 @@ mod tests {
         assert!(failed.is_err());
         state.mend();
         let verdict = charge_all(&mut state, Memory::SEED, &[for_all(&first)], START).unwrap();
-        assert_eq!(verdict.reports[0].remaining, 4);
+        assert_eq!(verdict.reports[0].standing.remaining, 4);
     }
 
     #[test]
     fn each_caller_has_a_count_of_its_own() {
         let once = limit("once", 1, SECOND);
         let mut state = Memory::prepared();
-        let callers = [Caller::All, Caller::Consumer("a"), Caller::Consumer("b"), Caller::Address(b"a")];
+        let callers = [
+            Caller::All,
+            Caller::Consumer("a"),
+            Caller::Consumer("b"),
+            Caller::Plan("a"),
+            Caller::Address(b"a".to_vec()),
+            Caller::Header(b"a"[..].into()),
+            Caller::Claim(b"a".to_vec()),
+        ];
         for expected in [None, Some(SECOND)] {
-            for caller in callers {
-                let charge = Charge { limit: &once, name: "once", caller };
+            for caller in &callers {
+                let charge = Charge { caller: caller.clone(), ..for_all(&once) };
                 let verdict = charge_all(&mut state, Memory::SEED, &[charge], START).unwrap();
                 assert_eq!(verdict.refused, expected, "{caller:?}");
             }
         }
     }
 
-    proptest! {
-        #[test]
-        fn never_more_than_the_burst_and_the_rate_are_admitted(
-            quota in 1u64..50,
-            window in 1_000u64..10_000_000_000,
-            burst in 1u64..60,
-            steps in proptest::collection::vec(0u64..400_000_000, 1..300),
-        ) {
-            let gcra = Gcra::new(quota, window, burst).unwrap();
-            let (mut tat, mut now, mut admitted) = (0, START, 0u128);
-            for step in steps {
-                now += step;
-                if let Ok(next) = gcra.charge(tat, now) {
-                    tat = next;
-                    admitted += 1;
-                }
-                let most = u128::from(burst) + u128::from(now - START) * u128::from(quota) / u128::from(window);
-                prop_assert!(admitted <= most, "{} of {}", admitted, most);
-            }
-        }
+    #[test]
+    fn a_request_may_cost_more_than_one() {
+        let limit = limit("ten", 10, 60 * SECOND);
+        let mut state = Memory::prepared();
+        let mut charge = |cost| {
+            let charge = Charge { cost, ..for_all(&limit) };
+            let verdict = charge_all(&mut state, Memory::SEED, &[charge], START).unwrap();
+            (verdict.refused, verdict.reports[0].standing.remaining)
+        };
+        assert_eq!(charge(7), (None, 3));
+        assert_eq!(charge(4), (Some(6 * SECOND), 3));
+        assert_eq!(charge(3), (None, 0));
+    }
 
-        #[test]
-        fn a_refused_request_is_admitted_after_the_wait_it_was_told(quota in 1u64..50, window in 1_000u64..10_000_000_000, tat in 0u64..20_000_000_000) {
-            let gcra = Gcra::new(quota, window, quota).unwrap();
-            let tat = START + tat;
-            if let Err(wait) = gcra.charge(tat, START) {
-                let tat = gcra.at(tat, START);
-                prop_assert!(gcra.charge(tat, START + wait - 1).is_err());
-                prop_assert!(gcra.charge(tat, START + wait).is_ok());
-            }
-        }
+    #[test]
+    fn a_limit_that_only_tries_out_counts_and_says_what_it_would_refuse() {
+        let (tried, real) = (limit("tried", 1, SECOND), limit("real", 2, SECOND));
+        let mut state = Memory::prepared();
+        let mut send = || {
+            let charges = [Charge { is_dry_run: true, ..for_all(&tried) }, for_all(&real)];
+            let verdict = charge_all(&mut state, Memory::SEED, &charges, START).unwrap();
+            assert_eq!(verdict.reports.len(), 1, "what is not enforced is not told");
+            (verdict.refused.is_some(), verdict.dry_run_refused)
+        };
+        assert_eq!([send(), send(), send()], [(false, false), (false, true), (true, false)]);
+        let verdict = charge_all(&mut state, Memory::SEED, &[for_all(&tried)], START + SECOND).unwrap();
+        assert_eq!(verdict.refused, None, "what a real limit refused was not charged");
     }
 }

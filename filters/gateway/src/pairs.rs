@@ -4,6 +4,11 @@
 /// A header: its name (in lower case, as Envoy gives it) and its value, which need not be UTF-8.
 pub type Pair<'a> = (&'a [u8], &'a [u8]);
 
+/// The values of all headers of this name.
+pub(crate) fn values<'a>(headers: &[Pair<'a>], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    headers.iter().filter(move |(other, _)| *other == name.as_bytes()).map(|(_, value)| *value)
+}
+
 /// Reads a header list. `None` where the lengths do not fit the bytes.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<Vec<Pair<'_>>> {
@@ -37,8 +42,7 @@ fn take(bytes: &[u8], length: u32) -> Option<(&[u8], &[u8])> {
 #[must_use]
 pub fn encode(pairs: &[(&str, &str)]) -> Vec<u8> {
     let length = |bytes: &str| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let mut out =
-        Vec::with_capacity(4 + pairs.iter().map(|(name, value)| 10 + name.len() + value.len()).sum::<usize>());
+    let mut out = Vec::new();
     out.extend(u32::try_from(pairs.len()).unwrap_or(u32::MAX).to_le_bytes());
     for (name, value) in pairs {
         out.extend(length(name));

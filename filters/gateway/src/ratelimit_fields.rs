@@ -1,9 +1,12 @@
 //! The response fields by which a client sees its limits: `RateLimit-Policy` and `RateLimit` of the IETF's
-//! draft-ietf-httpapi-ratelimit-headers-11, as structured fields (RFC 9651). The draft still moves; its names are here
-//! and nowhere else.
+//! draft-ietf-httpapi-ratelimit-headers-11, as structured fields (RFC 9651), or the older `X-RateLimit-*` that many clients
+//! know. The draft still moves; its names are here and nowhere else.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
+use crate::config::RateLimitHeaders;
+use crate::edit::Edit;
 use crate::limit::Report;
 
 /// The field that says what the limits are.
@@ -13,30 +16,64 @@ pub const STATE: &str = "ratelimit";
 /// The field that says how long to wait (RFC 9110 §10.2.3).
 pub const RETRY_AFTER: &str = "retry-after";
 
-/// The values of both fields; one list item a limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fields {
-    /// `"pro";q=600;w=60`: quota and window in seconds; no `w` where the window is not whole seconds.
-    pub policy: String,
-    /// `"pro";r=599;t=1`: requests that may come at once, and seconds until all of the quota may.
-    pub state: String,
+/// Names and values.
+pub type Fields = Vec<(&'static str, String)>;
+
+/// Writes the fields; none where there is no limit to write of.
+#[must_use]
+pub fn fields(headers: RateLimitHeaders, reports: &[Report<'_>]) -> Fields {
+    match headers {
+        _ if reports.is_empty() => Fields::new(),
+        RateLimitHeaders::RateLimit => of_draft(reports),
+        RateLimitHeaders::XRateLimit => of_old(reports),
+        RateLimitHeaders::Off => Fields::new(),
+    }
 }
 
-/// Writes the fields; `None` where there is no limit to write of.
+/// The edits that put fields on a response. Lists go on where others, of an upstream that limits too, may already be; of the
+/// old fields there is one each.
 #[must_use]
-pub fn fields(reports: &[Report<'_>]) -> Option<Fields> {
-    let mut fields = Fields { policy: String::new(), state: String::new() };
+pub fn edits(fields: Fields) -> Vec<Edit<'static>> {
+    let edit = |(name, value): (&'static str, String)| match name {
+        POLICY | STATE => Edit::Add(name, Cow::Owned(value.into_bytes())),
+        _ => Edit::Replace(name, Cow::Owned(value.into_bytes())),
+    };
+    fields.into_iter().map(edit).collect()
+}
+
+/// `"pro";q=600;w=60`, quota and window in seconds (no `w` where the window is not whole seconds), and `"pro";r=599;t=1`,
+/// requests that may come at once and seconds until all of the quota may; one list item a limit.
+fn of_draft(reports: &[Report<'_>]) -> Fields {
+    let (mut policy, mut state) = (String::new(), String::new());
     for report in reports {
-        separate(&mut fields.policy, report.name);
-        separate(&mut fields.state, report.name);
+        separate(&mut policy, report.name);
+        separate(&mut state, report.name);
         // Writing to a string does not fail.
-        let _ = write!(fields.policy, ";q={}", report.limit.quota);
+        let _ = write!(policy, ";q={}", report.limit.quota);
         if let Some(window) = report.limit.window_seconds {
-            let _ = write!(fields.policy, ";w={window}");
+            let _ = write!(policy, ";w={window}");
         }
-        let _ = write!(fields.state, ";r={};t={}", report.remaining, whole_seconds(report.until_full));
+        let standing = report.standing;
+        let _ = write!(state, ";r={};t={}", standing.remaining, whole_seconds(standing.until_full));
     }
-    (!reports.is_empty()).then_some(fields)
+    vec![(POLICY, policy), (STATE, state)]
+}
+
+/// Of the limit that is nearest to its end; of several, the one that takes longest to be full.
+fn of_old(reports: &[Report<'_>]) -> Fields {
+    let nearest = reports.iter().min_by_key(|report| {
+        let standing = report.standing;
+        (standing.remaining, std::cmp::Reverse(standing.until_full))
+    });
+    let fields = nearest.map(|report| {
+        let standing = report.standing;
+        vec![
+            ("x-ratelimit-limit", report.limit.quota.to_string()),
+            ("x-ratelimit-remaining", standing.remaining.to_string()),
+            ("x-ratelimit-reset", whole_seconds(standing.until_full).to_string()),
+        ]
+    });
+    fields.unwrap_or_default()
 }
 
 /// Seconds, rounded up, so that nobody comes back too early.
@@ -64,31 +101,48 @@ fn separate(list: &mut String, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::Gcra;
+    use crate::algorithm::{Algorithm, Standing, TokenBucket};
     use crate::tables::Limit;
 
     fn limit(quota: u64, window_seconds: Option<u64>) -> Limit {
-        Limit { name: String::new(), id: String::new(), quota, window_seconds, gcra: Gcra::new(1, 1, 1).unwrap() }
+        let algorithm = Algorithm::TokenBucket(TokenBucket::new(1, 1, 1).unwrap());
+        Limit { name: String::new(), id: String::new(), quota, window_seconds, algorithm }
+    }
+
+    fn report<'a>(name: &'a str, limit: &'a Limit, remaining: u64, until_full: u64) -> Report<'a> {
+        Report { name, limit, standing: Standing { remaining, until_full } }
+    }
+
+    fn draft(reports: &[Report<'_>]) -> Fields {
+        fields(RateLimitHeaders::RateLimit, reports)
     }
 
     #[test]
     fn each_limit_is_an_item_of_both_fields() {
         let (minute, day) = (limit(600, Some(60)), limit(10_000, Some(86_400)));
-        let reports = [
-            Report { name: "pro", limit: &minute, remaining: 599, until_full: 100_000_000 },
-            Report { name: "daily", limit: &day, remaining: 0, until_full: 86_400_000_000_000 },
+        let reports = [report("pro", &minute, 599, 100_000_000), report("daily", &day, 0, 86_400_000_000_000)];
+        let expected = [
+            (POLICY, r#""pro";q=600;w=60, "daily";q=10000;w=86400"#.to_owned()),
+            (STATE, r#""pro";r=599;t=1, "daily";r=0;t=86400"#.to_owned()),
         ];
-        let fields = fields(&reports).unwrap();
-        assert_eq!(fields.policy, r#""pro";q=600;w=60, "daily";q=10000;w=86400"#);
-        assert_eq!(fields.state, r#""pro";r=599;t=1, "daily";r=0;t=86400"#);
+        assert_eq!(draft(&reports), expected);
+    }
+
+    #[test]
+    fn the_old_fields_are_of_the_limit_nearest_to_its_end() {
+        let (minute, day) = (limit(600, Some(60)), limit(10_000, Some(86_400)));
+        let reports = [report("pro", &minute, 7, 1), report("daily", &day, 7, 2_500_000_000)];
+        let expected = [("x-ratelimit-limit", "10000"), ("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "3")];
+        let expected = expected.map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(fields(RateLimitHeaders::XRateLimit, &reports), expected);
+        assert_eq!(fields(RateLimitHeaders::Off, &reports), []);
     }
 
     #[test]
     fn a_window_that_is_not_whole_seconds_is_left_out() {
         let limit = limit(5, None);
-        let reports = [Report { name: "x", limit: &limit, remaining: 5, until_full: 0 }];
-        assert_eq!(fields(&reports).unwrap().policy, r#""x";q=5"#);
-        assert_eq!(fields(&[]), None);
+        assert_eq!(draft(&[report("x", &limit, 5, 0)])[0].1, r#""x";q=5"#);
+        assert_eq!(draft(&[]), []);
     }
 
     #[test]

@@ -42,12 +42,19 @@ pub enum Refusal<'a> {
     },
     /// The consumer may not use this policy.
     ConsumerNotAllowed,
+    /// The header that says what the request costs says nothing that can be charged.
+    InvalidCost {
+        /// Its name.
+        header: &'a str,
+        /// The most that may be charged.
+        most: u64,
+    },
     /// A limit is used up.
     RateLimited {
         /// Nanoseconds until a request would be admitted.
         wait: u64,
         /// How the limits stand.
-        fields: Option<Fields>,
+        fields: Fields,
     },
     /// No rule says what is asked of this request.
     UnknownPolicy,
@@ -93,6 +100,7 @@ impl Refusal<'_> {
             Self::KeyNotYetValid { .. } => "not_yet_valid_api_key",
             Self::ExpiredKey { .. } => "expired_api_key",
             Self::ConsumerNotAllowed => "consumer_not_allowed",
+            Self::InvalidCost { .. } => "invalid_cost",
             Self::RateLimited { .. } => "rate_limited",
             Self::UnknownPolicy => "unknown_policy",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
@@ -122,8 +130,8 @@ impl Refusal<'_> {
         }
     }
 
-    /// The HTTP status, its phrase, and the gRPC status: UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or
-    /// UNAVAILABLE.
+    /// The HTTP status, its phrase, and the gRPC status: UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT,
+    /// RESOURCE_EXHAUSTED or UNAVAILABLE.
     fn status(&self) -> (u32, &'static str, u32) {
         match self {
             Self::MissingKey { .. }
@@ -133,6 +141,7 @@ impl Refusal<'_> {
             | Self::KeyNotYetValid { .. }
             | Self::ExpiredKey { .. } => (401, "Unauthorized", 16),
             Self::ConsumerNotAllowed => (403, "Forbidden", 7),
+            Self::InvalidCost { .. } => (400, "Bad Request", 3),
             Self::RateLimited { .. } => (429, "Too Many Requests", 8),
             Self::UnknownPolicy | Self::RateLimitUnavailable | Self::FilterFailed => (503, "Service Unavailable", 14),
         }
@@ -150,6 +159,9 @@ impl Refusal<'_> {
             Self::KeyNotYetValid { .. } => "the API key is not valid yet".to_owned(),
             Self::ExpiredKey { .. } => "the API key has expired".to_owned(),
             Self::ConsumerNotAllowed => "the API key is valid, but its consumer may not use this route".to_owned(),
+            Self::InvalidCost { header, most } => {
+                format!("the header {header} must be given once at most, as a whole number from 1 to {most}")
+            }
             Self::RateLimited { wait, .. } => format!("the rate limit is used up; try again in {}", seconds(*wait)),
             Self::UnknownPolicy => "the gateway has no policy for this route".to_owned(),
             Self::RateLimitUnavailable => "the gateway cannot count this request at the moment".to_owned(),
@@ -168,14 +180,13 @@ impl Refusal<'_> {
             | Self::ExpiredKey { sources } => challenges(sources, Some("invalid_token")),
             Self::RateLimited { wait, fields } => {
                 let mut headers = vec![(ratelimit_fields::RETRY_AFTER, retry_after(*wait).to_string())];
-                if let Some(fields) = fields {
-                    headers.push((ratelimit_fields::POLICY, fields.policy.clone()));
-                    headers.push((ratelimit_fields::STATE, fields.state.clone()));
-                }
+                headers.extend(fields.iter().cloned());
                 headers
             }
             Self::RateLimitUnavailable => vec![(ratelimit_fields::RETRY_AFTER, "1".to_owned())],
-            Self::ConsumerNotAllowed | Self::UnknownPolicy | Self::FilterFailed => Vec::new(),
+            Self::ConsumerNotAllowed | Self::InvalidCost { .. } | Self::UnknownPolicy | Self::FilterFailed => {
+                Vec::new()
+            }
         }
     }
 }
@@ -206,7 +217,7 @@ mod tests {
     #[test]
     fn each_refusal_has_its_code_and_statuses() {
         let sources = &sources();
-        let limited = Refusal::RateLimited { wait: 1, fields: None };
+        let limited = Refusal::RateLimited { wait: 1, fields: Fields::new() };
         for (refusal, code, status, grpc) in [
             (Refusal::MissingKey { sources }, "missing_api_key", 401, 16),
             (Refusal::DuplicateKey { source: &sources[0], sources }, "duplicate_api_key", 401, 16),
@@ -215,6 +226,7 @@ mod tests {
             (Refusal::KeyNotYetValid { sources }, "not_yet_valid_api_key", 401, 16),
             (Refusal::ExpiredKey { sources }, "expired_api_key", 401, 16),
             (Refusal::ConsumerNotAllowed, "consumer_not_allowed", 403, 7),
+            (Refusal::InvalidCost { header: "x-cost", most: 9 }, "invalid_cost", 400, 3),
             (limited, "rate_limited", 429, 8),
             (Refusal::UnknownPolicy, "unknown_policy", 503, 14),
             (Refusal::RateLimitUnavailable, "rate_limit_unavailable", 503, 14),
@@ -264,7 +276,7 @@ mod tests {
         for (wait, seconds, text) in
             [(1, "1", "1 second"), (1_000_000_000, "1", "1 second"), (1_000_000_001, "2", "2 seconds")]
         {
-            let fields = Some(Fields { policy: "p".to_owned(), state: "s".to_owned() });
+            let fields = vec![("ratelimit-policy", "p".to_owned()), ("ratelimit", "s".to_owned())];
             let reply = Refusal::RateLimited { wait, fields }.reply(true);
             assert!(reply.body.ends_with(text), "{}", reply.body);
             let expected = [("retry-after", seconds), ("ratelimit-policy", "p"), ("ratelimit", "s")];

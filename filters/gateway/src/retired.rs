@@ -55,7 +55,7 @@ impl Active {
                     && earlier.routes.len() <= room
                     && retired.len() < MOST_TABLES
                 {
-                    room -= earlier.routes.len();
+                    room = room.saturating_sub(earlier.routes.len());
                     retired.push(earlier);
                 }
             }

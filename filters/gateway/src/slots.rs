@@ -2,13 +2,14 @@
 //! of an Envoy count as one.
 //!
 //! Shared data can neither delete nor expire a key, so there is a fixed number of keys, each a *set* of ways; a way is
-//! the fingerprint of a count and its TAT ([`crate::limit`]). A way whose TAT is past says what an absent one says (the
-//! bucket is full), so it is free to take. A live way of a caller is never taken, else somebody who comes from many
+//! a fingerprint and a count ([`crate::algorithm`]). A way whose count's time is past says what an absent one says, so it is
+//! free to take. A live way of a caller is never taken, else somebody who comes from many
 //! addresses could have another's count forgotten. Where all ways of its set are live, a caller is charged to the count of the
 //! limit as a whole, which such callers share; that one always finds room, if need be in place of the way that is
-//! nearest to full. Only a configuration decides how many limits there are, so callers cannot make use of that.
+//! nearest to its end. Only a configuration decides how many limits there are, so callers cannot make use of that.
 //!
-//! Addresses have a table of their own: callers whom nobody knows cannot crowd out those with a key.
+//! Addresses, and whatever else callers may make up, have a table of their own: callers whom nobody knows cannot crowd out
+//! those with a key.
 //!
 //! Other plugins may write to the same key space: a value of another length or version counts as an empty set.
 
@@ -16,7 +17,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use crate::limit::Gcra;
+use crate::algorithm::{Algorithm, Count};
 use crate::ways::{Set, Way};
 
 /// Sets in each of the two tables.
@@ -24,7 +25,7 @@ pub const SETS: u16 = 4096;
 /// How often a swap is tried. Each failure means that another worker's request was counted meanwhile.
 pub const TRIES: usize = 16;
 
-const SEED_KEY: &[u8] = b"legation/1/seed";
+const SEED_KEY: &[u8] = b"legation/2/seed";
 
 /// Envoy's shared data, or a test's.
 pub trait SharedState {
@@ -84,7 +85,7 @@ pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, C
         return Ok(Seed(seed));
     }
     let empty = Set::default().encode();
-    for table in [Table::Known, Table::Address] {
+    for table in [Table::Known, Table::Anyone] {
         for set in 0..SETS {
             state.set(&table.key(set), &empty, 0)?;
         }
@@ -98,23 +99,20 @@ pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, C
 pub enum Table {
     /// Counts of consumers and of limits as a whole: as many as a configuration makes.
     Known,
-    /// Counts of addresses: as many as anybody likes to come from.
-    Address,
+    /// Counts of addresses, and of whatever else callers may make up: as many as anybody likes.
+    Anyone,
 }
 
 const KEY_BYTES: usize = 17;
 
 impl Table {
-    /// `legation/1/k/0fff`: the version of the format, the table, the set.
+    /// `legation/2/k/0fff`: the version of the format, the table, the set.
     fn key(self, set: u16) -> [u8; KEY_BYTES] {
         let mut key = match self {
-            Self::Known => *b"legation/1/k/0000",
-            Self::Address => *b"legation/1/a/0000",
+            Self::Known => *b"legation/2/k/0000",
+            Self::Anyone => *b"legation/2/a/0000",
         };
-        let digit = |shift: u16| match (set >> shift) & 15 {
-            nibble @ 0..=9 => b'0' + nibble as u8,
-            nibble => b'a' + (nibble as u8 - 10),
-        };
+        let digit = |shift: u16| b"0123456789abcdef".get(usize::from((set >> shift) & 15)).copied().unwrap_or_default();
         if let Some(last) = key.last_chunk_mut::<4>() {
             *last = [digit(12), digit(8), digit(4), digit(0)];
         }
@@ -138,46 +136,66 @@ pub struct Account {
 pub struct Counted {
     /// Where it was counted in the end.
     pub account: Account,
-    /// The TAT after it.
-    pub tat: u64,
+    /// The count after it.
+    pub count: Count,
     /// Nanoseconds until a request would be admitted, if this one is not.
     pub wait: Option<u64>,
 }
 
 impl Account {
-    /// Counts a request if the bucket has room.
+    /// Charges `cost` if there is room.
     ///
     /// # Errors
     /// [`CountError`]; nothing is charged then.
-    pub fn charge(self, state: &mut impl SharedState, gcra: Gcra, now: u64) -> Result<Counted, CountError> {
-        self.visit(state, now, |tat| match gcra.charge(tat, now) {
-            Ok(charged) => Step::Write(charged),
-            Err(wait) => Step::Leave(Some(wait)),
+    pub fn charge(
+        self,
+        state: &mut impl SharedState,
+        algorithm: Algorithm,
+        now: u64,
+        cost: u64,
+    ) -> Result<Counted, CountError> {
+        self.visit(state, now, |count| match algorithm.charge(count, now, cost) {
+            Ok(charged) => Step { count: charged, wait: None },
+            Err(wait) => Step { count: algorithm.settle(count, now), wait: Some(wait) },
         })
     }
 
-    /// Says how the bucket stands and counts nothing.
+    /// Says whether there is room for `cost`, and charges nothing.
     ///
     /// # Errors
     /// [`CountError`].
-    pub fn look(self, state: &mut impl SharedState, gcra: Gcra, now: u64) -> Result<Counted, CountError> {
-        self.visit(state, now, |tat| Step::Leave(gcra.charge(tat, now).err()))
+    pub fn look(
+        self,
+        state: &mut impl SharedState,
+        algorithm: Algorithm,
+        now: u64,
+        cost: u64,
+    ) -> Result<Counted, CountError> {
+        self.visit(state, now, |count| Step { count, wait: algorithm.charge(count, now, cost).err() })
     }
 
-    /// Takes one request back.
+    /// Takes a charge of `cost` back.
     ///
     /// # Errors
-    /// [`CountError`]; the count is then one too many until it has refilled.
-    pub fn give_back(self, state: &mut impl SharedState, gcra: Gcra, now: u64) -> Result<(), CountError> {
-        let give_back = |tat: u64| match tat.checked_sub(gcra.interval()) {
-            Some(earlier) if tat > now => Step::Write(earlier),
-            _ => Step::Leave(None),
-        };
-        self.visit(state, now, give_back).map(drop)
+    /// [`CountError`]; the charge then stays until its time is over.
+    pub fn give_back(
+        self,
+        state: &mut impl SharedState,
+        algorithm: Algorithm,
+        now: u64,
+        cost: u64,
+    ) -> Result<(), CountError> {
+        let less = |count: Count| if count.until > now { algorithm.give_back(count, now, cost) } else { count };
+        self.visit(state, now, |count| Step { count: less(count), wait: None }).map(drop)
     }
 
     /// The count's own while there is room for it, that of the limit as a whole where there is none.
-    fn visit(self, state: &mut impl SharedState, now: u64, step: impl Fn(u64) -> Step) -> Result<Counted, CountError> {
+    fn visit(
+        self,
+        state: &mut impl SharedState,
+        now: u64,
+        step: impl Fn(Count) -> Step,
+    ) -> Result<Counted, CountError> {
         let is_whole = self.own == self.whole;
         if let Some(counted) = self.visit_way(state, now, is_whole, &step)? {
             return Ok(counted);
@@ -192,9 +210,9 @@ impl Account {
         state: &mut impl SharedState,
         now: u64,
         is_whole: bool,
-        step: impl Fn(u64) -> Step,
+        step: impl Fn(Count) -> Step,
     ) -> Result<Option<Counted>, CountError> {
-        let key = self.table.key((self.own % u64::from(SETS)) as u16);
+        let key = self.table.key(self.own.rem_euclid(u64::from(SETS)) as u16);
         for _ in 0..TRIES {
             let (mut set, cas) = match state.get(&key)? {
                 Some((value, cas)) => (Set::decode(&value), cas),
@@ -203,29 +221,28 @@ impl Account {
             let Some(way) = set.way(self.own, now, is_whole) else {
                 return Ok(None);
             };
-            let tat = match step(way.tat) {
-                Step::Leave(wait) => return Ok(Some(Counted { account: self, tat: way.tat, wait })),
-                Step::Write(tat) => tat,
-            };
-            *way = Way { fingerprint: self.own, tat };
-            if state.set(&key, &set.encode(), cas)? {
-                return Ok(Some(Counted { account: self, tat, wait: None }));
+            let Step { count, wait } = step(way.count);
+            let is_same = count == way.count;
+            *way = Way { fingerprint: self.own, count };
+            if is_same || state.set(&key, &set.encode(), cas)? {
+                return Ok(Some(Counted { account: self, count, wait }));
             }
         }
         Err(CountError::Contended)
     }
 }
 
-enum Step {
-    /// The TAT to write.
-    Write(u64),
-    /// Nothing to write; the wait, if the request is refused.
-    Leave(Option<u64>),
+struct Step {
+    /// Written if it is another.
+    count: Count,
+    /// Where there is no room.
+    wait: Option<u64>,
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::algorithm::TokenBucket;
     use crate::ways::{SET_BYTES, WAYS};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -291,37 +308,41 @@ pub(crate) mod tests {
 
     const NOW: u64 = 1_800_000_000_000_000_000;
 
-    fn hourly(burst: u64) -> Gcra {
-        Gcra::new(burst, 3_600_000_000_000, burst).unwrap()
+    fn hourly(burst: u64) -> Algorithm {
+        Algorithm::TokenBucket(TokenBucket::new(burst, 3_600_000_000_000, burst).unwrap())
+    }
+
+    fn remaining(algorithm: Algorithm, counted: Counted) -> u64 {
+        algorithm.standing(counted.count, NOW).remaining
     }
 
     /// An account of set 5 of the table of addresses; each number is another caller.
     fn caller(number: u64) -> Account {
-        Account { table: Table::Address, own: 5 + number * u64::from(SETS), whole: 99 }
+        Account { table: Table::Anyone, own: 5 + number * u64::from(SETS), whole: 99 }
     }
 
     #[test]
     fn preparing_twice_keeps_the_seed_and_the_counts() {
         let mut memory = Memory::prepared();
-        caller(1).charge(&mut memory, hourly(2), NOW).unwrap();
+        caller(1).charge(&mut memory, hourly(2), NOW, 1).unwrap();
         assert_eq!(prepare(&mut memory, [9; 16]), Ok(Memory::SEED));
-        let counted = caller(1).charge(&mut memory, hourly(2), NOW).unwrap();
-        assert_eq!(hourly(2).remaining(counted.tat, NOW), 0);
+        let counted = caller(1).charge(&mut memory, hourly(2), NOW, 1).unwrap();
+        assert_eq!(remaining(hourly(2), counted), 0);
         assert_eq!(memory.values.len(), 2 * usize::from(SETS) + 1);
     }
 
     #[test]
     fn keys_say_version_table_and_set() {
-        assert_eq!(Table::Known.key(0xfff), *b"legation/1/k/0fff");
-        assert_eq!(Table::Address.key(0x9a), *b"legation/1/a/009a");
+        assert_eq!(Table::Known.key(0xfff), *b"legation/2/k/0fff");
+        assert_eq!(Table::Anyone.key(0x9a), *b"legation/2/a/009a");
     }
 
     #[test]
     fn a_lost_swap_is_tried_again_and_charged_once() {
         let mut memory = Memory::prepared();
         memory.lost_swaps = TRIES - 1;
-        let counted = caller(1).charge(&mut memory, hourly(5), NOW).unwrap();
-        assert_eq!(hourly(5).remaining(counted.tat, NOW), 4);
+        let counted = caller(1).charge(&mut memory, hourly(5), NOW, 1).unwrap();
+        assert_eq!(remaining(hourly(5), counted), 4);
     }
 
     /// Shared data that other workers use between a worker's read and its write.
@@ -345,7 +366,7 @@ pub(crate) mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for number in 0..200 {
-                        let counted = caller(number % 2).charge(&mut Worker(&memory), hourly(50), NOW);
+                        let counted = caller(number % 2).charge(&mut Worker(&memory), hourly(50), NOW, 1);
                         if counted.is_ok_and(|counted| counted.wait.is_none()) {
                             admitted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                         }
@@ -360,27 +381,27 @@ pub(crate) mod tests {
     fn swaps_lost_again_and_again_are_an_error_and_charge_nothing() {
         let mut memory = Memory::prepared();
         memory.lost_swaps = TRIES;
-        assert_eq!(caller(1).charge(&mut memory, hourly(5), NOW), Err(CountError::Contended));
-        let looked = caller(1).look(&mut memory, hourly(5), NOW).unwrap();
-        assert_eq!(hourly(5).remaining(looked.tat, NOW), 5);
+        assert_eq!(caller(1).charge(&mut memory, hourly(5), NOW, 1), Err(CountError::Contended));
+        let looked = caller(1).look(&mut memory, hourly(5), NOW, 1).unwrap();
+        assert_eq!(remaining(hourly(5), looked), 5);
     }
 
     #[test]
     fn many_callers_never_make_another_forgotten() {
         let mut memory = Memory::prepared();
         let victim = caller(0);
-        victim.charge(&mut memory, hourly(1), NOW).unwrap();
+        victim.charge(&mut memory, hourly(1), NOW, 1).unwrap();
         for number in 1..500 {
-            caller(number).charge(&mut memory, hourly(1), NOW).unwrap();
+            caller(number).charge(&mut memory, hourly(1), NOW, 1).unwrap();
         }
-        assert!(victim.charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+        assert!(victim.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
     }
 
     #[test]
     fn callers_beyond_a_full_set_share_the_count_of_the_limit() {
         let mut memory = Memory::prepared();
         let admitted =
-            (0..500).filter(|&number| caller(number).charge(&mut memory, hourly(3), NOW).unwrap().wait.is_none());
+            (0..500).filter(|&number| caller(number).charge(&mut memory, hourly(3), NOW, 1).unwrap().wait.is_none());
         assert_eq!(admitted.count(), WAYS + 3);
     }
 
@@ -388,10 +409,10 @@ pub(crate) mod tests {
     fn a_way_is_free_again_once_its_bucket_is_full() {
         let mut memory = Memory::prepared();
         for number in 0..WAYS as u64 {
-            caller(number).charge(&mut memory, hourly(1), NOW).unwrap();
+            caller(number).charge(&mut memory, hourly(1), NOW, 1).unwrap();
         }
         let later = NOW + 3_600_000_000_000;
-        let counted = caller(100).charge(&mut memory, hourly(1), later).unwrap();
+        let counted = caller(100).charge(&mut memory, hourly(1), later, 1).unwrap();
         assert_eq!((counted.account, counted.wait), (caller(100), None));
     }
 
@@ -400,35 +421,35 @@ pub(crate) mod tests {
         let mut memory = Memory::prepared();
         let known = |number: u64| Account { table: Table::Known, own: 5 + number * u64::from(SETS), whole: 99 };
         for number in 0..WAYS as u64 {
-            known(number).charge(&mut memory, hourly(1), NOW + number).unwrap();
+            known(number).charge(&mut memory, hourly(1), NOW + number, 1).unwrap();
         }
         let whole = Account { whole: known(100).own, ..known(100) };
-        assert_eq!(whole.charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
-        assert!(whole.charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
-        // It took the place of the count that was nearest to full; the others are as they were.
-        assert!(known(1).look(&mut memory, hourly(1), NOW + 1).unwrap().wait.is_some());
+        assert_eq!(whole.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(whole.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
+        // It took the place of the count that was nearest to its end; the others are as they were.
+        assert!(known(1).look(&mut memory, hourly(1), NOW + 1, 1).unwrap().wait.is_some());
     }
 
     #[test]
     fn what_is_given_back_can_be_used_again() {
         let mut memory = Memory::prepared();
-        let counted = caller(1).charge(&mut memory, hourly(1), NOW).unwrap();
-        counted.account.give_back(&mut memory, hourly(1), NOW).unwrap();
-        assert_eq!(caller(1).charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
-        caller(2).give_back(&mut memory, hourly(1), NOW).unwrap();
-        assert_eq!(caller(2).charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
-        assert!(caller(2).charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+        let counted = caller(1).charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        counted.account.give_back(&mut memory, hourly(1), NOW, 1).unwrap();
+        assert_eq!(caller(1).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        caller(2).give_back(&mut memory, hourly(1), NOW, 1).unwrap();
+        assert_eq!(caller(2).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(caller(2).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
     }
 
     #[test]
     fn a_missing_or_foreign_value_is_an_empty_set() {
         let mut memory = Memory::default();
-        memory.values.insert(Table::Address.key(5).to_vec(), (vec![2; SET_BYTES], 1));
-        assert_eq!(caller(1).charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
-        assert!(caller(1).charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+        memory.values.insert(Table::Anyone.key(5).to_vec(), (vec![2; SET_BYTES], 1));
+        assert_eq!(caller(1).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(caller(1).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
         let elsewhere = Account { own: 6, ..caller(1) };
-        assert_eq!(elsewhere.charge(&mut memory, hourly(1), NOW).unwrap().wait, None);
-        assert!(elsewhere.charge(&mut memory, hourly(1), NOW).unwrap().wait.is_some());
+        assert_eq!(elsewhere.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(elsewhere.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
     }
 
     #[test]
@@ -449,9 +470,9 @@ pub(crate) mod tests {
         #[test]
         fn arbitrary_values_never_panic(value in proptest::collection::vec(any::<u8>(), 0..300), now: u64) {
             let mut memory = Memory::default();
-            memory.values.insert(Table::Address.key(5).to_vec(), (value, 1));
-            let _ = caller(1).charge(&mut memory, hourly(3), now);
-            let _ = caller(1).give_back(&mut memory, hourly(3), now);
+            memory.values.insert(Table::Anyone.key(5).to_vec(), (value, 1));
+            let _ = caller(1).charge(&mut memory, hourly(3), now, 1);
+            let _ = caller(1).give_back(&mut memory, hourly(3), now, 1);
         }
     }
 }

@@ -6,25 +6,31 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::credential::Source;
-use crate::limit::Gcra;
+use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 digest.
+use crate::algorithm::Algorithm;
+use crate::config::RateLimitHeaders;
+use crate::credential::Source;
+use crate::pepper::Pepper;
+
+/// A SHA-256 digest, or an HMAC by it.
 pub type Digest = [u8; 32];
 
 /// The compiled configuration.
 #[derive(Debug, Default)]
 pub struct Tables {
+    pub(crate) pepper: Option<Pepper>,
     /// Sorted by digest.
     pub(crate) keys: Vec<Key>,
     pub(crate) rules: Rules,
     pub(crate) has_limits: bool,
+    pub(crate) rate_limit_headers: RateLimitHeaders,
 }
 
 /// A key that some consumer holds.
 #[derive(Debug)]
 pub struct Key {
-    /// SHA-256 of the key.
+    /// HMAC-SHA-256 of the key by the pepper, or SHA-256.
     pub digest: Digest,
     /// Seconds since 1970 from which it is valid.
     pub not_before: Option<i64>,
@@ -41,6 +47,8 @@ pub struct Consumer {
     pub name: String,
     /// What it may use.
     pub plan: Option<Arc<Plan>>,
+    /// Headers by which upstreams see what else is known of it, where a policy says so.
+    pub metadata: Vec<(String, String)>,
 }
 
 /// What a consumer may use.
@@ -50,15 +58,28 @@ pub struct Plan {
     pub name: String,
     /// All of them hold at once.
     pub limits: Vec<Limit>,
+    /// How much the calendar's day or month has.
+    pub quota: Option<Limit>,
+}
+
+impl Plan {
+    /// All that holds for its consumers where some plans have other limits: those, or its own, and its quota.
+    pub fn limits_here<'a>(&'a self, overrides: &'a BTreeMap<String, Vec<Limit>>) -> impl Iterator<Item = &'a Limit> {
+        overrides.get(&self.name).unwrap_or(&self.limits).iter().chain(&self.quota)
+    }
 }
 
 /// What is asked of a request.
 #[derive(Debug)]
 pub struct Policy {
+    /// Its name.
+    pub name: String,
     /// The key that is asked for.
     pub api_key: Option<ApiKeyRule>,
     /// All of them hold at once.
     pub limits: Vec<PolicyLimit>,
+    /// Whether responses that stream are marked as such for proxies further out.
+    pub stream_headers: bool,
 }
 
 /// Where the key is and who may use it.
@@ -74,6 +95,8 @@ pub struct ApiKeyRule {
     pub allowed: Option<Allowed>,
     /// Whether the upstream sees the key.
     pub keep: bool,
+    /// Whether the upstream sees the consumer's metadata.
+    pub forward_metadata: bool,
 }
 
 /// The consumers who may use a policy: those named and those of the plans named.
@@ -85,19 +108,58 @@ pub struct Allowed {
 
 /// A limit of a policy.
 #[derive(Debug)]
-pub enum PolicyLimit {
-    /// Its own.
+pub struct PolicyLimit {
+    /// Which limit.
+    pub what: What,
+    /// How much a request is charged.
+    pub cost: Cost,
+    /// Whether it counts, but refuses nothing.
+    pub is_dry_run: bool,
+}
+
+/// Which limit it is.
+#[derive(Debug)]
+pub enum What {
+    /// The policy's own.
     Own {
         /// Whose requests are counted together.
-        by: crate::config::By,
+        by: By,
         /// The limit.
         limit: Limit,
     },
-    /// Those of the consumer's plan, under another name where one is given.
+    /// Those of the consumer's plan.
     Plan {
         /// What `RateLimit` calls them instead of the plan's name.
         name: Option<String>,
+        /// The limits that consumers of these plans have instead.
+        overrides: BTreeMap<String, Vec<Limit>>,
     },
+}
+
+/// Whose requests are counted together.
+#[derive(Debug)]
+pub enum By {
+    /// Everyone's.
+    Route,
+    /// The consumer's.
+    Consumer,
+    /// Those of all consumers of its plan.
+    Plan,
+    /// Those from the client's address.
+    Ip,
+    /// Those that have the same value in this header; its name is in lower case.
+    Header(String),
+    /// Those whose token has the same value at this path of Envoy's properties.
+    Claim(Vec<u8>),
+}
+
+/// How much a request is charged.
+#[derive(Debug)]
+pub enum Cost {
+    /// So much.
+    Fixed(u64),
+    /// What this header says; its name is in lower case.
+    Header(String),
 }
 
 /// A limit and the name of its count.
@@ -111,8 +173,8 @@ pub struct Limit {
     pub quota: u64,
     /// The window in seconds, where it is a whole number of them.
     pub window_seconds: Option<u64>,
-    /// The arithmetic.
-    pub gcra: Gcra,
+    /// How it is counted.
+    pub algorithm: Algorithm,
 }
 
 /// Which request has which policy.
@@ -153,11 +215,22 @@ pub struct Target<'a> {
 }
 
 impl Tables {
-    /// The consumer's key with this digest.
+    /// What is held of a key. With a pepper, a digest may be from before there was one.
     #[must_use]
-    pub fn key(&self, digest: &Digest) -> Option<&Key> {
+    pub fn key(&self, secret: &[u8]) -> Option<&Key> {
+        let peppered = self.pepper.as_ref().and_then(|pepper| self.by_digest(&pepper.digest(secret)));
+        peppered.or_else(|| self.by_digest(&Sha256::digest(secret).into()))
+    }
+
+    fn by_digest(&self, digest: &Digest) -> Option<&Key> {
         let place = self.keys.binary_search_by(|key| key.digest.cmp(digest)).ok()?;
         self.keys.get(place)
+    }
+
+    /// By which response fields clients see their limits.
+    #[must_use]
+    pub fn rate_limit_headers(&self) -> RateLimitHeaders {
+        self.rate_limit_headers
     }
 
     /// Whether any rule asks for a route's name, so that it must be read.
@@ -233,9 +306,9 @@ impl Allowed {
 /// The host in lower case, without its port and without the dot that may end a full name: the same host to Envoy's
 /// client and to DNS, so it must be the same to a rule.
 fn host_of(authority: &[u8]) -> Vec<u8> {
-    let after_address = authority.iter().rposition(|&byte| byte == b']').map_or(0, |place| place + 1);
+    let after_address = authority.iter().rposition(|&byte| byte == b']').map_or(0, |place| place.saturating_add(1));
     let port = authority.iter().skip(after_address).position(|&byte| byte == b':');
-    let host = port.and_then(|port| authority.get(..after_address + port)).unwrap_or(authority);
+    let host = port.and_then(|port| authority.get(..after_address.saturating_add(port))).unwrap_or(authority);
     host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase()
 }
 

@@ -1,6 +1,9 @@
 //! `consumers`: who calls, known by the digests of keys.
 
+use std::collections::BTreeMap;
+
 use legation_filter::{
+    compile::metadata_name,
     config::{ApiKey, Consumer},
     units,
 };
@@ -35,7 +38,27 @@ fn one(
         }
         api_key(key, digests, report)
     }));
-    Some(Consumer { name: names::of(&consumer.name)?, plan: plan?, api_keys: api_keys? })
+    let metadata = metadata(consumer.metadata.items(), report);
+    Some(Consumer { name: names::of(&consumer.name)?, plan: plan?, api_keys: api_keys?, metadata: metadata? })
+}
+
+/// What clusters see of it in headers.
+fn metadata(written: &[(Text, Text)], report: &mut Report) -> Option<BTreeMap<String, String>> {
+    let pairs = value::all(written.iter().map(|(name, value)| {
+        if let Err(problem) = metadata_name(&name.value) {
+            report.error(code::INVALID_VALUE, name.span, format!("{} {problem}", name.shown()));
+            return None;
+        }
+        let is_value =
+            value.value.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) && value.value.trim() == value.value;
+        if !is_value {
+            let message =
+                "a value of metadata is printable ASCII with no space at its ends: clusters see it in a header";
+            report.error(code::INVALID_VALUE, value.span, message);
+        }
+        is_value.then(|| (name.value.clone(), value.value.clone()))
+    }));
+    pairs.map(|pairs| pairs.into_iter().collect())
 }
 
 fn check_id<'a>(id: &'a Text, ids: &mut Places<&'a str>, report: &mut Report) {

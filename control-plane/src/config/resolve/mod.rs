@@ -17,6 +17,7 @@ use crate::model::Model;
 mod action;
 mod cluster;
 mod consumer;
+mod defaults;
 mod endpoint;
 mod listener;
 mod path;
@@ -61,9 +62,22 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
     let clusters = cluster::resolve(file, &known, report);
     let consumers = consumer::resolve(file.consumers.items(), &known, report);
     let plans = plan::resolve(file.plans.items(), report);
-    let rollout = rollout::resolve(file.defaults.get(), report)?;
+    let rollout = rollout::resolve(file.defaults.get(), report);
+    let rate_limit_headers = defaults::rate_limit_headers(file.defaults.get(), report);
+    let key_pepper = tls::file(&file.key_pepper_file, "key_pepper_file", report);
     let raw = raw.into_iter().map(|found| found.resource).collect();
-    Some(Model { listeners, routes, clusters, consumers, plans, raw, rollout, origin: report.origin(Span::START) })
+    Some(Model {
+        listeners,
+        routes,
+        clusters,
+        consumers,
+        plans,
+        raw,
+        rollout: rollout?,
+        rate_limit_headers: rate_limit_headers?,
+        key_pepper: key_pepper?,
+        origin: report.origin(Span::START),
+    })
 }
 
 /// Another version has other rules: to apply these would only mislead.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use legation_filter::{
     compile::{MAX_LIMIT, MAX_WINDOW},
-    config::{Limit, Plan},
+    config::{Algorithm, Limit, Period, Plan, Quota},
 };
 
 use crate::config::{
     code,
-    decode::{Integer, Text},
+    decode::{Field, Integer, Text},
     names,
     node::Span,
     report::Report,
@@ -25,19 +25,53 @@ pub fn resolve(plans: &[schema::Plan], report: &mut Report) -> Vec<Plan> {
 }
 
 fn one(plan: &schema::Plan, report: &mut Report) -> Option<Plan> {
-    let limits = plan.limits.items().iter();
-    let limits =
-        value::all(limits.map(|written| limit(written.limit.get(), written.window.get(), written.burst.get(), report)));
-    Some(Plan { name: names::of(&plan.name)?, limits: limits? })
+    let limits = limits(plan.limits.items(), report);
+    let quota = plan.quota.resolve(|written| quota(written, report));
+    Some(Plan { name: names::of(&plan.name)?, limits: limits?, quota: quota? })
 }
 
-/// A limit, whose parts may stand in a plan or in a route.
-pub fn limit(
-    limit: Option<&Integer>,
-    window: Option<&Text>,
-    burst: Option<&Integer>,
-    report: &mut Report,
-) -> Option<Limit> {
+/// A plan's limits, or those that a route has in their place.
+pub fn limits(written: &[schema::Limit], report: &mut Report) -> Option<Vec<Limit>> {
+    let limits = written.iter().map(|written| {
+        let schema::Limit { limit, window, burst, algorithm, .. } = written;
+        self::limit(&Numbers { limit, window, burst, algorithm }, report)
+    });
+    value::all(limits)
+}
+
+const PERIODS: &[(&str, Period)] = &[("day", Period::Day), ("month", Period::Month)];
+
+fn quota(written: &schema::Quota, report: &mut Report) -> Option<Quota> {
+    let limit = written.limit.get().and_then(|limit| value::within(*limit, 1..=MAX_LIMIT, "`limit`", report));
+    let window = written.window.get().and_then(|text| value::word(text, "`window`", PERIODS, &[], report));
+    Some(Quota { limit: limit?, window: window? })
+}
+
+const ALGORITHMS: &[(&str, Algorithm)] =
+    &[("token_bucket", Algorithm::TokenBucket), ("sliding_window", Algorithm::SlidingWindow)];
+
+/// The parts of a limit, which may stand in a plan or in a route.
+pub struct Numbers<'a> {
+    /// Requests a window.
+    pub limit: &'a Field<Integer>,
+    /// A duration.
+    pub window: &'a Field<Text>,
+    /// Requests that may come at once.
+    pub burst: &'a Field<Integer>,
+    /// How it is counted.
+    pub algorithm: &'a Field<Text>,
+}
+
+/// A limit.
+pub fn limit(written: &Numbers<'_>, report: &mut Report) -> Option<Limit> {
+    let (limit, window, burst) = (written.limit.get(), written.window.get(), written.burst.get());
+    let algorithm = written
+        .algorithm
+        .resolve_or(Algorithm::TokenBucket, |text| value::word(text, "`algorithm`", ALGORITHMS, &[], report));
+    if let (Some(Algorithm::SlidingWindow), Some(at)) = (algorithm, written.burst.key()) {
+        let message = "a sliding window has no `burst`: all of `limit` may come at once";
+        report.error(code::CONFLICT, at, message);
+    }
     let count = limit.map(|limit| (value::within(*limit, 1..=MAX_LIMIT, "`limit`", report), limit.span));
     let duration = window.map(|window| value::positive_duration(window, "`window`", report));
     let burst = burst.map(|burst| (value::within(*burst, 1..=MAX_LIMIT, "`burst`", report), burst.span));
@@ -48,7 +82,7 @@ pub fn limit(
         Some((burst, _)) => Some(burst?),
         None => None,
     };
-    Some(Limit { limit: count, window: window.value.clone(), burst })
+    Some(Limit { limit: count, window: window.value.clone(), burst, algorithm: algorithm? })
 }
 
 /// What the filter's arithmetic bears: a time between two requests that is not too short, and a burst that comes back.

@@ -3,32 +3,35 @@
 use std::collections::BTreeMap;
 
 use legation_filter::{
-    compile::{key_cookie, key_header, key_parameter},
-    config::{ApiKeyRule, By, Policy, RateLimit},
+    compile::{MAX_LIMIT, key_cookie, key_header, key_parameter},
+    config::{ApiKeyRule, By, Cost, Limit, Policy, RateLimit},
 };
 
 use super::{Known, plan};
 use crate::config::{
     code,
-    decode::Text,
+    decode::{Field, Integer, OneOrMany, Text},
     names::{self, Names},
     node::Span,
     places::Places,
-    report::{Report, listed, quoted},
+    report::{Report, listed, one_of, quoted},
     schema, value,
 };
 
-const BY: &[(&str, By)] = &[("consumer", By::Consumer), ("ip", By::Ip), ("route", By::Route)];
-
 /// What the route asks, if it asks anything: `Some(None)` if not.
-pub fn resolve(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<Option<Policy>> {
+pub fn resolve(
+    route: &schema::Route,
+    stream_headers: bool,
+    known: &Known<'_>,
+    report: &mut Report,
+) -> Option<Option<Policy>> {
     let api_key = route.api_key.resolve(|rule| api_key(rule, route, known, report));
     check_each_once(route.rate_limit.items(), report);
-    let rate_limit = value::all(route.rate_limit.items().iter().map(|limit| rate_limit(limit, route, report)));
+    let rate_limit = value::all(route.rate_limit.items().iter().map(|limit| rate_limit(limit, route, known, report)));
     let (api_key, rate_limit) = (api_key?, rate_limit?);
-    let asks = api_key.is_some() || !rate_limit.is_empty();
+    let asks = api_key.is_some() || !rate_limit.is_empty() || stream_headers;
     let name = names::of(&route.name)?;
-    Some(asks.then_some(Policy { name, api_key, rate_limit }))
+    Some(asks.then_some(Policy { name, api_key, rate_limit, stream_headers }))
 }
 
 /// A name that the person gave, and the plan, are each there once in a route.
@@ -97,6 +100,7 @@ fn api_key(
         consumers,
         plans,
         keep: rule.keep.get().is_some_and(|keep| keep.value),
+        forward_metadata: rule.forward_metadata.get().is_some_and(|forward| forward.value),
     })
 }
 
@@ -116,27 +120,40 @@ fn checked(text: &Text, check: fn(&str) -> Result<String, &'static str>, report:
     found.map_err(|problem| report.error(code::INVALID_VALUE, text.span, format!("{} {problem}", text.shown()))).ok()
 }
 
-fn rate_limit(written: &schema::RateLimit, route: &schema::Route, report: &mut Report) -> Option<RateLimit> {
+fn rate_limit(
+    written: &schema::RateLimit,
+    route: &schema::Route,
+    known: &Known<'_>,
+    report: &mut Report,
+) -> Option<RateLimit> {
     if let Some(name) = written.name.get() {
         names::check(names::LIMIT, name, report);
     }
-    if let Some(algorithm) = written.algorithm.get() {
-        value::word(algorithm, "`algorithm`", &[("token_bucket", ())], &["sliding_window"], report);
-    }
     let name = names::of(&written.name);
+    let dry_run = written.dry_run.get().is_some_and(|dry_run| dry_run.value);
+    let cost = written.cost.resolve_or(Cost::default(), |text| cost(text, report));
     if let Some(plan) = written.plan.get().filter(|plan| plan.value) {
         needs_api_key(route, "a limit by plan", plan.span, report);
         let own = [
             ("limit", written.limit.key()),
             ("window", written.window.key()),
             ("burst", written.burst.key()),
+            ("algorithm", written.algorithm.key()),
             ("by", written.by.key()),
         ];
         for (field, at) in own.into_iter().filter_map(|(field, key)| Some((field, key?))) {
             let message = format!("only one of {} may be written: the plan says it", listed(&["plan", field]));
             report.error(code::CONFLICT, at, message);
         }
-        return Some(RateLimit { name, plan: true, ..RateLimit::default() });
+        let overrides = overrides(written.r#override.items(), known, report)?;
+        let cost = cost?;
+        check_cost_of_plans(&cost, written, &overrides, known, report);
+        return Some(RateLimit { name, plan: true, overrides, cost, dry_run, ..RateLimit::default() });
+    }
+    if let Some(at) = written.r#override.key() {
+        let help = "add `plan: true`".to_owned();
+        let message = "`override` changes the limits of the consumer's plan, which this limit does not take";
+        report.error_with_help(code::CONFLICT, at, message, Some(help));
     }
     for (field, is_written) in [("limit", written.limit.is_written()), ("window", written.window.is_written())] {
         if !is_written && !written.has_planned {
@@ -146,28 +163,118 @@ fn rate_limit(written: &schema::RateLimit, route: &schema::Route, report: &mut R
         }
     }
     let by = written.by.resolve_or(By::Route, |text| by(text, route, report));
-    let limit = plan::limit(written.limit.get(), written.window.get(), written.burst.get(), report)?;
+    let schema::RateLimit { limit, window, burst, algorithm, .. } = written;
+    let limit = plan::limit(&plan::Numbers { limit, window, burst, algorithm }, report)?;
+    let cost = cost?;
+    check_cost(&cost, written, limit.burst.unwrap_or(limit.limit), "this limit", report);
     Some(RateLimit {
         name,
         limit: Some(limit.limit),
         window: Some(limit.window),
         burst: limit.burst,
+        algorithm: limit.algorithm,
         by: by?,
-        plan: false,
+        cost,
+        dry_run,
+        ..RateLimit::default()
     })
 }
 
+/// The limits that consumers of some plans have on a route in place of the plan's.
+fn overrides(
+    written: &[(Text, OneOrMany<schema::Limit>)],
+    known: &Known<'_>,
+    report: &mut Report,
+) -> Option<BTreeMap<String, Vec<Limit>>> {
+    let pairs = value::all(written.iter().map(|(name, limits)| {
+        let found = known.plans.find(name, report);
+        if limits.items().is_empty() {
+            let message = format!("no limit is given for {}: it would lift the plan's", name.shown());
+            report.error(code::MISSING_FIELD, name.span, message);
+        }
+        let limits = plan::limits(limits.items(), report)?;
+        found.map(|_| (name.value.clone(), limits))
+    }));
+    pairs.map(|pairs| pairs.into_iter().collect())
+}
+
+/// `5`, or `header:x-cost`.
+fn cost(text: &Text, report: &mut Report) -> Option<Cost> {
+    if let Some(name) = text.value.strip_prefix(BY_HEADER) {
+        return named_header(text, name, report).map(Cost::Header);
+    }
+    let cost = text.value.parse().ok().filter(|cost| (1..=MAX_LIMIT).contains(cost));
+    if cost.is_none() {
+        let message =
+            format!("`cost` must be a whole number from 1 to {MAX_LIMIT}, or `header:NAME`, not {}", text.shown());
+        report.error(code::INVALID_VALUE, text.span, message);
+    }
+    cost.map(Cost::Fixed)
+}
+
+/// A cost above what a limit ever has would refuse every request.
+fn check_cost(cost: &Cost, written: &schema::RateLimit, most: u64, what: &str, report: &mut Report) {
+    if let (Cost::Fixed(cost), Some(text)) = (cost, written.cost.get())
+        && *cost > most
+    {
+        let message =
+            format!("`cost` {cost} is more than {what} ever allows at once, {most}: every request is refused");
+        report.error(code::OUT_OF_RANGE, text.span, message);
+    }
+}
+
+fn check_cost_of_plans(
+    cost: &Cost,
+    written: &schema::RateLimit,
+    overrides: &BTreeMap<String, Vec<Limit>>,
+    known: &Known<'_>,
+    report: &mut Report,
+) {
+    for (name, plan) in known.plans.iter() {
+        // Wrong numbers were reported where they stand.
+        let number = |field: &Field<Integer>| {
+            field.get().and_then(|number| u64::try_from(number.value).ok()).filter(|number| *number > 0)
+        };
+        let own =
+            || plan.limits.items().iter().filter_map(|limit| number(&limit.burst).or(number(&limit.limit))).collect();
+        let here =
+            overrides.get(name).map(|limits| limits.iter().map(|limit| limit.burst.unwrap_or(limit.limit)).collect());
+        let here: Vec<u64> = here.unwrap_or_else(own);
+        let quota = plan.quota.get().and_then(|quota| number(&quota.limit));
+        if let Some(most) = here.into_iter().chain(quota).min() {
+            check_cost(cost, written, most, &format!("the plan {}", quoted(name)), report);
+        }
+    }
+}
+
+const BY_HEADER: &str = "header:";
+const BY: &[&str] = &["consumer", "plan", "ip", "route", "header:NAME"];
+
 fn by(text: &Text, route: &schema::Route, report: &mut Report) -> Option<By> {
-    if text.value.starts_with("header:") || text.value.starts_with("jwt:") {
-        let message = format!("`by` {} is not supported yet", text.shown());
-        report.error(code::NOT_SUPPORTED_YET, text.span, message);
-        return None;
+    match By::try_from(text.value.clone()) {
+        Ok(By::Header(name)) => return named_header(text, &name, report).map(By::Header),
+        Ok(By::Jwt(_)) => {
+            let message = format!("`by` {} is not supported yet", text.shown());
+            report.error(code::NOT_SUPPORTED_YET, text.span, message);
+        }
+        Ok(by) => {
+            if let By::Consumer | By::Plan = by {
+                needs_api_key(route, &format!("a limit by {}", text.value), text.span, report);
+            }
+            return Some(by);
+        }
+        Err(_) => {
+            let help = report.did_you_mean(&text.value, BY.iter().copied());
+            let message = format!("`by` must be {}, not {}", one_of(BY), text.shown());
+            report.error_with_help(code::INVALID_VALUE, text.span, message, help);
+        }
     }
-    let by = value::word(text, "`by`", BY, &[], report)?;
-    if by == By::Consumer {
-        needs_api_key(route, "a limit by consumer", text.span, report);
-    }
-    Some(by)
+    None
+}
+
+/// The header that a text names after its `header:`, in lower case.
+fn named_header(text: &Text, name: &str, report: &mut Report) -> Option<String> {
+    value::header_name(&text.part(name), report)
 }
 
 fn needs_api_key(route: &schema::Route, what: &str, at: Span, report: &mut Report) {
@@ -230,7 +337,8 @@ fn warn_of_callers(rule: &schema::ApiKeyRule, route: &schema::Route, known: &Kno
         );
     }
     for (plan, consumer) in admitted {
-        let limited = plan.and_then(|plan| known.plans.get(plan)).map(|plan| !plan.limits.is_empty());
+        let limited =
+            plan.and_then(|plan| known.plans.get(plan)).map(|plan| !plan.limits.is_empty() || plan.quota.is_written());
         let problem = match (plan, limited) {
             (None, _) => "has no plan".to_owned(),
             (Some(plan), Some(false)) => format!("has the plan {}, which has no limits", quoted(plan)),

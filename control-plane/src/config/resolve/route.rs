@@ -40,7 +40,9 @@ fn one(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<
     let stream = route.stream.resolve(|text| value::word(text, "`stream`", STREAMS, &[], report));
     let timeouts = timeouts(route.timeouts.get(), stream.is_some_and(|stream| stream.is_some()), report);
     let action = action::resolve(route, known, report);
-    let policy = policy::resolve(route, known, report);
+    // Proxies further out would hold events back.
+    let stream_headers = stream == Some(Some(Stream::Sse));
+    let policy = policy::resolve(route, stream_headers, known, report);
     let name = route.name.get()?;
     let route = Route {
         name: name.value.clone(),

@@ -62,7 +62,7 @@ pub fn cluster(
 }
 
 /// `Some(None)` where it is not written.
-fn file(field: &Field<Text>, name: &'static str, report: &mut Report) -> Option<Option<NamedFile>> {
+pub fn file(field: &Field<Text>, name: &'static str, report: &mut Report) -> Option<Option<NamedFile>> {
     field.resolve(|text| {
         if text.value.is_empty() || text.value.contains('\0') {
             report.error(code::INVALID_VALUE, text.span, format!("`{name}` must be the path of a file"));

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use legation_filter::compile::compile;
-use legation_filter::decide::{Decision, Edit, Outside, decide};
+use legation_filter::decide::{Outcome as Decided, Outside, decide};
+use legation_filter::edit::Edit;
 use legation_filter::reply::LocalReply;
 use legation_filter::retired::Active;
 use legation_filter::slots::{CountError, Seed, SharedState, prepare};
@@ -28,6 +29,8 @@ pub struct Elsewhere {
     pub now: u64,
     pub route: Option<&'static str>,
     pub address: Option<&'static str>,
+    /// Claims of a verified token, by the path at which Envoy has them, joined by dots.
+    pub claims: BTreeMap<&'static str, &'static str>,
     /// How often each thing was asked for.
     pub asked: BTreeMap<&'static str, u32>,
     pub is_broken: bool,
@@ -45,6 +48,11 @@ pub struct Outcome {
     pub headers: Vec<(String, String)>,
     /// The `RateLimit` field of the response, if any.
     pub limits: Option<String>,
+    /// All fields by which the response shows limits.
+    pub fields: Vec<(&'static str, String)>,
+    pub marks_streams: bool,
+    /// Whether a limit that only tries out would have refused.
+    pub would_refuse: bool,
     pub reply: Option<LocalReply>,
 }
 
@@ -71,19 +79,36 @@ impl Gateway {
     }
 
     pub fn send_bytes(&mut self, headers: &[(&[u8], &[u8])]) -> Outcome {
-        match decide(&self.active, &self.others, headers, &mut self.outside) {
-            Decision::Allow { edits, fields } => Outcome {
+        let decision = decide(&self.active, &self.others, headers, &mut self.outside);
+        let would_refuse = decision.tally.dry_run_refused;
+        match decision.outcome {
+            Decided::Pass(on_response) => Outcome {
                 says: "pass".to_owned(),
-                headers: apply(headers, &edits),
-                limits: fields.map(|fields| fields.state),
+                headers: apply(headers, &decision.edits),
+                limits: on_response
+                    .fields
+                    .iter()
+                    .find(|(name, _)| *name == "ratelimit")
+                    .map(|(_, value)| value.clone()),
+                fields: on_response.fields,
+                marks_streams: on_response.marks_streams,
+                would_refuse,
                 reply: None,
             },
-            Decision::Refuse { refusal, is_grpc, .. } => {
-                let reply = refusal.reply(is_grpc);
+            Decided::Refuse(refusal) => {
+                let reply = refusal.reply(decision.is_grpc);
                 let headers: Vec<(String, String)> =
                     reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
                 let limits = headers.iter().find(|(name, _)| name == "ratelimit").map(|(_, value)| value.clone());
-                Outcome { says: refusal.code().to_owned(), headers, limits, reply: Some(reply) }
+                Outcome {
+                    says: refusal.code().to_owned(),
+                    headers,
+                    limits,
+                    fields: Vec::new(),
+                    marks_streams: false,
+                    would_refuse,
+                    reply: Some(reply),
+                }
             }
         }
     }
@@ -140,6 +165,12 @@ impl Outside for Elsewhere {
     fn source_address(&mut self) -> Option<Vec<u8>> {
         self.ask("address");
         self.address.map(|address| address.as_bytes().to_vec())
+    }
+
+    fn claim(&mut self, path: &[u8]) -> Option<Vec<u8>> {
+        self.ask("claim");
+        let path = String::from_utf8(path.to_vec()).unwrap().replace('\0', ".");
+        self.claims.get(path.as_str()).map(|value| value.as_bytes().to_vec())
     }
 
     fn seed(&mut self) -> Option<Seed> {
