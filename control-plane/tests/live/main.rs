@@ -10,6 +10,7 @@ mod ending;
 mod keys;
 mod limits;
 mod live_edits;
+mod mesh;
 #[path = "../pki/mod.rs"]
 mod pki;
 mod quickstart;

@@ -1,14 +1,8 @@
 //! What works without the control plane: a static Envoy, and the filter alone.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command};
+use std::{fs, net::SocketAddr, path::Path};
 
-use crate::support::{ALICE_KEY, ALICE_SHA256, Client, Process, envoy, eventually, free_port, legation, upstream};
-
-fn start_envoy(config: &Path) -> Process {
-    let mut command = Command::new(envoy());
-    command.arg("-c").arg(config).args(["--disable-hot-restart", "--log-level", "warning"]);
-    Process::start("envoy", &mut command)
-}
+use crate::support::{ALICE_KEY, ALICE_SHA256, Client, bare_envoy, eventually, free_port, legation, upstream};
 
 async fn status(port: u16, key: &str) -> u16 {
     let url = format!("http://127.0.0.1:{port}/svc");
@@ -56,7 +50,7 @@ consumers: [{{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     let config = directory.path().join("envoy.yaml");
     fs::write(&config, dump.stdout).unwrap();
-    let _envoy = start_envoy(&config);
+    let _envoy = bare_envoy(&config);
     serves_with_a_key_and_three_times_only(port).await;
     let large = Client::new().get(&format!("http://127.0.0.1:{port}/large"), &[]).await;
     assert_eq!(large.body.len(), 4096);
@@ -128,6 +122,6 @@ async fn the_filter_alone_works_in_a_plain_envoy() {
     assert!(legation().arg("filter").arg("-o").arg(&module).status().unwrap().success());
     let config = directory.path().join("envoy.yaml");
     fs::write(&config, plain_envoy(port, svc, &module)).unwrap();
-    let _envoy = start_envoy(&config);
+    let _envoy = bare_envoy(&config);
     serves_with_a_key_and_three_times_only(port).await;
 }

@@ -85,9 +85,9 @@ fn serve(directory: &TempDir, xds: u16, arguments: &[&str]) -> Process {
     Process::start("legation serve", &mut command)
 }
 
-/// An Envoy that joined.
+/// An Envoy that joined, or that has a bootstrap of its own.
 pub struct Envoy {
-    _process: Process,
+    pub process: Process,
     admin: String,
     client: Client,
 }
@@ -112,7 +112,7 @@ impl Envoy {
         let process = Process::start(id, &mut command);
         let address = || fs::read_to_string(&admin_path).ok().filter(|address| !address.is_empty());
         eventually("Envoy says where its admin interface is", || async { address().is_some() }).await;
-        Self { _process: process, admin: address().expect("just seen"), client: Client::new() }
+        Self { process, admin: address().expect("just seen"), client: Client::new() }
     }
 
     /// The counters that move when a resource is sent again.
@@ -126,6 +126,14 @@ impl Envoy {
         };
         let counters = text.lines().filter_map(|line| line.split_once(": ")).filter(|(name, _)| moves(name));
         counters.map(|(name, value)| (name.to_owned(), value.parse().expect("a number"))).collect()
+    }
+
+    /// A counter or gauge; 0 if there is none of this name yet.
+    pub async fn stat(&self, name: &str) -> u64 {
+        let stats = self.client.get(&format!("http://{}/stats", self.admin), &[]).await;
+        let text = String::from_utf8(stats.body.to_vec()).expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok());
+        value.unwrap_or_default()
     }
 
     /// The names of its listeners, sorted.

@@ -4,6 +4,7 @@ mod client;
 mod fleet;
 mod gateway;
 mod load;
+pub mod mesh;
 mod node;
 mod ports;
 mod process;
@@ -20,7 +21,7 @@ pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
 pub use load::Load;
 pub use node::Node;
 pub use ports::free_port;
-pub use process::{Process, envoy, legation};
+pub use process::{Process, bare_envoy, envoy, legation};
 pub use traffic::{Events, Hammer};
 
 /// How long anything may take to come about. Reached only when a test fails.

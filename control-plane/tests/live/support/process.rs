@@ -33,6 +33,13 @@ pub fn envoy() -> PathBuf {
     path
 }
 
+/// An Envoy with this configuration and no control plane.
+pub fn bare_envoy(config: &Path) -> Process {
+    let mut command = Command::new(envoy());
+    command.arg("-c").arg(config).args(["--disable-hot-restart", "--log-level", "warning"]);
+    Process::start("envoy", &mut command)
+}
+
 /// A child process.
 pub struct Process {
     name: String,
