@@ -6,7 +6,7 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup envoy grpcio h2load build wasm up test lint bench
+.PHONY: help setup envoy grpcio h2load build wasm oci up test lint bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ build: setup envoy ## build legation (filter embedded) and the demo upstream in 
 
 wasm: build ## write the filter alone to target/legation_filter.wasm
 	$(TARGET_DIR)/release/legation filter -o $(TARGET_DIR)/legation_filter.wasm
+
+oci: wasm ## write the filter as an OCI image to target/oci/ (an image layout), and print its digest
+	@scripts/oci-layout $(TARGET_DIR)/legation_filter.wasm $(TARGET_DIR)/oci
 
 up: build ## run the quickstart: four demo upstreams, control plane and Envoy; Ctrl-C ends it
 	@scripts/up

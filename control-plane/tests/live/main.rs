@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod live_edits;
 mod mesh;
+mod mesh_image;
 #[path = "../pki/mod.rs"]
 mod pki;
 mod quickstart;
