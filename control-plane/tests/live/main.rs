@@ -23,6 +23,9 @@ mod replicas;
 mod rollouts;
 mod routes;
 mod saves;
+#[path = "../../../filters/gateway/tests/scenarios/scenario.rs"]
+mod scenario;
+mod scenarios;
 mod standalone;
 mod support;
 mod tls;

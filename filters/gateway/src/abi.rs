@@ -172,12 +172,11 @@ pub(crate) fn log(level: Level, message: &str) {
     let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
-/// Nanoseconds since 1970; 0 if Envoy does not say, which no Envoy does.
-pub(crate) fn now() -> u64 {
+/// Nanoseconds since 1970; `None` where Envoy does not say, as where it may not (`capability_restriction_config`).
+pub(crate) fn now() -> Option<u64> {
     let mut now = 0;
     // SAFETY: see above.
-    let _ = unsafe { proxy_get_current_time_nanoseconds(&raw mut now) };
-    now
+    ok(unsafe { proxy_get_current_time_nanoseconds(&raw mut now) }).ok().map(|()| now)
 }
 
 /// Bytes that nobody can foresee.

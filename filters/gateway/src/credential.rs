@@ -40,14 +40,12 @@ impl Source {
         match self {
             Self::Header(name) => only(values(headers, name).map(Cow::Borrowed)),
             Self::Bearer => {
-                let Found::Several = only(values(headers, AUTHORIZATION).map(Cow::Borrowed)) else {
-                    return only(values(headers, AUTHORIZATION).filter_map(token).map(Cow::Borrowed));
-                };
-                // Whatever their schemes are: an upstream may take the first or the last.
-                if values(headers, AUTHORIZATION).any(|value| token(value).is_some()) {
-                    Found::Several
-                } else {
-                    Found::Nothing
+                // Whatever the schemes of several are: an upstream may take the first or the last.
+                let is_one = credentials(headers).nth(1).is_none();
+                match credentials(headers).find_map(token) {
+                    Some(key) if is_one => only(std::iter::once(Cow::Borrowed(key))),
+                    Some(_) => Found::Several,
+                    None => Found::Nothing,
                 }
             }
             Self::Cookie(name) => only(cookies(headers).filter_map(|cookie| {
@@ -68,7 +66,7 @@ impl Source {
     pub fn strip<'a>(&'a self, headers: &[Pair<'a>], edits: &mut Vec<Edit<'a>>) {
         match self {
             Self::Header(name) if values(headers, name).next().is_some() => edits.push(Edit::Remove(name.as_bytes())),
-            Self::Bearer if values(headers, AUTHORIZATION).any(|value| token(value).is_some()) => {
+            Self::Bearer if credentials(headers).any(|one| token(one).is_some()) => {
                 edits.push(Edit::Remove(AUTHORIZATION.as_bytes()));
             }
             Self::Header(_) | Self::Bearer => {}
@@ -144,7 +142,12 @@ fn only<'a>(mut keys: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> {
     }
 }
 
-/// The token of a value of `authorization`, where its scheme is Bearer, in whatever case (RFC 9110, section 11.1).
+/// All credentials of all `authorization` headers. Envoy makes one header of several, joined by commas; a bearer token has none.
+fn credentials<'a>(headers: &[Pair<'a>]) -> impl Iterator<Item = &'a [u8]> {
+    values(headers, AUTHORIZATION).flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// The token of a credential, where its scheme is Bearer, in whatever case (RFC 9110, section 11.1).
 fn token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = split_once(value, b' ').unwrap_or((value, b""));
     scheme.eq_ignore_ascii_case(b"bearer").then(|| token.trim_ascii())
@@ -236,6 +239,9 @@ mod tests {
             (&["Bearer k", "Bearer k"], "several", &["-authorization"]),
             (&["Basic x", "Bearer k"], "several", &["-authorization"]),
             (&["Basic x", "Basic y"], "-", &[]),
+            (&["Basic x,Bearer k"], "several", &["-authorization"]),
+            (&["Bearer k,Bearer k"], "several", &["-authorization"]),
+            (&[r#"Digest username="u", realm="r""#], "-", &[]),
             (&[], "-", &[]),
         ] {
             let headers = values.iter().map(|value| ("authorization", *value)).collect::<Vec<_>>();

@@ -69,7 +69,7 @@ pub(crate) fn on_delete(context: u32) {
         None => state.roots.remove(&context),
     });
     if let Some(root) = root {
-        let now = abi::now();
+        let now = abi::now().unwrap_or_default();
         with_state(|state| {
             state.ended.retain(|(until, _)| *until > now);
             state.ended.truncate(MOST_ENDED - 1);
@@ -107,7 +107,7 @@ pub(crate) fn on_configure(root: u32, size: usize) -> bool {
     }
     let plugin =
         [abi::property(b"plugin_name"), abi::property(b"plugin_root_id")].map(Option::unwrap_or_default).join(&0);
-    let now = abi::now();
+    let now = abi::now().unwrap_or_default();
     with_state(|state| {
         // Contexts are numbered as they come, so the last is the latest.
         let old = state.roots.values().rev().find(|root| root.plugin == plugin).map(|root| Arc::clone(&root.active));
@@ -140,7 +140,7 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
     let are_made = edits.iter().all(|it| edit(Headers::Request, it));
     let outcome = match outcome {
         // A request with a forged identity must not go on.
-        Outcome::Pass(_) if !are_made => Outcome::Refuse(Refusal::FilterFailed),
+        Outcome::Pass(_) if !are_made || host.has_no_clock => Outcome::Refuse(Refusal::FilterFailed),
         outcome => outcome,
     };
     with_state(|state| state.metrics.count(&tally, outcome.code()));
@@ -215,11 +215,18 @@ fn refuse(refusal: &Refusal<'_>, is_grpc: bool) {
 #[derive(Default)]
 struct Host {
     now: Option<u64>,
+    /// The clock was asked for, and Envoy said nothing: no key that expires and no limit can be judged.
+    has_no_clock: bool,
 }
 
 impl Outside for Host {
     fn now(&mut self) -> u64 {
-        *self.now.get_or_insert_with(abi::now)
+        *self.now.get_or_insert_with(|| {
+            abi::now().unwrap_or_else(|| {
+                self.has_no_clock = true;
+                0
+            })
+        })
     }
 
     fn route_name(&mut self) -> Option<Vec<u8>> {

@@ -38,6 +38,7 @@ pub mod limit;
 pub mod metric_names;
 pub mod pairs;
 pub mod pepper;
+mod protobuf_struct;
 pub mod ratelimit_fields;
 pub mod reply;
 pub mod retired;

@@ -1,7 +1,7 @@
 //! What is said of configurations.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use legation_filter::compile::{MAX_BYTES, compile, compile_config};
+use legation_filter::compile::{MAX_BYTES, compile, compile_config, compile_with};
 use legation_filter::config::Config;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,12 +11,26 @@ const DIGEST: &str = "4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b
 fn good() -> Value {
     json!({
         "version": 1,
-        "plans": [{"name": "pro", "limits": [{"limit": 600, "window": "1m", "burst": 100}]}],
-        "consumers": [{"name": "alice", "plan": "pro", "api_keys": [{"id": "a", "sha256": DIGEST, "expires": "2027-01-31"}]}],
+        "key_pepper": "sixteen bytes or more",
+        "rate_limit_headers": "x-ratelimit",
+        "payload_in_metadata": "payload",
+        "plans": [
+            {"name": "pro", "limits": [{"limit": 600, "window": "1m", "burst": 100}], "quota": {"limit": 9, "window": "month"}},
+        ],
+        "consumers": [{
+            "name": "alice",
+            "plan": "pro",
+            "api_keys": [{"id": "a", "sha256": DIGEST, "expires": "2027-01-31"}],
+            "metadata": {"tier": "gold"},
+        }],
         "policies": [{
             "name": "api",
             "api_key": {"header": "X-Key", "consumers": ["alice"], "plans": ["pro"]},
-            "rate_limit": [{"plan": true}, {"limit": 5, "window": "1s", "by": "consumer", "name": "n"}],
+            "rate_limit": [
+                {"plan": true, "override": {"pro": [{"limit": 5, "window": "1s", "algorithm": "sliding_window"}]}},
+                {"limit": 5, "window": "1s", "by": "consumer", "name": "n", "cost": "header:X-Cost", "dry_run": true},
+            ],
+            "stream_headers": true,
         }],
         "rules": [{"route": "r", "hosts": ["a.test", "*.b.test", "[::1]"], "prefix": "/x", "policy": "api"}, {"policy": "api"}],
     })
@@ -137,9 +151,63 @@ fn each_mistake_is_said_with_its_place() {
         ("/rules/0/hosts/1", json!("*b.test"), "rules[0].hosts[1]: `*b.test` is not a host"),
         ("/rules/0/prefix", json!("x"), "rules[0].prefix: `x` is not a path prefix"),
         ("/rules/0/prefix", json!("/x?y"), "rules[0].prefix: `/x?y` is not a path prefix"),
-        ("/policies/0/rate_limit/1/by", json!("moon"), "policies[0].rate_limit[1].by: unknown variant `moon`"),
+        (
+            "/policies/0/rate_limit/1/by",
+            json!("moon"),
+            "policies[0].rate_limit[1].by: unknown `by` `moon`, expected route,",
+        ),
         ("/policies/0/rate_limit/1/limit", json!(-1), "policies[0].rate_limit[1].limit: invalid value"),
         ("/policies/0/api_keys", json!({}), "policies[0].api_keys: unknown field `api_keys`"),
+        ("/key_pepper", json!("short"), "key_pepper: a pepper has at least 16 bytes"),
+        ("/key_pepper", json!(["a secret that is long enough"]), "key_pepper: not a text"),
+        ("/key_pepper_env", json!("PEPPER"), "key_pepper_env: the pepper is already given by `key_pepper`"),
+        ("/rate_limit_headers", json!("draft"), "rate_limit_headers: unknown variant `draft`"),
+        ("/plans/0/quota/limit", json!(0), "plans[0].quota.limit: 0 is not allowed"),
+        ("/plans/0/quota/window", json!("week"), "plans[0].quota.window: unknown variant `week`"),
+        ("/consumers/0/metadata/Tier", json!("x"), "consumers[0].metadata: `Tier` is not a name of metadata"),
+        ("/consumers/0/metadata/tier", json!("a\r\nb"), "consumers[0].metadata.tier: what upstreams see in a header"),
+        (
+            "/policies/0/rate_limit/1/by",
+            json!("header:a b"),
+            "policies[0].rate_limit[1].by: `a b` is not a header name",
+        ),
+        ("/policies/0/rate_limit/1/by", json!("header:"), "policies[0].rate_limit[1].by: unknown `by` `header:`"),
+        ("/policies/0/rate_limit/1/cost", json!(0), "policies[0].rate_limit[1].cost: 0 is not allowed"),
+        ("/policies/0/rate_limit/1/cost", json!(6), "policies[0].rate_limit[1].cost: a cost of 6 is more than"),
+        ("/policies/0/rate_limit/1/cost", json!("x"), "policies[0].rate_limit[1].cost: invalid value"),
+        ("/policies/0/rate_limit/1/cost", json!("header:a b"), "policies[0].rate_limit[1].cost: `a b` is not a header"),
+        ("/policies/0/rate_limit/0/cost", json!(6), "policies[0].rate_limit[0].cost: a cost of 6 is more than"),
+        (
+            "/policies/0/rate_limit/1/limit",
+            json!(1_u64 << 63),
+            "policies[0].rate_limit[1].limit: 9223372036854775808 is",
+        ),
+        ("/policies/0/rate_limit/1/limit", json!(0), "policies[0].rate_limit[1].limit: 0 is not allowed"),
+        (
+            "/policies/0/rate_limit/0/algorithm",
+            json!("sliding_window"),
+            "policies[0].rate_limit[0].algorithm: `plan: true`",
+        ),
+        (
+            "/policies/0/rate_limit/0/override/pro/0/burst",
+            json!(2),
+            "policies[0].rate_limit[0].override.pro[0].burst: a sliding window has no burst",
+        ),
+        (
+            "/policies/0/rate_limit/0/override/pro",
+            json!([]),
+            "policies[0].rate_limit[0].override.pro: no limit is given",
+        ),
+        (
+            "/policies/0/rate_limit/0/override/gold",
+            json!([{"limit": 1, "window": "1s"}]),
+            "policies[0].rate_limit[0].override.gold: there is no plan `gold`",
+        ),
+        (
+            "/policies/0/rate_limit/1/override",
+            json!({"pro": [{"limit": 1, "window": "1s"}]}),
+            "policies[0].rate_limit[1].override: only `plan: true`",
+        ),
         ("/plans/0/limits/0/limit", json!("many"), "plans[0].limits[0].limit: invalid type"),
     ] {
         let all = said_with(pointer, value.clone());
@@ -161,6 +229,28 @@ fn a_key_written_where_its_digest_belongs_is_not_repeated() {
         assert!(said[0].starts_with("consumers[0].api_keys"), "{said:?}");
         assert!(!said[0].contains("secret"), "{said:?}");
     }
+}
+
+#[test]
+fn a_pepper_may_come_from_the_environment() {
+    let config = json!({"version": 1, "key_pepper_env": "PEPPER"}).to_string();
+    let with = |value: Option<&str>| {
+        compile_with(config.as_bytes(), |name| {
+            value.filter(|_| name == "PEPPER").map(|value| value.as_bytes().to_vec())
+        })
+    };
+    assert!(with(Some("sixteen bytes or more")).is_ok());
+    let said = |value| with(value).unwrap_err()[0].to_string();
+    assert!(said(None).starts_with("key_pepper_env: the environment of the VM has no variable `PEPPER`"));
+    assert!(said(Some("short")).starts_with("key_pepper_env: a pepper has at least 16 bytes"));
+}
+
+#[test]
+fn a_pepper_is_never_shown() {
+    let config: Config = serde_json::from_value(good()).unwrap();
+    assert!(!format!("{config:?}").contains("sixteen"));
+    assert!(!format!("{:?}", compile_config(&config, |_| None).unwrap()).contains("sixteen"));
+    assert!(!said_with("/key_pepper", json!(["sixteen bytes or more"]))[0].contains("sixteen"));
 }
 
 #[test]
@@ -208,7 +298,10 @@ fn documents() -> impl Strategy<Value = Value> {
             .boxed()
     };
     let list = |value: BoxedStrategy<Value>| proptest::collection::vec(value, 0..4).prop_map(Value::from).boxed();
-    let limit = words(&["limit", "window", "burst", "by", "plan", "name"], value.clone());
+    let limit = words(
+        &["limit", "window", "burst", "by", "plan", "name", "cost", "algorithm", "dry_run", "override"],
+        value.clone(),
+    );
     let texts = list(text.prop_map(Value::from).boxed());
     let api_key = words(&["header", "consumers", "plans", "keep"], prop_oneof![value.clone(), texts.clone()].boxed());
     let item = words(
@@ -225,6 +318,9 @@ fn documents() -> impl Strategy<Value = Value> {
             "hosts",
             "prefix",
             "policy",
+            "metadata",
+            "quota",
+            "stream_headers",
         ],
         prop_oneof![value.clone(), list(limit), api_key, texts].boxed(),
     );

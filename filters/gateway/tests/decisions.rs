@@ -161,7 +161,7 @@ fn who_comes_without_a_key_is_counted_by_address() {
         let rule = json!({"optional": true, "anonymous_plan": "free"});
         let mut gateway = with_policy(json!({"api_key": rule, "rate_limit": [limit]}));
         let mut says = |address: &'static str, headers: &[(&str, &str)]| {
-            gateway.outside.address = Some(address);
+            gateway.outside.address = Some(address.into());
             gateway.send(headers).says
         };
         assert_eq!([says("10.0.0.1:5", &[]), says("10.0.0.1:6", &[])], ["pass", "pass"]);
@@ -261,11 +261,11 @@ fn a_limit_counts_for_the_route_the_consumer_or_the_address() {
     let bob = [("x-api-key", "bob-key")];
     for (by, same_for_bob, same_elsewhere) in [("route", true, true), ("consumer", false, true), ("ip", true, false)] {
         let mut gateway = with_policy(json!({"api_key": {}, "rate_limit": [{"limit": 1, "window": "1m", "by": by}]}));
-        gateway.outside.address = Some("192.0.2.1:4000");
+        gateway.outside.address = Some("192.0.2.1:4000".into());
         assert_eq!(gateway.send(&alice).says, "pass");
         assert_eq!(gateway.send(&alice).says, "rate_limited", "{by}");
         assert_eq!(gateway.send(&bob).says == "rate_limited", same_for_bob, "{by}");
-        gateway.outside.address = Some("192.0.2.2:4000");
+        gateway.outside.address = Some("192.0.2.2:4000".into());
         assert_eq!(gateway.send(&alice).says == "rate_limited", same_elsewhere, "{by}");
     }
 }

@@ -221,6 +221,17 @@ fn path(sha256: &str) -> String {
     format!("/{sha256}.wasm")
 }
 
+/// A filter with this configuration, in a VM of its own.
+pub fn wasm_filter(name: &str, document: &Value, module: &Path) -> Value {
+    let plugin = json!({
+        "name": name,
+        "configuration": As::Text.any(document),
+        "failure_policy": "FAIL_RELOAD",
+        "vm_config": {"vm_id": name, "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": module}}},
+    });
+    json!({"name": "legation", "typed_config": {"@type": WASM, "config": plugin}})
+}
+
 /// A listener with these filters before the router, and these routes.
 pub fn listener(port: u16, filters: &[Value], routes: &Value) -> Value {
     let router = json!({

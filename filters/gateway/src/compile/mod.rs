@@ -19,6 +19,7 @@ use crate::config::{self, Config};
 use crate::identity::METADATA_PREFIX;
 use crate::json_path::path_at;
 use crate::pepper::Pepper;
+use crate::protobuf_struct;
 use crate::tables::{Allowed, ApiKeyRule, Consumer, Digest, Key, Plan, Policy, Tables};
 use crate::units;
 
@@ -28,6 +29,8 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub const MAX_LIMIT: u64 = 1_000_000_000;
 /// The longest `window`, and the longest time an empty bucket may take to fill, in nanoseconds: 366 days.
 pub const MAX_WINDOW: u64 = 366 * 86_400 * 1_000_000_000;
+/// What a Struct begins with. So may JSON, which is a line break to it, and then reads well.
+const STRUCT: u8 = 0x0a;
 /// How many problems are kept: a document may have more than there is memory to describe them.
 const MAX_PROBLEMS: usize = 1_000;
 /// The longest name, in bytes.
@@ -71,8 +74,16 @@ pub fn compile_with(json: &[u8], environment: impl Fn(&str) -> Option<Vec<u8>>) 
     if json.iter().all(u8::is_ascii_whitespace) {
         return Err(whole("the configuration is empty; the least is {\"version\": 1}".to_owned()));
     }
-    let config: Config = serde_json::from_slice(json).map_err(|error| vec![form_problem(json, &error)])?;
-    compile_config(&config, environment)
+    compile_config(&read(json)?, environment)
+}
+
+/// Reads a document, or the Struct that Envoy may have made of one.
+fn read(json: &[u8]) -> Result<Config, Vec<Problem>> {
+    let read = |json: &[u8]| serde_json::from_slice(json).map_err(|error| vec![form_problem(json, &error)]);
+    read(json).or_else(|problem| {
+        let written = json.first().filter(|first| **first == STRUCT).and_then(|_| protobuf_struct::decode(json));
+        written.map_or(Err(problem), |written| read(written.to_string().as_bytes()))
+    })
 }
 
 /// What is wrong with the form of a document, and where.
