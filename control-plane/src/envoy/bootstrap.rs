@@ -24,6 +24,7 @@ use legation_protos::{
                 grpc_service::{self, EnvoyGrpc},
                 transport_socket,
             },
+            metrics::v3::{StatsConfig, TagSpecifier, tag_specifier::TagValue},
         },
         extensions::transport_sockets::tls::v3::{
             CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, TlsCertificate, UpstreamTlsContext,
@@ -101,6 +102,19 @@ pub struct JoinTls {
     pub identity: Option<(String, String)>,
 }
 
+/// The filter counts decisions by names such as `wasmcustom.legation_requests.api.pro.passed`; of their parts Envoy makes labels.
+fn decision_labels() -> Vec<TagSpecifier> {
+    let label = |name: &str, pattern: &str| TagSpecifier {
+        tag_name: format!("legation_{name}"),
+        tag_value: Some(TagValue::Regex(format!(r"^wasmcustom\.legation_requests{pattern}$"))),
+    };
+    vec![
+        label("policy", r"(\.([^.]+))\.[^.]+\.[^.]+"),
+        label("plan", r"\.[^.]+(\.([^.]+))\.[^.]+"),
+        label("decision", r"\.[^.]+\.[^.]+(\.([^.]+))"),
+    ]
+}
+
 /// The bootstrap.
 pub fn bootstrap(join: &Join) -> Bootstrap {
     Bootstrap {
@@ -116,6 +130,7 @@ pub fn bootstrap(join: &Join) -> Bootstrap {
             ..DynamicResources::default()
         }),
         static_resources: Some(StaticResources { clusters: vec![xds_cluster(join)], ..StaticResources::default() }),
+        stats_config: Some(StatsConfig { stats_tags: decision_labels(), ..StatsConfig::default() }),
         ..Bootstrap::default()
     }
 }

@@ -14,6 +14,7 @@ mod mesh;
 mod mesh_image;
 #[path = "../pki/mod.rs"]
 mod pki;
+mod policies;
 mod quickstart;
 mod random_edits;
 mod raw;

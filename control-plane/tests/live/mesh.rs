@@ -226,25 +226,32 @@ async fn the_traffic_extension_works_as_istio_hands_it_to_envoy() {
     an_example_of_istio_works(TRAFFIC_EXTENSION).await;
 }
 
-/// Istio prints its `pluginConfig`, where numbers are doubles. Envoy would hand over a Struct as protobuf's bytes, whatever its
-/// documentation says.
+/// Envoy hands a Struct over as protobuf's bytes, whatever its documentation says, and all its numbers are doubles.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_struct_is_refused_and_large_numbers_arrive_in_a_text() {
+async fn a_struct_is_the_same_as_a_text_and_so_are_its_mistakes() {
     let folder = tempfile::tempdir().unwrap();
     let plugin = Istio::new(folder.path(), "legation", &example(TRAFFIC_EXTENSION));
-    let mut document = document();
-    document["plans"][0]["limits"] = json!([{"limit": 1_000_000_000, "window": "1h", "burst": 999_999_999}]);
-    plugin.send(&document, As::Struct);
+    plugin.send(&document(), As::Struct);
     let port = free_port();
     let mesh = istio(&folder, &[(&plugin, port)]).await;
-    mesh.envoy.process.says(&["legation: configuration refused"]).await;
-    mesh.envoy.process.says(&["update rejected: Unable to create Wasm plugin"]).await;
-    eventually("Envoy answers without the filter", || async { status(port, ALICE).await == 500 }).await;
+    works_as_the_readme_says(port).await;
 
-    plugin.send(&document, As::Text);
-    eventually("alice is let in", || async { status(port, ALICE).await == 200 }).await;
-    let response = get(port, "/", &[("x-api-key", ALICE)]).await;
-    assert_eq!(response.header("ratelimit-policy"), "\"pro\";q=1000000000;w=3600");
+    let mut large = document();
+    large["plans"][0]["limits"] = json!([{"limit": 1_000_000_000, "window": "1h", "burst": 999_999_999}]);
+    for form in [As::Struct, As::Text] {
+        plugin.send(&with_carol(document()), form);
+        eventually("carol is let in", || async { status(port, CAROL).await == 200 }).await;
+        plugin.send(&large, form);
+        eventually("carol is no more", || async { status(port, CAROL).await == 401 }).await;
+        let response = get(port, "/", &[("x-api-key", ALICE)]).await;
+        assert_eq!(response.header("ratelimit-policy"), "\"pro\";q=1000000000;w=3600");
+    }
+
+    let mut bad = document();
+    bad["plans"][0]["limits"][0]["limit"] = json!(0.5);
+    plugin.send(&bad, As::Struct);
+    mesh.envoy.process.says(&["legation: configuration refused: plans[0].limits[0].limit"]).await;
+    assert_eq!(status(port, ALICE).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

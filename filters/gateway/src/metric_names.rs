@@ -1,8 +1,11 @@
-//! What the counters of decisions are called, such as `legation.api.pro.rate_limited`: policy, plan, decision. Envoy puts
-//! `wasmcustom.` before, and a bootstrap of the control plane makes labels of the parts.
+//! What the counters of decisions are called, such as `legation_requests.api.pro.rate_limited`: policy, plan, decision. Envoy puts
+//! `wasmcustom.` before, and a bootstrap of the control plane makes labels of the parts, so that Prometheus reads
+//! `legation_requests{legation_policy="api",legation_plan="pro",legation_decision="rate_limited"}`.
 
 /// At most so many counters by policy and plan; what comes later is counted under [`OTHER`].
 pub const MOST: usize = 2_000;
+/// What all of them begin with.
+pub const PREFIX: &str = "legation_requests.";
 /// Stands for all policies and plans beyond the bound.
 pub const OTHER: &str = "_other";
 /// Stands for no policy, or no plan.
@@ -12,7 +15,7 @@ const LONGEST: usize = 64;
 
 /// Writes the name of a counter.
 pub fn name(policy: &str, plan: &str, code: &str, out: &mut String) {
-    out.push_str("legation.");
+    out.push_str(PREFIX);
     part(policy, out);
     out.push('.');
     part(plan, out);
@@ -36,9 +39,9 @@ mod tests {
     #[test]
     fn a_name_has_three_parts_whatever_they_are() {
         for (policy, plan, expected) in [
-            ("api", "pro", "legation.api.pro.passed"),
-            ("a.b c", "", "legation.a_b_c._none.passed"),
-            ("", "", "legation._none._none.passed"),
+            ("api", "pro", "legation_requests.api.pro.passed"),
+            ("a.b c", "", "legation_requests.a_b_c._none.passed"),
+            ("", "", "legation_requests._none._none.passed"),
         ] {
             let mut out = String::new();
             name(policy, plan, "passed", &mut out);
@@ -46,6 +49,6 @@ mod tests {
         }
         let mut out = String::new();
         name(&"x".repeat(300), "p", "passed", &mut out);
-        assert_eq!(out.len(), "legation.".len() + 64 + ".p.passed".len());
+        assert_eq!(out.len(), PREFIX.len() + 64 + ".p.passed".len());
     }
 }
