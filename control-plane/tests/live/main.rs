@@ -7,6 +7,7 @@ mod bad_files;
 mod channel;
 mod clusters;
 mod ending;
+mod garbage;
 mod keys;
 mod limits;
 mod live_edits;

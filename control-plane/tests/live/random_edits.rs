@@ -9,25 +9,8 @@ use std::{
 };
 
 use crate::support::{
-    ALICE_SHA256, BOB_SHA256, DELTA, Events, Gateway, Hammer, Load, SOTW, eventually, free_port, upstream,
+    ALICE_SHA256, BOB_SHA256, Chance, DELTA, Events, Gateway, Hammer, Load, SOTW, eventually, free_port, upstream,
 };
-
-/// Chance that can be repeated: SplitMix64.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
-
-    fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-}
 
 /// What the file says at the moment.
 struct File {

@@ -1,5 +1,7 @@
 //! A whole gateway for a test: the real command, the real Envoy, demo upstreams in this process.
 
+mod bare;
+mod chance;
 mod client;
 mod fleet;
 mod gateway;
@@ -15,6 +17,8 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, time};
 
+pub use bare::{ADMIN, Bare};
+pub use chance::Chance;
 pub use client::{Client, Response};
 pub use fleet::{ControlPlane, Envoy};
 pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
