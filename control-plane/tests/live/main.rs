@@ -13,6 +13,7 @@ mod limits;
 mod live_edits;
 mod mesh;
 mod mesh_image;
+mod neighbour;
 #[path = "../pki/mod.rs"]
 mod pki;
 mod policies;

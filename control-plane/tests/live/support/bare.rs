@@ -32,6 +32,7 @@ impl Bare {
         fs::write(path("envoy.yaml"), bootstrap(directory.path())).expect("it can be written");
         let mut command = Command::new(envoy());
         command.arg("-c").arg(path("envoy.yaml")).arg("--admin-address-path").arg(path("admin"));
+        command.args(["--service-node", "bare", "--service-cluster", "bare"]);
         command.args(["--disable-hot-restart", "--concurrency", WORKERS, "--log-level", "warning"]);
         let process = Process::start("envoy", &mut command);
         let address = || fs::read_to_string(path("admin")).ok().filter(|address| !address.is_empty());
