@@ -29,6 +29,7 @@ mod saves;
 #[path = "../../../filters/gateway/tests/scenarios/scenario.rs"]
 mod scenario;
 mod scenarios;
+mod secrets;
 mod standalone;
 mod support;
 mod tls;
