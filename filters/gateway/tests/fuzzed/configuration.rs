@@ -1,0 +1,63 @@
+//! The filter's configuration, from any bytes.
+
+use legation_filter::{
+    compile::{compile, compile_config},
+    config::Config,
+    decide::{Outside, decide},
+    retired::Active,
+    slots::{CountError, Seed, SharedState},
+};
+
+/// Nothing from outside: no route, no address, no counts.
+struct Nowhere;
+
+impl Outside for Nowhere {
+    fn now(&mut self) -> u64 {
+        1_800_000_000_000_000_000
+    }
+
+    fn route_name(&mut self) -> Option<Vec<u8>> {
+        Some(b"r".to_vec())
+    }
+
+    fn source_address(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn seed(&mut self) -> Option<Seed> {
+        None
+    }
+}
+
+impl SharedState for Nowhere {
+    fn get(&mut self, _key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError> {
+        Err(CountError::Unavailable)
+    }
+
+    fn set(&mut self, _key: &[u8], _value: &[u8], _cas: u32) -> Result<bool, CountError> {
+        Err(CountError::Unavailable)
+    }
+}
+
+/// They are refused with reasons that can be said, or taken; what is taken is taken again however it is written, and
+/// decides.
+pub fn check(bytes: &[u8]) {
+    let tables = match compile(bytes) {
+        Ok(tables) => tables,
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            return problems.iter().for_each(|problem| assert!(!problem.to_string().is_empty()));
+        }
+    };
+    let config: Config = serde_json::from_slice(bytes).expect("it was read");
+    assert!(compile_config(&config).is_ok());
+    let again = serde_json::to_vec(&config).unwrap();
+    assert_eq!(serde_json::from_slice::<Config>(&again).unwrap(), config);
+    let second = compile(&again).expect("it was taken");
+    assert_eq!((tables.has_limits(), tables.asks_for_route()), (second.has_limits(), second.asks_for_route()));
+    let first = Active::new(tables, None, 0);
+    let second = Active::new(second, Some(&first), 1);
+    let headers: [(&[u8], &[u8]); 4] =
+        [(b":authority", b"a.test:80"), (b":path", b"/x/y?key=k"), (b"x-api-key", b"k"), (b"cookie", b"key=k")];
+    assert_eq!(decide(&first, &[], &headers, &mut Nowhere), decide(&second, &[], &headers, &mut Nowhere));
+}

@@ -1,0 +1,7 @@
+//! The filter's configuration, from any bytes.
+#![no_main]
+
+#[path = "../../filters/gateway/tests/fuzzed/configuration.rs"]
+mod configuration;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| configuration::check(bytes));
