@@ -2,6 +2,11 @@
 //! ([`crate::algorithm`]), three numbers of 64 bits, little-endian.
 
 use crate::algorithm::Count;
+use crate::compile::MAX_WINDOW;
+
+/// No limit's count says anything for longer: two windows, and what rounding adds. One that claims to was written by somebody else,
+/// or before the clock was set back.
+const LONGEST: u64 = 2 * MAX_WINDOW + 10_000_000_000;
 
 /// Counts in a set.
 pub(crate) const WAYS: usize = 16;
@@ -55,8 +60,12 @@ impl Set {
     pub(crate) fn way(&mut self, fingerprint: u64, now: u64, may_replace: bool) -> Option<&mut Way> {
         let own = self.ways.iter().position(|way| way.fingerprint == fingerprint);
         let place = own.or_else(|| {
-            let (place, nearest) = self.ways.iter().enumerate().min_by_key(|(_, way)| way.count.until)?;
-            (may_replace || nearest.count.until <= now).then_some(place)
+            let left = |way: &Way| match way.count.until.saturating_sub(now) {
+                left if left > LONGEST => 0,
+                left => left,
+            };
+            let (place, nearest) = self.ways.iter().enumerate().min_by_key(|(_, way)| left(way))?;
+            (may_replace || left(nearest) == 0).then_some(place)
         })?;
         let way = self.ways.get_mut(place)?;
         if own.is_none() {
@@ -72,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn way(fingerprint: u64, until: u64) -> Way {
-        Way { fingerprint, count: Count { until, value: until * 3 } }
+        Way { fingerprint, count: Count { until, value: until.wrapping_mul(3) } }
     }
 
     #[test]
@@ -93,6 +102,14 @@ mod tests {
         assert_eq!(set.way(7, 99, true), Some(&mut way(7, 0)));
         assert!(set.ways.iter().all(|way| way.fingerprint != 100), "the first was the nearest to its end");
         assert_eq!(set.way(8, 101, false), Some(&mut way(8, 0)));
+    }
+
+    #[test]
+    fn a_way_that_claims_to_live_for_ever_is_free() {
+        let mut set = Set { ways: [way(1, u64::MAX); WAYS] };
+        assert!(set.way(2, 100, false).is_some());
+        let mut set = Set { ways: [way(1, 100 + LONGEST); WAYS] };
+        assert!(set.way(2, 100, false).is_none());
     }
 
     #[test]

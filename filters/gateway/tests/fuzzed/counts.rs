@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use legation_filter::{
     compile::compile,
-    decide::{Decision, Outside, decide},
+    decide::{Outcome, Outside, decide},
     ratelimit_fields::Fields,
     reply::Refusal,
     retired::Active,
@@ -14,15 +14,25 @@ use legation_filter::{
 const SECOND: u64 = 1_000_000_000;
 
 /// The requests that come at once, and the nanoseconds until a bucket is full, of each limit in its order.
-const LIMITS: [(u64, u64); 3] = [(3, 3 * SECOND), (1_000_000, 366 * 86_400 * SECOND), (1, SECOND)];
+const LIMITS: [(u64, u64); 5] = [
+    (3, 3 * SECOND),
+    (1_000_000, 366 * 86_400 * SECOND),
+    (1, SECOND),
+    (7, 2 * 3_600 * SECOND),
+    (5, 31 * 86_400 * SECOND),
+];
 
 static ACTIVE: LazyLock<Active> = LazyLock::new(|| {
     let config = br#"{
         "version": 1,
-        "policies": [{"name": "p", "api_key": {"optional": true}, "rate_limit": [
+        "plans": [{"name": "free", "quota": {"limit": 5, "window": "month"}}],
+        "policies": [{"name": "p", "api_key": {"optional": true, "anonymous_plan": "free"}, "rate_limit": [
             {"limit": 1, "window": "1s", "burst": 3, "by": "ip"},
             {"limit": 1000000, "window": "366d", "by": "consumer"},
-            {"limit": 1, "window": "1s", "by": "route"}
+            {"limit": 1, "window": "1s", "by": "route"},
+            {"limit": 7, "window": "1h", "by": "jwt:sub", "algorithm": "sliding_window", "cost": 2},
+            {"plan": true, "cost": 3},
+            {"limit": 1, "window": "1s", "dry_run": true}
         ]}],
         "rules": [{"policy": "p"}]
     }"#;
@@ -90,6 +100,10 @@ impl Outside for Anything<'_> {
         Some(self.take(8))
     }
 
+    fn claim(&mut self, _path: &[u8]) -> Option<Vec<u8>> {
+        Some(self.take(4))
+    }
+
     fn seed(&mut self) -> Option<Seed> {
         Some(*SEED)
     }
@@ -134,15 +148,12 @@ pub fn check(bytes: &[u8]) {
     let mut anything = Anything { bytes, now: 0 };
     anything.now = anything.take(8).iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     while !anything.bytes.is_empty() {
-        match decide(&ACTIVE, &[], &[], &mut anything) {
-            Decision::Allow { edits, fields } => {
-                assert_eq!(edits, []);
-                told(&fields.expect("limits apply"));
-            }
-            Decision::Refuse { refusal, .. } => match refusal {
+        match decide(&ACTIVE, &[], &[], &mut anything).outcome {
+            Outcome::Pass(on_response) => told(&on_response.fields),
+            Outcome::Refuse(refusal) => match refusal {
                 Refusal::RateLimited { wait, ref fields } => {
                     assert!(wait > 0 && wait <= 366 * 86_400 * SECOND, "{wait}");
-                    told(fields.as_ref().expect("limits apply"));
+                    told(fields);
                     let _ = refusal.reply(false);
                 }
                 Refusal::RateLimitUnavailable => {}
@@ -153,7 +164,8 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn told(fields: &Fields) {
-    let items = fields.state.split(", ").collect::<Vec<_>>();
+    let state = &fields.last().expect("limits apply").1;
+    let items = state.split(", ").collect::<Vec<_>>();
     assert_eq!(items.len(), LIMITS.len());
     for (item, (burst, depth)) in items.into_iter().zip(LIMITS) {
         let number = |name: &str| item.split(name).nth(1)?.split(';').next()?.parse::<u64>().ok();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use legation_filter::{
     compile::compile,
     credential::{Found, Source},
-    decide::{Decision, Outside, decide},
+    decide::{Decision, Outcome, Outside, decide},
     pairs,
     reply::Refusal,
     retired::Active,
@@ -36,16 +36,19 @@ static ACTIVE: LazyLock<Active> = LazyLock::new(|| {
         {"limit": 1, "window": "1s", "burst": 3, "by": "ip"},
         {"limit": 3, "window": "1m", "by": "consumer"},
         {"limit": 1000, "window": "1h"},
+        {"limit": 100, "window": "1h", "by": "header:x-tenant", "cost": "header:x-cost", "algorithm": "sliding_window"},
+        {"limit": 1, "window": "1h", "by": "jwt:sub", "dry_run": true},
     ]);
     let anonymous = with(json!({"optional": true, "anonymous_plan": "free"}));
     let config = json!({
         "version": 1,
         "plans": [{"name": "pro", "limits": [{"limit": 2, "window": "1s"}]}, {"name": "free"}],
-        "consumers": [{"name": "alice", "plan": "pro", "api_keys": [{"sha256": sha256, "expires": "2999-01-01"}]}],
+        "consumers": [{"name": "alice", "plan": "pro", "api_keys": [{"sha256": sha256, "expires": "2999-01-01"}],
+            "metadata": {"tier": "gold"}}],
         "policies": [
             {"name": "keyed", "api_key": places, "rate_limit": limits},
             {"name": "open", "api_key": anonymous, "rate_limit": limits},
-            {"name": "kept", "api_key": with(json!({"keep": true, "plans": ["pro"]}))},
+            {"name": "kept", "api_key": with(json!({"keep": true, "plans": ["pro"], "forward_metadata": true}))},
         ],
         "rules": [
             {"route": "keyed", "prefix": "/a", "hosts": ["*.example"], "policy": "open"},
@@ -79,6 +82,10 @@ impl Outside for Elsewhere {
 
     fn source_address(&mut self) -> Option<Vec<u8>> {
         Some(b"192.0.2.1:80".to_vec())
+    }
+
+    fn claim(&mut self, _path: &[u8]) -> Option<Vec<u8>> {
+        Some(b"sub".to_vec())
     }
 
     fn seed(&mut self) -> Option<Seed> {
@@ -130,10 +137,10 @@ fn judge(route: &str, before: &[Header], decision: Decision<'_>) {
     let is_key = |found: Found<'_>| matches!(found, Found::Key(key) if *key == *KEY.as_bytes());
     let has_key = |source: &Source, headers: &[Header]| is_key(source.find(&borrowed(headers)));
     let nothing = |source: &Source, headers: &[Header]| source.find(&borrowed(headers)) == Found::Nothing;
-    match decision {
-        Decision::Allow { edits, fields } => {
-            assert_eq!(fields.is_some(), route != "kept", "{fields:?}");
-            let after = apply(before.to_vec(), &edits);
+    let after = apply(before.to_vec(), &decision.edits);
+    match decision.outcome {
+        Outcome::Pass(on_response) => {
+            assert_eq!(on_response.fields.is_empty(), route == "kept", "{on_response:?}");
             let is_alice = sources.iter().any(|source| has_key(source, before));
             let (consumer, plan) = if is_alice { (&["alice"][..], "pro") } else { (&[][..], "free") };
             assert!(is_alice || sources.iter().all(|source| nothing(source, before)), "{before:?}");
@@ -144,10 +151,12 @@ fn judge(route: &str, before: &[Header], decision: Decision<'_>) {
             };
             assert_eq!(said(b"x-consumer-id"), consumer.iter().map(|it| it.as_bytes().to_vec()).collect::<Vec<_>>());
             assert_eq!(said(b"x-consumer-plan"), [plan.as_bytes().to_vec()]);
+            let tier: &[&[u8]] = if route == "kept" { &[b"gold"] } else { &[] };
+            assert_eq!(said(b"x-consumer-metadata-tier"), tier);
             assert!(route == "kept" || sources.iter().all(|source| nothing(source, &after)), "{after:?}");
         }
-        Decision::Refuse { refusal, edits, is_grpc } => {
-            let after = apply(before.to_vec(), &edits);
+        Outcome::Refuse(refusal) => {
+            let is_grpc = decision.is_grpc;
             let is_known = refusal != Refusal::UnknownPolicy;
             assert_eq!(is_known, route != "unknown", "{refusal:?}");
             assert!(!is_known || nothing(&sources[3], &after), "a key is left in the path: {after:?}");
