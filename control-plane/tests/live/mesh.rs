@@ -371,13 +371,13 @@ impl Intruder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_passes_while_istio_brings_another_module() {
+async fn nothing_passes_while_istio_brings_another_module_and_counts_outlive_the_vm() {
     let folder = tempfile::tempdir().unwrap();
     let mut plugin = Istio::new(folder.path(), "legation", &example(TRAFFIC_EXTENSION));
     plugin.send(&counting(), As::Text);
     let port = free_port();
     let _mesh = istio(&folder, &[(&plugin, port)]).await;
-    eventually("bob is let in", || async { status(port, BOB).await == 200 }).await;
+    eventually("bob is limited", || async { status(port, BOB).await == 429 }).await;
     let intruder = Intruder::start(port);
 
     let other = another(fs::read(&plugin.module).unwrap());
@@ -386,6 +386,8 @@ async fn nothing_passes_while_istio_brings_another_module() {
     plugin.send(&with_carol(counting()), As::Text);
     eventually("carol is let in", || async { status(port, CAROL).await == 200 }).await;
     assert_eq!(intruder.stop().await, BTreeSet::from([401]));
+    // The VM is another, and knows what was counted.
+    assert_eq!(status(port, BOB).await, 429);
 }
 
 /// The same module with an empty section of no meaning.
