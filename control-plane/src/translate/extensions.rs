@@ -3,10 +3,7 @@
 //! The module travels inside (`inline_bytes`) and is never fetched by Envoy: a new digest of a `remote` module made a real
 //! Envoy 1.40 drop the running filter and let every request through unfiltered.
 
-use legation_filter::{
-    config::{Config, Pepper, Policy, Rule},
-    route_header,
-};
+use legation_filter::config::{Config, Pepper, Policy, Rule};
 use legation_protos::{
     pack,
     pb::{
@@ -32,9 +29,6 @@ use crate::model::{Hidden, Model, Secret, SecretContent};
 
 /// The filter's name in the chain, in ECDS and in `typed_per_filter_config`.
 pub const FILTER_NAME: &str = "legation";
-
-/// The name of the filter before it, which tells it which route was chosen.
-pub const ROUTE_FILTER_NAME: &str = "legation-route";
 
 /// The filter's module: WebAssembly, and a digest of it that moves its resource's version.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +77,7 @@ pub(super) fn fragment<'a>(model: &Model, secrets: &'a [Secret], module: &'a Mod
     let key_pepper_sha256 =
         key_pepper.map(|pepper| Sha256::digest(&pepper.0).iter().map(|byte| format!("{byte:02x}")).collect());
     let rate_limit_headers = model.rate_limit_headers;
-    let route_header = Some(route_header::NAME.to_owned());
-    let config =
-        Config { version: 1, rate_limit_headers, route_header, consumers, plans, policies, rules, ..Config::default() };
+    let config = Config { version: 1, rate_limit_headers, consumers, plans, policies, rules, ..Config::default() };
     FilterFragment { module: module.sha256, config, key_pepper_sha256, key_pepper }
 }
 

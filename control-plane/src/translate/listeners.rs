@@ -4,10 +4,7 @@
 
 use std::{net::IpAddr, path::Path};
 
-use legation_filter::{
-    identity::{CONSUMER_HEADER, METADATA_PREFIX, PLAN_HEADER},
-    route_header,
-};
+use legation_filter::identity::{CONSUMER_HEADER, METADATA_PREFIX, PLAN_HEADER};
 use legation_protos::{
     pack,
     pb::{
@@ -23,7 +20,7 @@ use legation_protos::{
             },
             extensions::{
                 filters::{
-                    http::{header_mutation::v3 as header_mutation_filter, router::v3::Router, wasm::v3::Wasm},
+                    http::{router::v3::Router, wasm::v3::Wasm},
                     listener::tls_inspector::v3::TlsInspector,
                     network::http_connection_manager::v3::{
                         HttpConnectionManager, HttpFilter, Rds,
@@ -45,7 +42,7 @@ use serde::Serialize;
 
 use super::{
     common::{bool_value, from_ads, tcp_address, u32_value},
-    extensions::{FILTER_NAME, ROUTE_FILTER_NAME},
+    extensions::FILTER_NAME,
     tls::{self, Secrets},
 };
 use crate::model::{self, TlsVersion};
@@ -133,12 +130,6 @@ fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) ->
         route_specifier: Some(routes),
         http_filters: vec![
             HttpFilter {
-                name: ROUTE_FILTER_NAME.to_owned(),
-                disabled: true,
-                config_type: Some(ConfigType::TypedConfig(pack(&header_mutation_filter::HeaderMutation::default()))),
-                ..HttpFilter::default()
-            },
-            HttpFilter {
                 name: FILTER_NAME.to_owned(),
                 disabled: true,
                 config_type: Some(filter),
@@ -155,12 +146,7 @@ fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) ->
         early_header_mutation_extensions: vec![TypedExtensionConfig {
             name: "identity".to_owned(),
             typed_config: Some(pack(&HeaderMutation {
-                mutations: vec![
-                    remove(CONSUMER_HEADER),
-                    remove(PLAN_HEADER),
-                    remove_all(METADATA_PREFIX),
-                    remove(route_header::NAME),
-                ],
+                mutations: vec![remove(CONSUMER_HEADER), remove(PLAN_HEADER), remove_all(METADATA_PREFIX)],
             })),
         }],
         // The address of the connection, not what a client says in `x-forwarded-for`.

@@ -7,10 +7,7 @@ use legation_protos::{
     pb::{
         envoy::{
             config::{
-                common::mutation_rules::v3::{self as mutation_rules, header_mutation},
-                core::v3::{
-                    DataSource, HeaderValue, HeaderValueOption, data_source, header_value_option::HeaderAppendAction,
-                },
+                core::v3::{DataSource, data_source},
                 route::v3::{
                     DirectResponseAction, FilterConfig, HeaderMatcher, RetryPolicy, Route, RouteAction,
                     RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster,
@@ -21,7 +18,6 @@ use legation_protos::{
                     weighted_cluster::ClusterWeight,
                 },
             },
-            extensions::filters::http::header_mutation::v3::{HeaderMutationPerRoute, Mutations},
             r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher::MatchPattern},
         },
         google::protobuf::Any,
@@ -30,15 +26,13 @@ use legation_protos::{
 
 use serde::Serialize;
 
-use legation_filter::{compile::DEFAULT_KEY_HEADER, config::Policy, route_header};
-
 use super::{
     common::{bool_value, duration, limit, u32_value},
-    extensions::{FILTER_NAME, ROUTE_FILTER_NAME},
+    extensions::FILTER_NAME,
 };
 use crate::model::{self, Action, Forward, HeaderMatch, HeaderValueMatch, PathMatch, Stream, Timeouts};
 
-/// What a route is made from: all of it but what the filter asks of its requests, which ECDS carries, and where it looks for keys.
+/// What a route is made from: all of it but what the filter asks of its requests, which ECDS carries.
 #[derive(Serialize)]
 pub(super) struct RouteFragment<'a> {
     pub(super) name: &'a str,
@@ -46,25 +40,7 @@ pub(super) struct RouteFragment<'a> {
     action: &'a Action,
     stream: Option<Stream>,
     timeouts: &'a Timeouts,
-    filtered: Option<Filtered<'a>>,
-}
-
-/// What a route does for the filter.
-#[derive(Serialize)]
-pub(super) struct Filtered<'a> {
-    /// The header that carries its key, which it removes.
-    removes: Option<&'a str>,
-}
-
-impl<'a> Filtered<'a> {
-    fn new(policy: &'a Policy) -> Self {
-        let rule = policy.api_key.as_ref().filter(|rule| !rule.keep);
-        let removes = rule.and_then(|rule| {
-            let is_default = !rule.bearer && rule.cookie.is_none() && rule.query.is_none();
-            rule.header.as_deref().or(is_default.then_some(DEFAULT_KEY_HEADER))
-        });
-        Self { removes }
-    }
+    filtered: bool,
 }
 
 /// The routes in the order in which Envoy is to try them.
@@ -79,7 +55,7 @@ pub(super) fn fragments(routes: &[model::Route]) -> Vec<RouteFragment<'_>> {
             action: &route.action,
             stream: route.stream,
             timeouts: &route.timeouts,
-            filtered: route.policy.as_ref().map(Filtered::new),
+            filtered: route.policy.is_some(),
         })
         .collect()
 }
@@ -113,36 +89,18 @@ fn build(route: &RouteFragment<'_>) -> Route {
                 ..DirectResponseAction::default()
             }),
         }),
-        typed_per_filter_config: route.filtered.as_ref().map_or_else(HashMap::new, |filtered| {
-            let says = turn_on(pack(&says_which(route.name, filtered)));
-            HashMap::from([(FILTER_NAME.to_owned(), turn_on(Any::default())), (ROUTE_FILTER_NAME.to_owned(), says)])
-        }),
-        request_headers_to_remove: route.filtered.as_ref().map_or_else(Vec::new, |filtered| {
-            [Some(route_header::NAME), filtered.removes].into_iter().flatten().map(str::to_owned).collect()
-        }),
+        typed_per_filter_config: if route.filtered {
+            HashMap::from([(FILTER_NAME.to_owned(), turn_on_filter())])
+        } else {
+            HashMap::new()
+        },
         ..Route::default()
     }
 }
 
-/// Tells the filter which route was chosen. The value is a format, in which `%` is written twice.
-fn says_which(route: &str, filtered: &Filtered<'_>) -> HeaderMutationPerRoute {
-    let header = HeaderValue {
-        key: route_header::NAME.to_owned(),
-        value: route_header::value(route, filtered.removes).replace('%', "%%"),
-        ..HeaderValue::default()
-    };
-    let option = HeaderValueOption {
-        header: Some(header),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-        ..HeaderValueOption::default()
-    };
-    let mutation = mutation_rules::HeaderMutation { action: Some(header_mutation::Action::Append(option)) };
-    HeaderMutationPerRoute { mutations: Some(Mutations { request_mutations: vec![mutation], ..Mutations::default() }) }
-}
-
-/// A filter that is disabled in the chain is enabled for a route by a configuration there, be it empty.
-fn turn_on(config: Any) -> Any {
-    pack(&FilterConfig { config: Some(config), ..FilterConfig::default() })
+/// The filter is disabled in the chain; an empty configuration for a route enables it there.
+fn turn_on_filter() -> Any {
+    pack(&FilterConfig { config: Some(Any::default()), ..FilterConfig::default() })
 }
 
 fn matcher(matcher: &model::RouteMatch) -> RouteMatch {

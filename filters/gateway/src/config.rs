@@ -28,10 +28,6 @@ pub struct Config {
     /// Where Envoy's JWT filter keeps the claims that limits count by: its `payload_in_metadata`; `jwt_payload` unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_in_metadata: Option<String>,
-    /// The request header in which Envoy says which route it chose, as [`crate::route_header`] writes it, whatever clients send.
-    /// Without it the filter asks Envoy, which costs more than all else that it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub route_header: Option<String>,
     /// Who may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<Consumer>,

@@ -103,12 +103,6 @@ impl Source {
         }
     }
 
-    /// Whether it is the header of this name.
-    #[must_use]
-    pub fn is_header(&self, name: &[u8]) -> bool {
-        matches!(self, Self::Header(own) if own.as_bytes() == name)
-    }
-
     /// Whether what it holds stands in the request's path, which access logs show.
     #[must_use]
     pub fn is_in_path(&self) -> bool {

@@ -1,17 +1,15 @@
 //! The decision about one request: headers in, decision out. Every request that the filter handles comes by here.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::authenticate::{Identity, authenticate};
 use crate::charges::{Limited, limit};
 use crate::edit::Edit;
 use crate::identity;
-use crate::pairs::{Pair, values};
+use crate::pairs::Pair;
 use crate::ratelimit_fields::Fields;
 use crate::reply::Refusal;
 use crate::retired::Active;
-use crate::route_header;
 use crate::slots::{Seed, SharedState};
 use crate::tables::{Policy, Tables, Target};
 
@@ -100,14 +98,9 @@ pub fn decide<'a>(
     headers: &[Pair<'a>],
     outside: &mut impl Outside,
 ) -> Decision<'a> {
-    let tables = active.tables();
     let seen = scan(headers);
-    let said = tables.route_header().and_then(|name| only(headers, name)).map(route_header::parse);
     let asks_for_route = active.asks_for_route() || !others.is_empty();
-    let route = match said {
-        Some((route, _)) => Some(Cow::Borrowed(route)),
-        None => asks_for_route.then(|| outside.route_name()).flatten().map(Cow::Owned),
-    };
+    let route = asks_for_route.then(|| outside.route_name()).flatten();
     let policy = active.policy(route.as_deref(), seen.target, || outside.now());
     let known_before = || others.iter().find_map(|other| other.policy_of_route(route.as_deref()?, seen.target));
     let Some(policy) = policy.or_else(known_before) else {
@@ -115,11 +108,10 @@ pub fn decide<'a>(
         return Decision { outcome, edits: Vec::new(), is_grpc: seen.is_grpc, tally: Tally::default() };
     };
     let mut tally = Tally { policy: &policy.name, ..Tally::default() };
-    let (outcome, edits) = match judge(policy, tables, headers, outside, &mut tally) {
+    let (outcome, edits) = match judge(policy, active.tables(), headers, outside, &mut tally) {
         Ok((caller, fields)) => {
             let marks_streams = policy.stream_headers && !seen.is_head;
-            let removed = said.and_then(|(_, removed)| removed);
-            let edits = identity::edits(policy, &caller, headers, &seen.forged, removed);
+            let edits = identity::edits(policy, &caller, headers, &seen.forged);
             (Outcome::Pass(OnResponse { fields, marks_streams }), edits)
         }
         Err(refusal) => {
@@ -131,12 +123,6 @@ pub fn decide<'a>(
         }
     };
     Decision { outcome, edits, is_grpc: seen.is_grpc, tally }
-}
-
-/// The value of a header that is there once.
-fn only<'a>(headers: &[Pair<'a>], name: &str) -> Option<&'a [u8]> {
-    let mut values = values(headers, name);
-    values.next().filter(|_| values.next().is_none())
 }
 
 /// Who calls and what the client is told of its limits, or why the request is refused.

@@ -26,14 +26,12 @@ pub fn is_identity(name: &[u8]) -> bool {
     name.first() == Some(&b'x') && (spells(name, CONSUMER_HEADER) || spells(name, PLAN_HEADER) || is_metadata())
 }
 
-/// Takes what was `forged` and, unless it is kept, the key out of a request, and puts in who calls. The header `removed` goes
-/// without the filter.
+/// Takes what was `forged` and, unless it is kept, the key out of a request, and puts in who calls.
 pub(crate) fn edits<'a>(
     policy: &'a Policy,
     caller: &Identity<'a>,
     headers: &[Pair<'a>],
     forged: &[&'a [u8]],
-    removed: Option<&[u8]>,
 ) -> Vec<Edit<'a>> {
     let name = caller.consumer.map(|consumer| (CONSUMER_HEADER, consumer.name.as_str()));
     let plan = caller.plan.map(|plan| (PLAN_HEADER, plan.name.as_str()));
@@ -51,8 +49,7 @@ pub(crate) fn edits<'a>(
         let value = Cow::Borrowed(value.as_bytes());
         edits.push(if once(name) { Edit::Replace(name, value) } else { Edit::Add(name, value) });
     }
-    let sources = policy.api_key.iter().filter(|rule| !rule.keep).flat_map(|rule| &rule.sources);
-    for source in sources.filter(|source| removed.is_none_or(|removed| !source.is_header(removed))) {
+    for source in policy.api_key.iter().filter(|rule| !rule.keep).flat_map(|rule| &rule.sources) {
         source.strip(headers, &mut edits);
     }
     edits

@@ -42,7 +42,6 @@ mod protobuf_struct;
 pub mod ratelimit_fields;
 pub mod reply;
 pub mod retired;
-pub mod route_header;
 pub mod slots;
 pub mod stream_headers;
 pub mod tables;

@@ -25,8 +25,6 @@ pub struct Tables {
     pub(crate) rules: Rules,
     pub(crate) has_limits: bool,
     pub(crate) rate_limit_headers: RateLimitHeaders,
-    /// In lower case.
-    pub(crate) route_header: Option<String>,
 }
 
 /// A key that some consumer holds.
@@ -227,12 +225,6 @@ impl Tables {
     fn by_digest(&self, digest: &Digest) -> Option<&Key> {
         let place = self.keys.binary_search_by(|key| key.digest.cmp(digest)).ok()?;
         self.keys.get(place)
-    }
-
-    /// The header in which Envoy says which route it chose.
-    #[must_use]
-    pub fn route_header(&self) -> Option<&str> {
-        self.route_header.as_deref()
     }
 
     /// By which response fields clients see their limits.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use legation_filter::{compile::DEFAULT_KEY_HEADER, identity::is_identity, route_header};
+use legation_filter::{compile::DEFAULT_KEY_HEADER, identity::is_identity};
 
 use crate::config::{
     code,
@@ -22,7 +22,7 @@ pub fn check(routes: &[schema::Route], report: &mut Report) {
         let conditions = route.r#match.get().map(|matcher| matcher.headers.items()).unwrap_or_default();
         for (name, _) in conditions {
             let lower = name.value.to_ascii_lowercase();
-            if is_identity(lower.as_bytes()) || lower == route_header::NAME {
+            if is_identity(lower.as_bytes()) {
                 let message =
                     format!("no route can match on {}: the gateway writes it once a route is chosen", name.shown());
                 report.error(code::CONFLICT, name.span, message);

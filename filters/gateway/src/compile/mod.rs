@@ -115,12 +115,7 @@ pub fn compile_config(config: &Config, environment: impl Fn(&str) -> Option<Vec<
     let policies = policies(config, &plans, &consumers, &mut problems);
     let rules = rules(&config.rules, &policies, &mut problems);
     let has_limits = config.policies.iter().any(|policy| !policy.rate_limit.is_empty());
-    let route_header = config.route_header.as_ref().and_then(|name| {
-        let checked = header_name(name).map_err(|problem| format!("`{name}` {problem}"));
-        problems.take("route_header", checked)
-    });
-    let rate_limit_headers = config.rate_limit_headers;
-    let tables = Tables { pepper, keys, rules, has_limits, rate_limit_headers, route_header };
+    let tables = Tables { pepper, keys, rules, has_limits, rate_limit_headers: config.rate_limit_headers };
     if problems.0.is_empty() { Ok(tables) } else { Err(problems.0) }
 }
 
