@@ -5,16 +5,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
+#[allow(dead_code)]
+#[path = "shared/mod.rs"]
+mod shared;
 #[allow(dead_code, unused_imports)]
 #[path = "../tests/live/support/mod.rs"]
 mod support;
 
 use std::{
     fmt::Write as _,
-    fs,
     time::{Duration, Instant},
 };
 
+use shared::cost::resident_mib;
 use support::{Gateway, Options, upstream};
 
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
@@ -36,7 +39,7 @@ struct Measured {
     latency: Duration,
     worst: Duration,
     last_ack: Duration,
-    memory_kib: u64,
+    memory_mib: f64,
 }
 
 async fn measure(routes: usize) -> Measured {
@@ -59,7 +62,7 @@ async fn measure(routes: usize) -> Measured {
         latency: latencies[EDITS / 2],
         worst: latencies[EDITS - 1],
         last_ack: acks[EDITS / 2],
-        memory_kib: resident_kib(gateway.process.pid().as_raw()),
+        memory_mib: resident_mib(gateway.process.pid().as_raw()),
     }
 }
 
@@ -79,13 +82,6 @@ async fn last_ack(gateway: &Gateway, edits: usize) -> Duration {
     }
 }
 
-/// `VmRSS` of `/proc/PID/status` (`proc(5)`).
-fn resident_kib(pid: i32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let measured = SIZES.map(|routes| runtime.block_on(measure(routes)));
@@ -102,8 +98,8 @@ fn main() {
             at.worst.as_secs_f64() * 1e3,
             at.latency.as_secs_f64() / smallest.latency.as_secs_f64(),
             at.last_ack.as_secs_f64() * 1e3,
-            at.memory_kib as f64 / 1024.0,
-            at.memory_kib as f64 / smallest.memory_kib as f64,
+            at.memory_mib,
+            at.memory_mib / smallest.memory_mib,
         );
     }
 }

@@ -1,11 +1,13 @@
-//! Envoys that are the same but for the filter: what `legation dump --static` makes of a file, with other filters in its place.
+//! The Envoys that are compared.
 
-use std::{fmt, fs, process::Command};
+use std::{fmt, fs};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::{ALICE_KEY, ALICE_SHA256, Client, Process, envoy, free_port, legation, upstream};
+use crate::{
+    shared::envoy::{Variant, dump, replace_filters},
+    support::{ALICE_KEY, ALICE_SHA256, free_port, upstream},
+};
 
 /// What answers.
 #[derive(Clone, Copy)]
@@ -27,29 +29,6 @@ impl fmt::Display for Upstream {
 
 /// Envoy's own filters for the same purpose.
 pub const NATIVE: &str = "Envoy's api_key_auth and local_ratelimit (C++)";
-
-/// A running Envoy.
-pub struct Variant {
-    pub name: &'static str,
-    process: Process,
-    port: u16,
-    _folder: TempDir,
-}
-
-impl Variant {
-    pub fn pid(&self) -> i32 {
-        self.process.pid().as_raw()
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/measured", self.port)
-    }
-
-    pub async fn answers(&self) -> bool {
-        let answer = Client::new().try_get(&self.url(), &[("x-api-key", ALICE_KEY)]).await;
-        answer.is_ok_and(|answer| answer.status == 200)
-    }
-}
 
 /// A limit that is never reached.
 const LIMIT: &str = "{limit: 1000000, window: 1s, by: consumer}";
@@ -73,17 +52,15 @@ pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
             "consumers: [{{name: alice, plan: pro, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]\nplans: [{{name: pro}}]\n"
         )
     };
-    let ours = |name, policy: &str, others: usize| {
+    let ours = |name: &str, policy: &str, others: usize| {
         let port = free_port();
-        start(name, port, dump(&file(port, policy, others)))
+        Variant::start(name, 1, port, &dump(&file(port, policy, others)))
     };
-    let replaced = |name, filters: Vec<Value>| {
+    let replaced = |name: &str, filters: Vec<Value>| {
         let port = free_port();
         let mut bootstrap = dump(&file(port, "", 0));
-        let chain = http_filters(&mut bootstrap);
-        let router = chain.pop().expect("the router is the last");
-        *chain = filters.into_iter().chain([router]).collect();
-        start(name, port, bootstrap)
+        replace_filters(&mut bootstrap, filters);
+        Variant::start(name, 1, port, &bootstrap)
     };
     let limited = format!(", api_key: {{}}, rate_limit: {LIMIT}");
     let mut variants = vec![
@@ -101,32 +78,6 @@ pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
         variants.push(replaced("PEER_WASM", vec![peer(&module, &configuration)]));
     }
     variants
-}
-
-/// What `legation dump --static` prints for a file.
-fn dump(file: &str) -> Value {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("gateway.yaml");
-    fs::write(&path, file).unwrap();
-    let mut command = legation();
-    command.arg("dump").arg(&path).args(["--static", "--envoy-admin", "127.0.0.1:0"]);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_yaml::from_slice(&output.stdout).unwrap()
-}
-
-fn http_filters(bootstrap: &mut Value) -> &mut Vec<Value> {
-    let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
-    manager["http_filters"].as_array_mut().expect("a list of filters")
-}
-
-fn start(name: &'static str, port: u16, bootstrap: Value) -> Variant {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("envoy.json");
-    fs::write(&path, bootstrap.to_string()).unwrap();
-    let mut command = Command::new(envoy());
-    command.arg("-c").arg(&path).args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]);
-    Variant { name, process: Process::start(name, &mut command), port, _folder: folder }
 }
 
 fn api_key_auth() -> Value {

@@ -1,0 +1,63 @@
+//! What a process costs, and what a request costs it.
+
+use std::{fs, process::Command, time::Duration};
+
+use super::envoy::Variant;
+
+/// Requests in a window: long against the clock of the scheduler, short against what the machine does beside.
+const WINDOW: usize = 10_000;
+const ROUNDS: usize = 15;
+const CONNECTIONS: usize = 8;
+
+/// The CPU time of all threads of a process (`proc(5)`, `/proc/PID/task/TID/schedstat`).
+fn cpu(pid: i32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let nanoseconds = threads.map(|thread| {
+        let text = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or_default()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+/// `VmRSS` of `/proc/PID/status` (`proc(5)`).
+pub fn resident_mib(pid: i32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Sends a window of requests, all of which must be answered with 200. Gives microseconds of CPU time a request.
+fn window(variant: &Variant, arguments: &[String]) -> f64 {
+    let before = cpu(variant.pid());
+    let mut load = Command::new(std::env::var("H2LOAD").unwrap_or_else(|_| "h2load".to_owned()));
+    load.args(["--h1", "-t", "1", "-c", &CONNECTIONS.to_string(), "-n", &WINDOW.to_string()]);
+    // Where the arguments name a file of URIs, they go to this Envoy all the same.
+    load.args(arguments).args(["-B", &variant.url(), &variant.url()]);
+    let output = load.output().expect("h2load runs (`make h2load` installs it)");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&format!("status codes: {WINDOW} 2xx")), "{}: {said}", variant.name);
+    (cpu(variant.pid()) - before).as_secs_f64() * 1e6 / WINDOW as f64
+}
+
+/// Microseconds of CPU time of a request without a filter, and how many each filter adds, where h2load has these arguments
+/// for it.
+///
+/// Each Envoy in turn gets a window of requests, round after round; right before it the one without a filter gets the same.
+/// The median of the differences counts: a machine whose speed drifts slows both windows of a pair.
+pub fn added(nothing: &Variant, filters: &[Variant], arguments: impl Fn(usize) -> Vec<String>) -> (f64, Vec<f64>) {
+    let arguments: Vec<_> = (0..filters.len()).map(arguments).collect();
+    let (mut bare, mut added) = (Vec::new(), vec![Vec::new(); filters.len()]);
+    for _ in 0..ROUNDS {
+        for ((variant, arguments), added) in filters.iter().zip(&arguments).zip(&mut added) {
+            let before = window(nothing, arguments);
+            bare.push(before);
+            added.push(window(variant, arguments) - before);
+        }
+    }
+    (median(bare), added.into_iter().map(median).collect())
+}

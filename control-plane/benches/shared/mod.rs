@@ -1,0 +1,4 @@
+//! What several benchmarks share. Each has the support of the live tests as its module `support`.
+
+pub mod cost;
+pub mod envoy;
