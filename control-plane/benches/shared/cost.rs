@@ -1,6 +1,6 @@
 //! What a process costs, and what a request costs it.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use super::envoy::Variant;
 
@@ -9,14 +9,32 @@ const WINDOW: usize = 10_000;
 const ROUNDS: usize = 15;
 const CONNECTIONS: usize = 8;
 
-/// The CPU time of all threads of a process (`proc(5)`, `/proc/PID/task/TID/schedstat`).
+/// The CPU time of all threads of a process.
 fn cpu(pid: i32) -> Duration {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let nanoseconds = threads.map(|thread| {
-        let text = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+    threads_cpu(pid, |_| true)
+}
+
+/// The CPU time of the threads of this name.
+pub fn thread_cpu(pid: i32, name: &str) -> Duration {
+    threads_cpu(pid, |thread| fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim_end() == name))
+}
+
+/// `/proc/PID/task/TID/schedstat` (`proc(5)`).
+fn threads_cpu(pid: i32, is_counted: impl Fn(&Path) -> bool) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|thread| thread.unwrap().path());
+    let nanoseconds = threads.filter(|thread| is_counted(thread)).map(|thread| {
+        let text = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
         text.split(' ').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or_default()
     });
     Duration::from_nanos(nanoseconds.sum())
+}
+
+/// The processes that a process started (`proc(5)`, `/proc/PID/task/TID/children`).
+pub fn children(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let children =
+        threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("children")).unwrap_or_default());
+    children.flat_map(|pids| pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
 }
 
 /// `VmRSS` of `/proc/PID/status` (`proc(5)`).

@@ -1,6 +1,6 @@
 //! Envoys that are the same but for the filter: what `legation dump --static` makes of a file, with other filters in its place.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -10,6 +10,7 @@ use crate::support::{ALICE_KEY, Client, Process, envoy, legation};
 /// A running Envoy.
 pub struct Variant {
     pub name: String,
+    pub started: Instant,
     process: Process,
     port: u16,
     _folder: TempDir,
@@ -25,8 +26,9 @@ impl Variant {
         let mut command = Command::new(envoy());
         command.arg("-c").arg(&path).args(["--disable-hot-restart", "--log-level", "error"]);
         command.args(["--concurrency", &workers.to_string()]);
+        let started = Instant::now();
         let process = Process::start(&name, &mut command);
-        Self { name, process, port, _folder: folder }
+        Self { name, started, process, port, _folder: folder }
     }
 
     pub fn pid(&self) -> i32 {

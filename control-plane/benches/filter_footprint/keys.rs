@@ -1,0 +1,60 @@
+//! Gateways of any number of keys.
+
+use std::fmt::Write as _;
+
+use legation_filter::config::{ApiKey, ApiKeyRule, Config, Consumer, Policy, Rule};
+use sha2::{Digest, Sha256};
+
+use crate::support::ALICE_SHA256;
+
+/// The key of a consumer.
+pub fn key(consumer: usize) -> String {
+    format!("key-{consumer}")
+}
+
+/// The key that an edit gives to one of the consumers.
+pub fn edited_key(edit: usize) -> String {
+    format!("edited-{edit}")
+}
+
+fn sha256(key: &str) -> String {
+    Sha256::digest(key).iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
+}
+
+/// The consumers other than alice, and what their keys hash to. One amid them has a key of its own at each edit.
+fn consumers(keys: usize, edit: usize) -> impl Iterator<Item = (String, String)> {
+    (1..keys).map(move |consumer| {
+        let key = if consumer == keys / 2 { edited_key(edit) } else { key(consumer) };
+        (format!("consumer-{consumer:06}"), sha256(&key))
+    })
+}
+
+/// A file with so many keys, after so many edits.
+pub fn file(port: u16, keys: usize, edit: usize) -> String {
+    let mut text = format!("version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n");
+    text += "- {name: measured, match: {prefix: /measured}, respond: {status: 200}, ";
+    text += "api_key: {header: x-api-key, query: key}}\nconsumers:\n";
+    writeln!(text, "- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}").unwrap();
+    for (name, sha256) in consumers(keys, edit) {
+        writeln!(text, "- {{name: {name}, api_keys: [{{sha256: {sha256}}}]}}").unwrap();
+    }
+    text
+}
+
+/// The filter's configuration that says the same.
+pub fn configuration(keys: usize) -> String {
+    let consumers = std::iter::once(("alice".to_owned(), ALICE_SHA256.to_owned())).chain(consumers(keys, 0));
+    let consumer = |(name, sha256)| {
+        let api_keys = vec![ApiKey { id: None, sha256, expires: None, not_before: None }];
+        Consumer { name, plan: None, api_keys }
+    };
+    let rule = ApiKeyRule { header: Some("x-api-key".into()), query: Some("key".into()), ..ApiKeyRule::default() };
+    let policy = Policy { name: "measured".into(), api_key: Some(rule), rate_limit: vec![] };
+    let rule = Rule { route: Some("measured".into()), hosts: vec![], prefix: None, policy: "measured".into() };
+    let consumers = consumers.map(consumer).collect();
+    let config = Config { version: 1, consumers, plans: vec![], policies: vec![policy], rules: vec![rule] };
+    serde_json::to_string(&config).unwrap()
+}

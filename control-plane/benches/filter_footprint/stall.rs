@@ -1,0 +1,125 @@
+//! What an edit of one key costs those whose requests a worker has.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+use crate::{
+    keys::{edited_key, file},
+    shared::cost::{children, median, resident_mib, thread_cpu},
+    support::{ALICE_KEY, Gateway, Options},
+};
+
+/// The median counts.
+const EDITS: usize = 7;
+/// What an edit leaves to be done is done by then.
+const AFTER: Duration = Duration::from_millis(300);
+/// What Envoy calls the thread of its only worker.
+const WORKER: &str = "wrk:worker_0";
+
+/// Of edits of one key each; milliseconds, the median unless said otherwise.
+pub struct Stall {
+    /// The longest time between two answers while nothing is edited.
+    pub quiet: f64,
+    /// The same during an edit.
+    pub gap: f64,
+    pub worst_gap: f64,
+    /// The CPU time of a worker without requests for an edit.
+    pub cpu: f64,
+    /// From the saved file to the first request that the new key lets pass.
+    pub served: f64,
+    /// Memory of Envoy before the first edit and after the last.
+    pub resident: [f64; 2],
+}
+
+pub async fn measure(keys: usize) -> Stall {
+    let options = Options { arguments: vec!["--concurrency".into(), "1".into()], ..Options::default() };
+    let gateway = Gateway::start_with(options, |port| file(port, keys, 0)).await;
+    let envoy = children(gateway.process.pid().as_raw())[0];
+    let before = resident_mib(envoy);
+    let (mut gaps, mut cpu, mut served, mut quiet) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for edit in 1..=2 * EDITS {
+        let next = file(gateway.port, keys, edit);
+        let is_probed = edit % 2 == 0;
+        let probe = is_probed.then(|| Probe::start(gateway.port));
+        sleep(AFTER).await;
+        quiet.extend(probe.as_ref().map(Probe::longest_gap));
+        let (cpu_before, saved) = (thread_cpu(envoy, WORKER), Instant::now());
+        gateway.write(&next);
+        let key = edited_key(edit);
+        while gateway.get("/measured", &[("x-api-key", &key)]).await.status != 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        served.push(saved.elapsed().as_secs_f64() * 1e3);
+        sleep(AFTER).await;
+        match probe {
+            Some(probe) => gaps.push(probe.longest_gap()),
+            None => cpu.push((thread_cpu(envoy, WORKER) - cpu_before).as_secs_f64() * 1e3),
+        }
+    }
+    let worst_gap = gaps.iter().copied().fold(0.0, f64::max);
+    let resident = [before, resident_mib(envoy)];
+    Stall { quiet: median(quiet), gap: median(gaps), worst_gap, cpu: median(cpu), served: median(served), resident }
+}
+
+/// Requests on one connection, each as soon as the one before is answered, all of which must be.
+struct Probe {
+    stop: Arc<AtomicBool>,
+    longest: Arc<Mutex<Duration>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Probe {
+    fn start(port: u16) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let longest = Arc::<Mutex<Duration>>::default();
+        let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        connection.set_nodelay(true).unwrap();
+        let thread = thread::spawn({
+            let (stop, longest) = (stop.clone(), longest.clone());
+            move || {
+                let mut last = Instant::now();
+                while !stop.load(Ordering::Relaxed) {
+                    ask(&mut connection);
+                    let gap = std::mem::replace(&mut last, Instant::now()).elapsed();
+                    let mut longest = longest.lock().unwrap();
+                    *longest = gap.max(*longest);
+                }
+            }
+        });
+        Self { stop, longest, thread: Some(thread) }
+    }
+
+    /// Milliseconds, since the last call.
+    fn longest_gap(&self) -> f64 {
+        std::mem::take(&mut *self.longest.lock().unwrap()).as_secs_f64() * 1e3
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(thread::JoinHandle::join);
+        assert!(thread::panicking() || matches!(ended, Some(Ok(()))), "every request is answered");
+    }
+}
+
+fn ask(connection: &mut TcpStream) {
+    write!(connection, "GET /measured HTTP/1.1\r\nhost: probe\r\nx-api-key: {ALICE_KEY}\r\n\r\n").unwrap();
+    let (mut answer, mut read) = ([0; 4096], 0);
+    while !answer[..read].ends_with(b"\r\n\r\n") {
+        let more = connection.read(&mut answer[read..]).unwrap();
+        assert!(more > 0, "the connection stays open");
+        read += more;
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
+}
