@@ -1,0 +1,81 @@
+//! How much a rate limit admits of forty times as much, beside what it says: with 1, 2 and 4 workers, while the filter's
+//! configuration is edited 20 times, and Envoy's own `local_ratelimit`, which nobody edits.
+//!
+//! A per cent of 100 is the limit times the time, and the burst. The load is measured, too: on a machine that cannot keep it up
+//! it is less than forty times.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+#[allow(dead_code)]
+#[path = "shared/mod.rs"]
+mod shared;
+#[allow(dead_code, unused_imports)]
+#[path = "../tests/live/support/mod.rs"]
+mod support;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use shared::envoy::{Variant, dump, replace_filters};
+use support::{Flood, Gateway, Limited, Options, eventually, free_port, limited};
+use tokio::time::sleep;
+
+const LIMIT: usize = 250;
+const FLOOD: Flood = Flood { rate: 40 * LIMIT, seconds: 20 };
+const EDITS: usize = 20;
+
+/// What Legation knows.
+const ALGORITHMS: [Limited; 1] =
+    [Limited { algorithm: "token_bucket", limit: LIMIT, burst: LIMIT, fields: ", burst: 250" }];
+
+/// Envoy's.
+const NATIVE: Limited = Limited { algorithm: "local_ratelimit", limit: LIMIT, burst: LIMIT, fields: "" };
+
+fn local_ratelimit() -> Value {
+    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
+    json!({"name": "local_ratelimit", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "limit",
+        "token_bucket": {"max_tokens": LIMIT, "tokens_per_fill": LIMIT / 10, "fill_interval": "0.1s"},
+        "filter_enabled": always, "filter_enforced": always
+    }})
+}
+
+/// Waits for the next second by the clock: some algorithms count in windows that begin there.
+async fn full_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    sleep(Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into())).await;
+}
+
+fn print(workers: usize, edits: usize, limit: &Limited, judgement: &str) {
+    println!("{workers:>7} {edits:>5} {:<16} {judgement}", limit.algorithm);
+}
+
+async fn measure(workers: usize) {
+    let options = Options { arguments: vec!["--concurrency".into(), workers.to_string()], ..Options::default() };
+    let gateway = Gateway::start_with(options, |port| limited(port, &ALGORITHMS, 0)).await;
+    for (index, limit) in ALGORITHMS.iter().enumerate() {
+        let edited = |edit| limited(gateway.port, &ALGORITHMS, index * EDITS + edit);
+        full_second().await;
+        let (flooded, served) = FLOOD.send_with_edits(&gateway, &limit.path(), EDITS, edited).await;
+        print(workers, served, limit, &limit.judge(&flooded));
+    }
+    drop(gateway);
+    let port = free_port();
+    let mut bootstrap = dump(&limited(port, &[NATIVE], 0).replace("/local_ratelimit", "/measured"));
+    replace_filters(&mut bootstrap, vec![local_ratelimit()]);
+    let envoy = Variant::start(NATIVE.algorithm, workers, port, &bootstrap);
+    eventually("it answers", async || envoy.answers().await).await;
+    // What the question took from the bucket comes back.
+    sleep(Duration::from_secs(1)).await;
+    print(workers, 0, &NATIVE, &NATIVE.judge(&FLOOD.send(&envoy.url()).await));
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    println!("workers edits limit");
+    for workers in [1, 2, 4] {
+        runtime.block_on(measure(workers));
+    }
+}

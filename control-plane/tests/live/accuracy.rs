@@ -1,0 +1,24 @@
+//! Rate limits under far more load than they admit, on several workers, while the filter's configuration changes.
+//! `benches/limit_accuracy` measures the same for longer.
+
+use crate::support::{Flood, Gateway, Limited, Options, limited};
+
+const LIMITS: [Limited; 1] = [Limited { algorithm: "token_bucket", limit: 100, burst: 100, fields: "" }];
+
+/// So little that it is 40 times the limit also on a machine that runs other tests beside.
+const FLOOD: Flood = Flood { rate: 4_000, seconds: 3 };
+const EDITS: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_admitted_of_forty_times_a_limit_is_the_limit_also_while_the_configuration_changes() {
+    let options = Options { arguments: vec!["--concurrency".into(), "2".into()], ..Options::default() };
+    let gateway = Gateway::start_with(options, |port| limited(port, &LIMITS, 0)).await;
+    for (index, limit) in LIMITS.iter().enumerate() {
+        let edited = |edit| limited(gateway.port, &LIMITS, index * EDITS + edit);
+        let (flooded, served) = FLOOD.send_with_edits(&gateway, &limit.path(), EDITS, edited).await;
+        assert!(served > 0, "the configuration changes meanwhile");
+        let (least, most) = (limit.least(flooded.elapsed) * 0.98, limit.most(flooded.elapsed) * 1.02);
+        let is_accurate = (least..=most).contains(&(flooded.admitted as f64));
+        assert!(is_accurate, "{}: {least:.0} to {most:.0}: {}", limit.algorithm, limit.judge(&flooded));
+    }
+}
