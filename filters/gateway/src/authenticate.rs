@@ -28,7 +28,7 @@ pub(crate) fn authenticate<'a>(
         let anonymous = Identity { consumer: None, plan: rule.anonymous_plan.as_deref() };
         return if rule.optional { Ok(anonymous) } else { Err(Refusal::MissingKey { sources }) };
     };
-    let key = tables.key(&secret).ok_or_else(|| {
+    let (key, consumer) = tables.key(&secret).ok_or_else(|| {
         // A key that a consumer holds is good, whatever it looks like.
         if is_mistyped(&secret) { Refusal::MistypedKey { sources } } else { Refusal::UnknownKey { sources } }
     })?;
@@ -41,10 +41,10 @@ pub(crate) fn authenticate<'a>(
             return Err(Refusal::ExpiredKey { sources });
         }
     }
-    if rule.allowed.as_ref().is_some_and(|allowed| !allowed.contains(&key.consumer)) {
+    if rule.allowed.as_ref().is_some_and(|allowed| !allowed.contains(consumer)) {
         return Err(Refusal::ConsumerNotAllowed);
     }
-    Ok(Identity { consumer: Some(&key.consumer), plan: key.consumer.plan.as_deref() })
+    Ok(Identity { consumer: Some(consumer), plan: consumer.plan.as_deref() })
 }
 
 /// The key of the first place that has one. Two in one place are refused before another is looked at.

@@ -10,10 +10,11 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The whole document. Its `version` is 1.
+/// The whole document. Its `version` is 1. The texts of consumers, of which there may be very many, are `S`: their own
+/// memory, or a part of what was read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct Config<S = String> {
     /// The version of this format: 1.
     pub version: u32,
     /// The secret with which digests of keys are made; at least 16 bytes.
@@ -30,7 +31,7 @@ pub struct Config {
     pub payload_in_metadata: Option<String>,
     /// Who may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub consumers: Vec<Consumer>,
+    pub consumers: Vec<Consumer<S>>,
     /// What a consumer may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<Plan>,
@@ -71,15 +72,15 @@ pub enum RateLimitHeaders {
 /// A caller, known by any of its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Consumer {
+pub struct Consumer<S = String> {
     /// What the upstream sees as `x-consumer-id`.
-    pub name: String,
+    pub name: S,
     /// The name of its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
+    pub plan: Option<S>,
     /// Its keys; several may be live at once, for rotation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub api_keys: Vec<ApiKey>,
+    pub api_keys: Vec<ApiKey<S>>,
     /// What else is known of it: names as of headers, and values. Upstreams see it as `x-consumer-metadata-NAME` where a policy
     /// says `forward_metadata`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -89,18 +90,18 @@ pub struct Consumer {
 /// One key of a consumer, as the digest of the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ApiKey {
+pub struct ApiKey<S = String> {
     /// A name for the key that is not secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    pub id: Option<S>,
     /// SHA-256 of the key's bytes as 64 hexadecimal digits; with a pepper, HMAC-SHA-256 (RFC 2104) by it, or still SHA-256.
-    pub sha256: String,
+    pub sha256: S,
     /// When it ceases to be valid: RFC 3339, `2027-01-31T00:00:00Z` or `2027-01-31` (its first second, UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
+    pub expires: Option<S>,
     /// When it becomes valid, as `expires`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<String>,
+    pub not_before: Option<S>,
 }
 
 /// What consumers of the plan may use, wherever a policy says `plan: true`.

@@ -45,6 +45,7 @@ pub mod retired;
 pub mod slots;
 pub mod stream_headers;
 pub mod tables;
+mod text;
 pub mod units;
 mod ways;
 

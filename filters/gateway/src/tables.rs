@@ -1,6 +1,7 @@
 //! What requests are looked up in: the configuration, checked and indexed, immutable once built by [`crate::compile`].
 //!
-//! Things refer to each other by [`Arc`], so that no lookup can dangle.
+//! Things refer to each other by [`Arc`], so that no lookup can dangle; keys alone, of which there may be very many, to their
+//! consumer by its place.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +21,20 @@ pub type Digest = [u8; 32];
 #[derive(Debug, Default)]
 pub struct Tables {
     pub(crate) pepper: Option<Pepper>,
-    /// Sorted by digest.
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Keys,
+    pub(crate) consumers: Vec<Consumer>,
     pub(crate) rules: Rules,
     pub(crate) has_limits: bool,
     pub(crate) rate_limit_headers: RateLimitHeaders,
+}
+
+/// All keys, to be found by digest.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    keys: Vec<Key>,
+    /// Of each key the first bytes of its digest, and its place. Sorted; the keys are not, since to move so much about takes
+    /// longer than all else.
+    order: Vec<(u64, usize)>,
 }
 
 /// A key that some consumer holds.
@@ -36,8 +46,8 @@ pub struct Key {
     pub not_before: Option<i64>,
     /// Seconds since 1970 from which it is no longer valid.
     pub expires: Option<i64>,
-    /// Whose it is.
-    pub consumer: Arc<Consumer>,
+    /// Whose it is: a place in the list of consumers.
+    pub(crate) consumer: usize,
 }
 
 /// A caller.
@@ -215,16 +225,12 @@ pub struct Target<'a> {
 }
 
 impl Tables {
-    /// What is held of a key. With a pepper, a digest may be from before there was one.
+    /// What is held of a key, and the consumer whose it is. With a pepper, a digest may be from before there was one.
     #[must_use]
-    pub fn key(&self, secret: &[u8]) -> Option<&Key> {
-        let peppered = self.pepper.as_ref().and_then(|pepper| self.by_digest(&pepper.digest(secret)));
-        peppered.or_else(|| self.by_digest(&Sha256::digest(secret).into()))
-    }
-
-    fn by_digest(&self, digest: &Digest) -> Option<&Key> {
-        let place = self.keys.binary_search_by(|key| key.digest.cmp(digest)).ok()?;
-        self.keys.get(place)
+    pub fn key(&self, secret: &[u8]) -> Option<(&Key, &Consumer)> {
+        let peppered = self.pepper.as_ref().and_then(|pepper| self.keys.get(&pepper.digest(secret)));
+        let key = peppered.or_else(|| self.keys.get(&Sha256::digest(secret).into()))?;
+        Some((key, self.consumers.get(key.consumer)?))
     }
 
     /// By which response fields clients see their limits.
@@ -273,6 +279,30 @@ impl Tables {
         };
         rule.map(|rule| &*rule.policy)
     }
+}
+
+impl Keys {
+    pub(crate) fn new(keys: Vec<Key>) -> Self {
+        let mut order: Vec<_> = keys.iter().enumerate().map(|(place, key)| (first_bytes(&key.digest), place)).collect();
+        order.sort_unstable();
+        Self { keys, order }
+    }
+
+    /// Whether some digests begin alike: where none do, no key is there twice.
+    pub(crate) fn may_repeat(&self) -> bool {
+        !self.order.is_sorted_by(|(one, _), (other, _)| one < other)
+    }
+
+    fn get(&self, digest: &Digest) -> Option<&Key> {
+        let first = first_bytes(digest);
+        let place = self.order.partition_point(|(other, _)| *other < first);
+        let alike = self.order.iter().skip(place).take_while(|(other, _)| *other == first);
+        alike.filter_map(|(_, place)| self.keys.get(*place)).find(|key| key.digest == *digest)
+    }
+}
+
+fn first_bytes(digest: &Digest) -> u64 {
+    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 impl Rule {
@@ -325,6 +355,24 @@ fn is_under(path: &[u8], prefix: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_whose_digests_begin_alike_are_told_apart() {
+        let digest = |last: u8| {
+            let mut digest = [7; 32];
+            digest[31] = last;
+            digest
+        };
+        let key = |last| Key { digest: digest(last), not_before: None, expires: None, consumer: last.into() };
+        let keys = Keys::new([3, 1, 2].map(key).into());
+        assert!(keys.may_repeat());
+        for last in 0..5 {
+            let found = keys.get(&digest(last)).map(|key| key.consumer);
+            assert_eq!(found, (1..=3).contains(&last).then_some(last.into()));
+        }
+        assert!(keys.get(&[0; 32]).is_none() && keys.get(&[8; 32]).is_none());
+        assert!(!Keys::new(vec![key(1)]).may_repeat());
+    }
 
     #[test]
     fn a_host_has_no_port_no_case_and_no_dot_at_its_end() {

@@ -217,6 +217,18 @@ fn each_mistake_is_said_with_its_place() {
 }
 
 #[test]
+fn text_with_escapes_is_what_it_stands_for() {
+    let written =
+        good().to_string().replace(r#""name":"alice""#, r#""name":"\u0061lice""#).replace(DIGEST, &escaped(DIGEST));
+    assert!(written.contains(r"\u0061lice") && !written.contains(DIGEST));
+    assert!(compile(written.as_bytes()).is_ok());
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().map(|character| format!(r"\u{:04x}", u32::from(character))).collect()
+}
+
+#[test]
 fn a_key_given_twice_is_said_without_its_digest() {
     let said = said_with("/consumers/-", json!({"name": "eve", "api_keys": [{"sha256": DIGEST.to_uppercase()}]}));
     assert_eq!(said, ["consumers[1].api_keys[0].sha256: the same key is at consumers[0].api_keys[0]"]);

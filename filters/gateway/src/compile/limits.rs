@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{MAX_LIMIT, MAX_WINDOW, Problems, check_name, header_name, quoted};
 use crate::algorithm::{Algorithm, Period, Quota, SlidingWindow, TokenBucket};
-use crate::config::{self, Config};
+use crate::config;
 use crate::tables::{By, Cost, Limit, Plan, PolicyLimit, What};
 use crate::units;
 
@@ -49,11 +49,11 @@ pub(super) fn quota(
     Some(Limit { name: name.to_owned(), id: format!("{id} quota"), quota: limit, window_seconds, algorithm })
 }
 
-/// The limits of a policy.
+/// The limits of a policy. `payload` is where Envoy's JWT filter keeps the claims.
 pub(super) fn policy_limits(
     path: &str,
     policy: &config::Policy,
-    config: &Config,
+    payload: Option<&str>,
     plans: &BTreeMap<String, Arc<Plan>>,
     problems: &mut Problems,
 ) -> Vec<PolicyLimit> {
@@ -83,7 +83,7 @@ pub(super) fn policy_limits(
         let what = if written.plan {
             Some(of_plan(&path, policy, written, plans, problems))
         } else {
-            own(&path, policy, config, index, written, problems)
+            own(&path, policy, payload, index, written, problems)
         };
         let cost = cost(&path, &written.cost, problems);
         if let (Some(what), Some(cost)) = (what, cost) {
@@ -134,7 +134,7 @@ fn of_plan(
 fn own(
     path: &str,
     policy: &config::Policy,
-    config: &Config,
+    payload: Option<&str>,
     index: usize,
     written: &config::RateLimit,
     problems: &mut Problems,
@@ -146,7 +146,7 @@ fn own(
         .take(format_args!("{path}.limit"), written.limit.ok_or("a limit has `limit` and `window`, or `plan: true`"));
     let window = problems
         .take(format_args!("{path}.window"), written.window.clone().ok_or("a limit has a `window`, such as `1m`"));
-    let by = by(path, &written.by, config, problems);
+    let by = by(path, &written.by, payload, problems);
     let numbers = config::Limit { limit: number?, window: window?, burst: written.burst, algorithm: written.algorithm };
     let limit = limit(path, &numbers, problems)?;
     // A count keeps its name when limits are reordered, if it has one.
@@ -156,7 +156,7 @@ fn own(
     Some(What::Own { by: by?, limit: Limit { name, id, ..limit.into() } })
 }
 
-fn by(path: &str, written: &config::By, config: &Config, problems: &mut Problems) -> Option<By> {
+fn by(path: &str, written: &config::By, payload: Option<&str>, problems: &mut Problems) -> Option<By> {
     Some(match written {
         config::By::Route => By::Route,
         config::By::Consumer => By::Consumer,
@@ -167,7 +167,7 @@ fn by(path: &str, written: &config::By, config: &Config, problems: &mut Problems
             By::Header(problems.take(format_args!("{path}.by"), checked)?)
         }
         config::By::Jwt(claim) => {
-            let payload = config.payload_in_metadata.as_deref().unwrap_or(DEFAULT_PAYLOAD);
+            let payload = payload.unwrap_or(DEFAULT_PAYLOAD);
             let path = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", payload];
             By::Claim(path.into_iter().chain(claim.split('.')).collect::<Vec<_>>().join("\0").into_bytes())
         }

@@ -20,7 +20,8 @@ use crate::identity::METADATA_PREFIX;
 use crate::json_path::path_at;
 use crate::pepper::Pepper;
 use crate::protobuf_struct;
-use crate::tables::{Allowed, ApiKeyRule, Consumer, Digest, Key, Plan, Policy, Tables};
+use crate::tables::{Allowed, ApiKeyRule, Consumer, Digest, Key, Keys, Plan, Policy, Tables};
+use crate::text::Text;
 use crate::units;
 
 /// The largest document, in bytes: 100,000 consumers and room to spare.
@@ -74,16 +75,19 @@ pub fn compile_with(json: &[u8], environment: impl Fn(&str) -> Option<Vec<u8>>) 
     if json.iter().all(u8::is_ascii_whitespace) {
         return Err(whole("the configuration is empty; the least is {\"version\": 1}".to_owned()));
     }
-    compile_config(&read(json)?, environment)
+    read(json).map_or_else(
+        |problem| {
+            // It may be the Struct that Envoy made of one.
+            let written = json.first().filter(|first| **first == STRUCT).and_then(|_| protobuf_struct::decode(json));
+            let written = written.ok_or(problem)?.to_string();
+            compile_config(&read(written.as_bytes())?, &environment)
+        },
+        |config| compile_config(&config, &environment),
+    )
 }
 
-/// Reads a document, or the Struct that Envoy may have made of one.
-fn read(json: &[u8]) -> Result<Config, Vec<Problem>> {
-    let read = |json: &[u8]| serde_json::from_slice(json).map_err(|error| vec![form_problem(json, &error)]);
-    read(json).or_else(|problem| {
-        let written = json.first().filter(|first| **first == STRUCT).and_then(|_| protobuf_struct::decode(json));
-        written.map_or(Err(problem), |written| read(written.to_string().as_bytes()))
-    })
+fn read(json: &[u8]) -> Result<Config<Text<'_>>, Vec<Problem>> {
+    serde_json::from_slice(json).map_err(|error| vec![form_problem(json, &error)])
 }
 
 /// What is wrong with the form of a document, and where.
@@ -104,22 +108,32 @@ fn form_problem(json: &[u8], error: &serde_json::Error) -> Problem {
 ///
 /// # Errors
 /// All that is wrong with it, up to 1,000 things.
-pub fn compile_config(config: &Config, environment: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Tables, Vec<Problem>> {
+pub fn compile_config<S: AsRef<str>>(
+    config: &Config<S>,
+    environment: impl Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Tables, Vec<Problem>> {
     let mut problems = Problems::default();
     if config.version != 1 {
         problems.add("version", format!("version {} is not known; this filter reads version 1", config.version));
     }
     let plans = plans(&config.plans, &mut problems);
+    let names = Names::new("consumers", config.consumers.iter().map(|consumer| consumer.name.as_ref()), &mut problems);
     let (consumers, keys) = consumers(&config.consumers, &plans, &mut problems);
     let pepper = pepper(config, environment, &mut problems);
-    let policies = policies(config, &plans, &consumers, &mut problems);
+    let payload = config.payload_in_metadata.as_deref();
+    let policies = policies(&config.policies, payload, &plans, &names, &mut problems);
     let rules = rules(&config.rules, &policies, &mut problems);
     let has_limits = config.policies.iter().any(|policy| !policy.rate_limit.is_empty());
-    let tables = Tables { pepper, keys, rules, has_limits, rate_limit_headers: config.rate_limit_headers };
+    let rate_limit_headers = config.rate_limit_headers;
+    let tables = Tables { pepper, keys, consumers, rules, has_limits, rate_limit_headers };
     if problems.0.is_empty() { Ok(tables) } else { Err(problems.0) }
 }
 
-fn pepper(config: &Config, environment: impl Fn(&str) -> Option<Vec<u8>>, problems: &mut Problems) -> Option<Pepper> {
+fn pepper<S>(
+    config: &Config<S>,
+    environment: impl Fn(&str) -> Option<Vec<u8>>,
+    problems: &mut Problems,
+) -> Option<Pepper> {
     let written = config.key_pepper.as_ref().map(|pepper| pepper.0.clone().into_bytes());
     let secret = match (written, &config.key_pepper_env) {
         (Some(_), Some(_)) => {
@@ -153,17 +167,35 @@ impl Problems {
     }
 }
 
-/// The place of each name; one given twice points at both places.
-fn places<'a>(list: &str, names: impl Iterator<Item = &'a str>, problems: &mut Problems) -> BTreeMap<&'a str, usize> {
-    let mut places = BTreeMap::new();
-    for (place, name) in names.enumerate() {
-        check_name(format_args!("{list}[{place}].name"), name, problems);
-        if let Some(first) = places.insert(name, place) {
-            problems
-                .add(format_args!("{list}[{place}].name"), format!("`{name}` is already the name of {list}[{first}]"));
+/// The names in a list, in alphabetical order.
+struct Names<'a>(Vec<&'a str>);
+
+impl<'a> Names<'a> {
+    /// One given twice is a problem.
+    fn new(list: &str, names: impl Iterator<Item = &'a str> + Clone, problems: &mut Problems) -> Self {
+        for (place, name) in names.clone().enumerate() {
+            check_name(format_args!("{list}[{place}].name"), name, problems);
         }
+        let mut sorted: Vec<&str> = names.clone().collect();
+        sorted.sort_unstable();
+        if sorted.is_sorted_by(|one, other| one < other) {
+            return Self(sorted);
+        }
+        let mut places = BTreeMap::new();
+        for (place, name) in names.enumerate() {
+            if let Some(first) = places.insert(name, place) {
+                problems.add(
+                    format_args!("{list}[{place}].name"),
+                    format!("`{name}` is already the name of {list}[{first}]"),
+                );
+            }
+        }
+        Self(sorted)
     }
-    places
+
+    fn contains(&self, name: &str) -> bool {
+        self.0.binary_search(&name).is_ok()
+    }
 }
 
 fn check_name(path: impl fmt::Display, name: &str, problems: &mut Problems) {
@@ -181,7 +213,7 @@ fn check_header_value(path: impl fmt::Display, name: &str, problems: &mut Proble
 }
 
 fn plans(written: &[config::Plan], problems: &mut Problems) -> BTreeMap<String, Arc<Plan>> {
-    places("plans", written.iter().map(|plan| plan.name.as_str()), problems);
+    Names::new("plans", written.iter().map(|plan| plan.name.as_str()), problems);
     let mut plans = BTreeMap::new();
     for (place, plan) in written.iter().enumerate() {
         check_header_value(format_args!("plans[{place}].name"), &plan.name, problems);
@@ -199,29 +231,31 @@ fn quoted(name: &str) -> String {
     format!("{}:{name}", name.len())
 }
 
-/// The place of each consumer, and all keys in the order of their digests.
-fn consumers<'a>(
-    written: &'a [config::Consumer],
+/// The consumers in their order, and all their keys.
+fn consumers<S: AsRef<str>>(
+    written: &[config::Consumer<S>],
     plans: &BTreeMap<String, Arc<Plan>>,
     problems: &mut Problems,
-) -> (BTreeMap<&'a str, usize>, Vec<Key>) {
-    let places = places("consumers", written.iter().map(|consumer| consumer.name.as_str()), problems);
-    let mut keys: BTreeMap<Digest, (usize, usize, Key)> = BTreeMap::new();
+) -> (Vec<Consumer>, Keys) {
+    let mut consumers = Vec::with_capacity(written.len());
+    let mut keys = Vec::with_capacity(written.len());
     for (place, consumer) in written.iter().enumerate() {
-        check_header_value(format_args!("consumers[{place}].name"), &consumer.name, problems);
+        let name = consumer.name.as_ref();
+        check_header_value(format_args!("consumers[{place}].name"), name, problems);
         let plan = consumer.plan.as_ref().and_then(|name| {
+            let name = name.as_ref();
             let plan = plans.get(name).ok_or_else(|| format!("there is no plan `{name}`"));
             problems.take(format_args!("consumers[{place}].plan"), plan).cloned()
         });
         let metadata = metadata(format_args!("consumers[{place}].metadata"), &consumer.metadata, problems);
-        let compiled = Arc::new(Consumer { name: consumer.name.clone(), plan, metadata });
+        consumers.push(Consumer { name: name.to_owned(), plan, metadata });
         for (index, key) in consumer.api_keys.iter().enumerate() {
-            let mut time = |field: &str, text: &Option<String>| {
-                let time = text.as_deref().map(units::parse_time).transpose();
+            let mut time = |field: &str, text: &Option<S>| {
+                let time = text.as_ref().map(|text| units::parse_time(text.as_ref())).transpose();
                 problems.take(format_args!("consumers[{place}].api_keys[{index}].{field}"), time)
             };
             let (not_before, expires) = (time("not_before", &key.not_before), time("expires", &key.expires));
-            let digest = digest(&key.sha256).ok_or("a SHA-256 digest has 64 hexadecimal digits");
+            let digest = digest(key.sha256.as_ref()).ok_or("a SHA-256 digest has 64 hexadecimal digits");
             let digest = problems.take(format_args!("consumers[{place}].api_keys[{index}].sha256"), digest);
             let (Some(not_before), Some(expires), Some(digest)) = (not_before, expires, digest) else {
                 continue;
@@ -230,15 +264,29 @@ fn consumers<'a>(
                 let message = "the key is never valid: it expires before that";
                 problems.add(format_args!("consumers[{place}].api_keys[{index}].not_before"), message);
             }
-            let key = Key { digest, not_before, expires, consumer: Arc::clone(&compiled) };
-            if let Some((first, at, _)) = keys.insert(digest, (place, index, key)) {
+            keys.push(Key { digest, not_before, expires, consumer: place });
+        }
+    }
+    let keys = Keys::new(keys);
+    if keys.may_repeat() {
+        same_keys(written, problems);
+    }
+    (consumers, keys)
+}
+
+/// Finds the keys that are given twice; only where there may be any, since it takes its time.
+fn same_keys<S: AsRef<str>>(written: &[config::Consumer<S>], problems: &mut Problems) {
+    let mut places = BTreeMap::new();
+    for (place, consumer) in written.iter().enumerate() {
+        for (index, key) in consumer.api_keys.iter().enumerate() {
+            let Some(digest) = digest(key.sha256.as_ref()) else { continue };
+            if let Some((first, at)) = places.insert(digest, (place, index)) {
                 // Without the digest: this goes to a log.
                 let message = format!("the same key is at consumers[{first}].api_keys[{at}]");
                 problems.add(format_args!("consumers[{place}].api_keys[{index}].sha256"), message);
             }
         }
     }
-    (places, keys.into_values().map(|(_, _, key)| key).collect())
 }
 
 /// The headers by which upstreams see it.
@@ -266,26 +314,35 @@ pub fn metadata_name(name: &str) -> Result<(), &'static str> {
 }
 
 fn digest(hex: &str) -> Option<Digest> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut digest = Digest::default();
     let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
     if pairs.len() != digest.len() || !rest.is_empty() {
         return None;
     }
+    let mut all = 0;
     for (byte, &[high, low]) in digest.iter_mut().zip(pairs) {
-        *byte = digit(high)? << 4 | digit(low)?;
+        let (high, low) = (hex_digit(high), hex_digit(low));
+        *byte = high << 4 | low;
+        all |= high | low;
     }
-    Some(digest)
+    (all <= 0xf).then_some(digest)
+}
+
+/// The value of a hexadecimal digit, or one above 15. Without a jump: digits of a digest are random, and there may be millions.
+fn hex_digit(digit: u8) -> u8 {
+    let (decimal, letter) = (digit.wrapping_sub(b'0'), (digit | 0x20).wrapping_sub(b'a'));
+    let letter = if letter < 6 { letter.wrapping_add(10) } else { 0xff };
+    if decimal < 10 { decimal } else { letter }
 }
 
 fn policies(
-    config: &Config,
+    written: &[config::Policy],
+    payload: Option<&str>,
     plans: &BTreeMap<String, Arc<Plan>>,
-    consumers: &BTreeMap<&str, usize>,
+    consumers: &Names<'_>,
     problems: &mut Problems,
 ) -> BTreeMap<String, Arc<Policy>> {
-    let written = &config.policies;
-    places("policies", written.iter().map(|policy| policy.name.as_str()), problems);
+    Names::new("policies", written.iter().map(|policy| policy.name.as_str()), problems);
     let mut policies = BTreeMap::new();
     for (place, policy) in written.iter().enumerate() {
         let path = format!("policies[{place}]");
@@ -294,7 +351,7 @@ fn policies(
             name: policy.name.clone(),
             api_key: api_key
                 .and_then(|rule| compile_api_key(&format!("{path}.api_key"), rule, plans, consumers, problems)),
-            limits: policy_limits(&path, policy, config, plans, problems),
+            limits: policy_limits(&path, policy, payload, plans, problems),
             stream_headers: policy.stream_headers,
         };
         policies.insert(policy.name.clone(), Arc::new(compiled));
@@ -307,11 +364,11 @@ fn compile_api_key(
     path: &str,
     rule: &config::ApiKeyRule,
     plans: &BTreeMap<String, Arc<Plan>>,
-    consumers: &BTreeMap<&str, usize>,
+    consumers: &Names<'_>,
     problems: &mut Problems,
 ) -> Option<ApiKeyRule> {
     for (index, name) in rule.consumers.iter().enumerate() {
-        if !consumers.contains_key(name.as_str()) {
+        if !consumers.contains(name) {
             problems.add(format_args!("{path}.consumers[{index}]"), format!("there is no consumer `{name}`"));
         }
     }
