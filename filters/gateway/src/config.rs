@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{self, Visitor};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The whole document. Its `version` is 1. The texts of consumers, of which there may be very many, are `S`: their own
@@ -79,7 +80,7 @@ pub struct Consumer<S = String> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<S>,
     /// Its keys; several may be live at once, for rotation.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few")]
     pub api_keys: Vec<ApiKey<S>>,
     /// What else is known of it: names as of headers, and values. Upstreams see it as `x-consumer-metadata-NAME` where a policy
     /// says `forward_metadata`.
@@ -378,6 +379,29 @@ pub struct Rule {
     pub prefix: Option<String>,
     /// The policy's name.
     pub policy: String,
+}
+
+/// A list of mostly one item: memory for four, as a `Vec` takes at its first, would be most of what 100,000 consumers take.
+fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Few<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sequence")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::with_capacity(1);
+            while let Some(item) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(Few(PhantomData))
 }
 
 fn is_false(value: &bool) -> bool {
