@@ -1,7 +1,8 @@
 //! What the filter costs beside a request's CPU time, by the number of keys: how long an edit of one key stalls a worker, what it
 //! takes to compile a configuration and to find a key in it, memory, start-up, and the size of the module.
 //!
-//! Envoy as it is stands beside; a number without a ratio depends on the machine.
+//! Envoy as it is stands beside; a number without a ratio depends on the machine. Parts by name: `cargo bench -p legation --bench
+//! filter_footprint -- compile stall lookup memory start-up`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -170,14 +171,24 @@ fn validate() {
 }
 
 fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_asked = |part: &str| asked.is_empty() || asked.iter().any(|asked| asked == part);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     module();
-    compile();
-    validate();
-    runtime.block_on(async {
-        stall().await;
-        lookup().await;
-        memory().await;
-        start_up().await;
-    });
+    if is_asked("compile") {
+        compile();
+        validate();
+    }
+    if is_asked("stall") {
+        runtime.block_on(stall());
+    }
+    if is_asked("lookup") {
+        runtime.block_on(lookup());
+    }
+    if is_asked("memory") {
+        runtime.block_on(memory());
+    }
+    if is_asked("start-up") {
+        runtime.block_on(start_up());
+    }
 }

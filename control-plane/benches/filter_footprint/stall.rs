@@ -47,24 +47,26 @@ pub async fn measure(keys: usize) -> Stall {
     let envoy = children(gateway.process.pid().as_raw())[0];
     let before = resident_mib(envoy);
     let (mut gaps, mut cpu, mut served, mut quiet) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for edit in 1..=2 * EDITS {
-        let next = file(gateway.port, keys, edit);
-        let is_probed = edit % 2 == 0;
-        let probe = is_probed.then(|| Probe::start(gateway.port));
+    for edit in 1..=EDITS {
+        // One edit under requests, one without any.
+        let probe = Probe::start(gateway.port);
         sleep(AFTER).await;
-        quiet.extend(probe.as_ref().map(Probe::longest_gap));
-        let (cpu_before, saved) = (thread_cpu(envoy, WORKER), Instant::now());
-        gateway.write(&next);
-        let key = edited_key(edit);
+        quiet.push(probe.longest_gap());
+        let saved = Instant::now();
+        gateway.write(&file(gateway.port, keys, 2 * edit));
+        let key = edited_key(2 * edit);
         while gateway.get("/measured", &[("x-api-key", &key)]).await.status != 200 {
             sleep(Duration::from_millis(5)).await;
         }
         served.push(saved.elapsed().as_secs_f64() * 1e3);
         sleep(AFTER).await;
-        match probe {
-            Some(probe) => gaps.push(probe.longest_gap()),
-            None => cpu.push((thread_cpu(envoy, WORKER) - cpu_before).as_secs_f64() * 1e3),
-        }
+        gaps.push(probe.longest_gap());
+        drop(probe);
+
+        let before = thread_cpu(envoy, WORKER);
+        gateway.edit(&file(gateway.port, keys, 2 * edit + 1)).await;
+        sleep(AFTER).await;
+        cpu.push((thread_cpu(envoy, WORKER) - before).as_secs_f64() * 1e3);
     }
     let worst_gap = gaps.iter().copied().fold(0.0, f64::max);
     let resident = [before, resident_mib(envoy)];
