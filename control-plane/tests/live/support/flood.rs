@@ -14,7 +14,8 @@ pub struct Flood {
     pub seconds: usize,
 }
 
-const CONNECTIONS: usize = 32;
+/// Such that each has a whole number of requests a second.
+const CONNECTIONS: usize = 25;
 
 /// What came of it.
 #[derive(Debug)]
