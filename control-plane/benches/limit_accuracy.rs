@@ -26,8 +26,11 @@ const FLOOD: Flood = Flood { rate: 40 * LIMIT, seconds: 20 };
 const EDITS: usize = 20;
 
 /// What Legation knows.
-const ALGORITHMS: [Limited; 1] =
-    [Limited { algorithm: "token_bucket", limit: LIMIT, burst: LIMIT, fields: ", burst: 250" }];
+const ALGORITHMS: [Limited; 2] = [
+    Limited { algorithm: "token_bucket", limit: LIMIT, burst: LIMIT, fields: ", burst: 250" },
+    // Its windows begin with the second, as the load does.
+    Limited { algorithm: "sliding_window", limit: LIMIT, burst: 0, fields: ", algorithm: sliding_window" },
+];
 
 /// Envoy's.
 const NATIVE: Limited = Limited { algorithm: "local_ratelimit", limit: LIMIT, burst: LIMIT, fields: "" };

@@ -41,7 +41,7 @@ const PURE: &[&str] = &[
     "filters/gateway/src/calendar.rs",
     "filters/gateway/src/charges.rs",
     "filters/gateway/src/compile",
-    "filters/gateway/src/config.rs",
+    "filters/gateway/src/config",
     "filters/gateway/src/credential.rs",
     "filters/gateway/src/decide.rs",
     "filters/gateway/src/edit.rs",
@@ -58,6 +58,8 @@ const PURE: &[&str] = &[
     "filters/gateway/src/slots.rs",
     "filters/gateway/src/stream_headers.rs",
     "filters/gateway/src/tables.rs",
+    "filters/gateway/src/protobuf_struct.rs",
+    "filters/gateway/src/text.rs",
     "filters/gateway/src/units.rs",
     "filters/gateway/src/ways.rs",
 ];

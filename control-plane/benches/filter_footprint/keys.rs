@@ -49,12 +49,12 @@ pub fn configuration(keys: usize) -> String {
     let consumers = std::iter::once(("alice".to_owned(), ALICE_SHA256.to_owned())).chain(consumers(keys, 0));
     let consumer = |(name, sha256)| {
         let api_keys = vec![ApiKey { id: None, sha256, expires: None, not_before: None }];
-        Consumer { name, plan: None, api_keys }
+        Consumer { name, api_keys, ..Consumer::default() }
     };
     let rule = ApiKeyRule { header: Some("x-api-key".into()), query: Some("key".into()), ..ApiKeyRule::default() };
-    let policy = Policy { name: "measured".into(), api_key: Some(rule), rate_limit: vec![] };
+    let policy = Policy { name: "measured".into(), api_key: Some(rule), ..Policy::default() };
     let rule = Rule { route: Some("measured".into()), hosts: vec![], prefix: None, policy: "measured".into() };
     let consumers = consumers.map(consumer).collect();
-    let config = Config { version: 1, consumers, plans: vec![], policies: vec![policy], rules: vec![rule] };
+    let config = Config { version: 1, consumers, policies: vec![policy], rules: vec![rule], ..Config::default() };
     serde_json::to_string(&config).unwrap()
 }

@@ -3,7 +3,11 @@
 
 use crate::support::{Flood, Gateway, Limited, Options, limited};
 
-const LIMITS: [Limited; 1] = [Limited { algorithm: "token_bucket", limit: 100, burst: 100, fields: "" }];
+const LIMITS: [Limited; 2] = [
+    Limited { algorithm: "token_bucket", limit: 100, burst: 100, fields: "" },
+    // The load begins somewhere in a window: most of that may pass beside.
+    Limited { algorithm: "sliding_window", limit: 100, burst: 100, fields: ", algorithm: sliding_window" },
+];
 
 /// So little that it is 40 times the limit also on a machine that runs other tests beside.
 const FLOOD: Flood = Flood { rate: 4_000, seconds: 3 };
