@@ -10,8 +10,9 @@ use crate::pairs::Pair;
 use crate::ratelimit_fields::Fields;
 use crate::reply::Refusal;
 use crate::retired::Active;
+use crate::rules::{Rules, Target};
 use crate::slots::{Seed, SharedState};
-use crate::tables::{Policy, Tables, Target};
+use crate::tables::{Policy, Tables};
 
 /// What a decision may ask for beside the headers. Each is asked for only if a rule or a limit needs it.
 pub trait Outside: SharedState {
@@ -89,12 +90,12 @@ pub struct Tally<'a> {
     pub dry_run_refused: bool,
 }
 
-/// Decides. `headers` are all of the request's, pseudo-headers included, names in lower case. `others` are configurations that
-/// were in force a moment ago: they say what is asked of a route that the one in force does not know.
+/// Decides. `headers` are all of the request's, pseudo-headers included, names in lower case. `others` are rules that were in
+/// force a moment ago: they say what is asked of a route that the one in force does not know.
 #[must_use]
 pub fn decide<'a>(
     active: &'a Active,
-    others: &'a [Arc<Active>],
+    others: &'a [Arc<Rules>],
     headers: &[Pair<'a>],
     outside: &mut impl Outside,
 ) -> Decision<'a> {

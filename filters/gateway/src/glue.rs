@@ -16,6 +16,7 @@ use crate::pairs;
 use crate::ratelimit_fields;
 use crate::reply::Refusal;
 use crate::retired::{Active, KEEP};
+use crate::rules::Rules;
 use crate::slots::{self, CountError, Seed, SharedState};
 use crate::stream_headers;
 
@@ -26,14 +27,22 @@ const MOST_PROBLEMS: usize = 20;
 struct State {
     seed: Option<Seed>,
     roots: BTreeMap<u32, Root>,
-    /// Those that ended, and until when they count; the latest first.
-    ended: Vec<(u64, Root)>,
+    /// Those that ended; the latest first.
+    ended: Vec<Ended>,
     streams: BTreeMap<u32, Stream>,
     metrics: Metrics,
 }
 
-/// So many roots that ended are kept at most: each may hold all consumers.
-const MOST_ENDED: usize = 4;
+/// So many roots that ended are kept at most.
+const MOST_ENDED: usize = 8;
+
+/// What is kept of a root that ended: not who may call.
+struct Ended {
+    /// Nanoseconds since 1970.
+    until: u64,
+    plugin: Vec<u8>,
+    rules: Arc<Rules>,
+}
 
 struct Root {
     /// What two configurations of one plugin have in common.
@@ -71,9 +80,10 @@ pub(crate) fn on_delete(context: u32) {
     if let Some(root) = root {
         let now = abi::now().unwrap_or_default();
         with_state(|state| {
-            state.ended.retain(|(until, _)| *until > now);
-            state.ended.truncate(MOST_ENDED - 1);
-            state.ended.insert(0, (now.saturating_add(KEEP), root));
+            state.ended.retain(|ended| ended.until > now);
+            let rules = Arc::clone(root.active.tables().rules());
+            state.ended.insert(0, Ended { until: now.saturating_add(KEEP), plugin: root.plugin, rules });
+            state.ended.truncate(MOST_ENDED);
         });
     }
 }
@@ -162,17 +172,17 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
     }
 }
 
-/// The other configurations of a stream's plugin that are or were a moment ago in use, the latest first. Where a configuration
+/// The rules of the other configurations of a stream's plugin that are or were a moment ago in use, the latest first. Where a configuration
 /// comes back that streams still use, Envoy takes up its root as it is and configures nothing: what was in force until then is
 /// known only from its own root.
-fn others_of(context: u32, now: u64) -> Vec<Arc<Active>> {
+fn others_of(context: u32, now: u64) -> Vec<Arc<Rules>> {
     with_state(|state| {
         let Some(own) = state.streams.get(&context).map(|stream| stream.root) else { return Vec::new() };
         let Some(plugin) = state.roots.get(&own).map(|root| &root.plugin) else { return Vec::new() };
-        let in_use = state.roots.iter().rev().filter(|(id, _)| **id != own).map(|(_, root)| root);
-        let ended = state.ended.iter().filter(|(until, _)| *until > now).map(|(_, root)| root);
-        let of_plugin = in_use.chain(ended).filter(|root| root.plugin == *plugin);
-        of_plugin.map(|root| Arc::clone(&root.active)).collect()
+        let in_use = state.roots.iter().rev().filter(|(id, root)| **id != own && root.plugin == *plugin);
+        let in_use = in_use.map(|(_, root)| root.active.tables().rules());
+        let ended = state.ended.iter().filter(|ended| ended.until > now && ended.plugin == *plugin);
+        in_use.chain(ended.map(|ended| &ended.rules)).map(Arc::clone).collect()
     })
 }
 

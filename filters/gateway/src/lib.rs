@@ -42,6 +42,7 @@ mod protobuf_struct;
 pub mod ratelimit_fields;
 pub mod reply;
 pub mod retired;
+pub mod rules;
 pub mod slots;
 pub mod stream_headers;
 pub mod tables;

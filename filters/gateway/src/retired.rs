@@ -6,54 +6,54 @@
 
 use std::sync::Arc;
 
-use crate::tables::{Policy, Tables, Target};
+use crate::rules::{Rules, Target};
+use crate::tables::{Policy, Tables};
 
 /// How long a route that was taken away keeps its policy, in nanoseconds.
 pub const KEEP: u64 = 60 * 1_000_000_000;
-/// How many tables that are no longer in force are kept for that, at most: each may hold all consumers.
-const MOST_TABLES: usize = 8;
+/// How many configurations' rules that are no longer in force are kept for that, at most.
+const MOST_RULES: usize = 8;
 /// How many routes, at most.
 const MOST_ROUTES: usize = 10_000;
 
 /// The tables in force.
 #[derive(Debug, Default)]
 pub struct Active {
-    tables: Arc<Tables>,
+    tables: Tables,
     /// The latest first.
     retired: Vec<Retired>,
 }
 
-/// The routes that one configuration took away, with the tables before it.
+/// The routes that one configuration took away, with the rules before it.
 #[derive(Clone, Debug)]
 struct Retired {
     /// Nanoseconds since 1970.
     until: u64,
     /// Sorted.
     routes: Vec<Box<[u8]>>,
-    tables: Arc<Tables>,
+    rules: Arc<Rules>,
 }
 
 impl Active {
     /// Puts tables in force at the time `now`, in place of `old`.
     #[must_use]
     pub fn new(tables: Tables, old: Option<&Self>, now: u64) -> Self {
-        let tables = Arc::new(tables);
         let mut retired: Vec<Retired> = Vec::new();
         if let Some(old) = old {
             let taken_away = Retired {
                 until: now.saturating_add(KEEP),
-                routes: old.tables.routes().map(Box::from).collect(),
-                tables: Arc::clone(&old.tables),
+                routes: old.tables.rules().routes().map(Box::from).collect(),
+                rules: Arc::clone(old.tables.rules()),
             };
             let mut room = MOST_ROUTES;
             for mut earlier in std::iter::once(taken_away).chain(old.retired.iter().cloned()) {
                 // A clock that was set back must not make them stay.
                 earlier.until = earlier.until.min(now.saturating_add(KEEP));
-                earlier.routes.retain(|route| !tables.knows_route(route));
+                earlier.routes.retain(|route| !tables.rules().knows_route(route));
                 if earlier.until > now
                     && !earlier.routes.is_empty()
                     && earlier.routes.len() <= room
-                    && retired.len() < MOST_TABLES
+                    && retired.len() < MOST_RULES
                 {
                     room = room.saturating_sub(earlier.routes.len());
                     retired.push(earlier);
@@ -72,28 +72,20 @@ impl Active {
     /// Whether a policy may depend on the route's name.
     #[must_use]
     pub fn asks_for_route(&self) -> bool {
-        self.tables.asks_for_route() || !self.retired.is_empty()
+        self.tables.rules().asks_for_route() || !self.retired.is_empty()
     }
 
     /// The policy asked of a request. Who its caller is, the tables in force say: a key that was revoked with a route's policy
     /// is revoked. The clock is asked only if it matters.
     #[must_use]
     pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>, clock: impl FnOnce() -> u64) -> Option<&Policy> {
-        if let Some(policy) = self.tables.policy(route, target) {
+        if let Some(policy) = self.tables.rules().policy(route, target) {
             return Some(policy);
         }
         let route = route.filter(|_| !self.retired.is_empty())?;
         let now = clock();
         let retired = self.retired.iter().find(|retired| retired.until > now && retired.knows(route))?;
-        retired.tables.policy(Some(route), target)
-    }
-}
-
-impl Active {
-    /// The policy of a route that a rule asks for by its name.
-    #[must_use]
-    pub fn policy_of_route(&self, route: &[u8], target: Target<'_>) -> Option<&Policy> {
-        self.tables.policy(Some(route), target).filter(|_| self.tables.knows_route(route))
+        retired.rules.policy(Some(route), target)
     }
 }
 
@@ -158,7 +150,7 @@ mod tests {
         for left in (0..100).rev() {
             active = Active::new(tables(&names[..left]), Some(&active), NOW);
         }
-        assert_eq!(active.retired.len(), MOST_TABLES);
+        assert_eq!(active.retired.len(), MOST_RULES);
         assert!(knows(&active, "r0", NOW), "the latest are kept");
         assert!(!knows(&active, "r99", NOW));
     }

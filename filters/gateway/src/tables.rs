@@ -3,7 +3,6 @@
 //! Things refer to each other by [`Arc`], so that no lookup can dangle; keys alone, of which there may be very many, to their
 //! consumer by its place.
 
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use crate::algorithm::Algorithm;
 use crate::config::RateLimitHeaders;
 use crate::credential::Source;
 use crate::pepper::Pepper;
+use crate::rules::Rules;
 
 /// A SHA-256 digest, or an HMAC by it.
 pub type Digest = [u8; 32];
@@ -23,7 +23,7 @@ pub struct Tables {
     pub(crate) pepper: Option<Pepper>,
     pub(crate) keys: Keys,
     pub(crate) consumers: Vec<Consumer>,
-    pub(crate) rules: Rules,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) has_limits: bool,
     pub(crate) rate_limit_headers: RateLimitHeaders,
 }
@@ -187,43 +187,6 @@ pub struct Limit {
     pub algorithm: Algorithm,
 }
 
-/// Which request has which policy.
-#[derive(Debug, Default)]
-pub(crate) struct Rules {
-    /// By the name of the route they ask for; each list in the order of the configuration.
-    pub(crate) by_route: BTreeMap<Box<[u8]>, Vec<Rule>>,
-    /// Those that ask for no route.
-    pub(crate) any_route: Vec<Rule>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Rule {
-    /// Its place in the configuration: the first that matches decides.
-    pub(crate) place: usize,
-    /// None means all.
-    pub(crate) hosts: Vec<HostPattern>,
-    /// Without a slash at its end; so `/` is the empty prefix.
-    pub(crate) prefix: Option<String>,
-    pub(crate) policy: Arc<Policy>,
-}
-
-/// In lower case.
-#[derive(Debug)]
-pub(crate) enum HostPattern {
-    Exact(String),
-    /// What follows the `*`, with its dot.
-    Under(String),
-}
-
-/// What rules look at beside the route.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Target<'a> {
-    /// The value of `:authority`.
-    pub authority: &'a [u8],
-    /// The value of `:path`, with its query.
-    pub path: &'a [u8],
-}
-
 impl Tables {
     /// What is held of a key, and the consumer whose it is. With a pepper, a digest may be from before there was one.
     #[must_use]
@@ -239,45 +202,16 @@ impl Tables {
         self.rate_limit_headers
     }
 
-    /// Whether any rule asks for a route's name, so that it must be read.
+    /// Which request has which policy.
     #[must_use]
-    pub fn asks_for_route(&self) -> bool {
-        !self.rules.by_route.is_empty()
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
     }
 
     /// Whether anything is counted.
     #[must_use]
     pub fn has_limits(&self) -> bool {
         self.has_limits
-    }
-
-    /// The names of the routes that rules ask for.
-    pub fn routes(&self) -> impl Iterator<Item = &[u8]> {
-        self.rules.by_route.keys().map(AsRef::as_ref)
-    }
-
-    /// Whether a rule asks for this route.
-    #[must_use]
-    pub fn knows_route(&self, route: &[u8]) -> bool {
-        self.rules.by_route.contains_key(route)
-    }
-
-    /// The policy of the first rule that matches.
-    #[must_use]
-    pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>) -> Option<&Policy> {
-        // Few rules look at the host, which is copied to be looked at.
-        let host = LazyCell::new(|| host_of(target.authority));
-        let path = path_of(target.path);
-        let matches = |rule: &Rule| rule.is_for_path(path) && (rule.hosts.is_empty() || rule.is_for_host(&host));
-        let first = |rules: &'_ [Rule]| rules.iter().position(matches);
-        let of_route = route.and_then(|route| self.rules.by_route.get(route));
-        let by_route = of_route.and_then(|rules| rules.get(first(rules)?));
-        let any_route = first(&self.rules.any_route).and_then(|place| self.rules.any_route.get(place));
-        let rule = match (by_route, any_route) {
-            (Some(one), Some(other)) => Some(if one.place < other.place { one } else { other }),
-            (one, other) => one.or(other),
-        };
-        rule.map(|rule| &*rule.policy)
     }
 }
 
@@ -305,25 +239,6 @@ fn first_bytes(digest: &Digest) -> u64 {
     digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
-impl Rule {
-    fn is_for_host(&self, host: &[u8]) -> bool {
-        self.hosts.iter().any(|pattern| pattern.matches(host))
-    }
-
-    fn is_for_path(&self, path: &[u8]) -> bool {
-        self.prefix.as_ref().is_none_or(|prefix| is_under(path, prefix.as_bytes()))
-    }
-}
-
-impl HostPattern {
-    fn matches(&self, host: &[u8]) -> bool {
-        match self {
-            Self::Exact(name) => host == name.as_bytes(),
-            Self::Under(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_bytes()),
-        }
-    }
-}
-
 impl Allowed {
     /// Whether this consumer is named, or its plan is.
     #[must_use]
@@ -331,25 +246,6 @@ impl Allowed {
         self.consumers.contains(&consumer.name)
             || consumer.plan.as_ref().is_some_and(|plan| self.plans.contains(&plan.name))
     }
-}
-
-/// The host in lower case, without its port and without the dot that may end a full name: the same host to Envoy's
-/// client and to DNS, so it must be the same to a rule.
-fn host_of(authority: &[u8]) -> Vec<u8> {
-    let after_address = authority.iter().rposition(|&byte| byte == b']').map_or(0, |place| place.saturating_add(1));
-    let port = authority.iter().skip(after_address).position(|&byte| byte == b':');
-    let host = port.and_then(|port| authority.get(..after_address.saturating_add(port))).unwrap_or(authority);
-    host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase()
-}
-
-/// The path without query and fragment.
-fn path_of(path: &[u8]) -> &[u8] {
-    path.split(|&byte| byte == b'?' || byte == b'#').next().unwrap_or_default()
-}
-
-/// Whether the path is the prefix or is under it, in whole segments.
-fn is_under(path: &[u8], prefix: &[u8]) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 #[cfg(test)]
@@ -372,46 +268,5 @@ mod tests {
         }
         assert!(keys.get(&[0; 32]).is_none() && keys.get(&[8; 32]).is_none());
         assert!(!Keys::new(vec![key(1)]).may_repeat());
-    }
-
-    #[test]
-    fn a_host_has_no_port_no_case_and_no_dot_at_its_end() {
-        for (authority, host) in [
-            ("API.Example.com:8080", "api.example.com"),
-            ("api.example.com.", "api.example.com"),
-            ("api.example.com.:80", "api.example.com"),
-            ("[2001:DB8::1]:443", "[2001:db8::1]"),
-            ("[2001:db8::1]", "[2001:db8::1]"),
-            ("", ""),
-        ] {
-            assert_eq!(host_of(authority.as_bytes()), host.as_bytes(), "{authority}");
-        }
-    }
-
-    #[test]
-    fn a_prefix_is_whole_segments() {
-        for (path, prefix, under) in [
-            ("/api", "/api", true),
-            ("/api/x", "/api", true),
-            ("/apix", "/api", false),
-            ("/ap", "/api", false),
-            ("/anything", "", true),
-            ("*", "", false),
-            ("", "", true),
-        ] {
-            assert_eq!(is_under(path.as_bytes(), prefix.as_bytes()), under, "{path} under {prefix}");
-        }
-        assert_eq!(path_of(b"/api?x=/y"), b"/api");
-        assert_eq!(path_of(b"/api#x"), b"/api");
-    }
-
-    #[test]
-    fn a_wildcard_is_any_host_under_it_but_not_the_host_itself() {
-        let pattern = HostPattern::Under(".example.com".to_owned());
-        assert!(pattern.matches(b"a.example.com"));
-        assert!(pattern.matches(b"a.b.example.com"));
-        assert!(!pattern.matches(b"example.com"));
-        assert!(!pattern.matches(b"badexample.com"));
-        assert!(!pattern.matches(b".example.com"));
     }
 }

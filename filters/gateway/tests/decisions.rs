@@ -194,7 +194,7 @@ fn a_configuration_that_comes_back_judges_a_route_that_it_does_not_know_as_the_o
     let mut gateway = Gateway::new(&config);
     gateway.outside.route = Some("b");
     assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "unknown_policy");
-    gateway.others = vec![Arc::new(with_both.active)];
+    gateway.others = vec![Arc::clone(with_both.active.tables().rules())];
     assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "pass");
     assert_eq!(gateway.send(&[]).says, "missing_api_key");
     assert_eq!(gateway.send(&[("x-api-key", "carol-key")]).says, "unknown_api_key", "who calls, the one in force says");

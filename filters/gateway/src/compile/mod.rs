@@ -122,7 +122,7 @@ pub fn compile_config<S: AsRef<str>>(
     let pepper = pepper(config, environment, &mut problems);
     let payload = config.payload_in_metadata.as_deref();
     let policies = policies(&config.policies, payload, &plans, &names, &mut problems);
-    let rules = rules(&config.rules, &policies, &mut problems);
+    let rules = Arc::new(rules(&config.rules, &policies, &mut problems));
     let has_limits = config.policies.iter().any(|policy| !policy.rate_limit.is_empty());
     let rate_limit_headers = config.rate_limit_headers;
     let tables = Tables { pepper, keys, consumers, rules, has_limits, rate_limit_headers };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Problems;
 use crate::config;
-use crate::tables::{HostPattern, Policy, Rule, Rules};
+use crate::rules::{HostPattern, Rule, Rules};
+use crate::tables::Policy;
 
 pub(super) fn rules(
     written: &[config::Rule],

@@ -10,6 +10,7 @@ use legation_filter::decide::{Outcome as Decided, Outside, decide};
 use legation_filter::edit::Edit;
 use legation_filter::reply::LocalReply;
 use legation_filter::retired::Active;
+use legation_filter::rules::Rules;
 use legation_filter::slots::{CountError, Seed, SharedState, prepare};
 use sha2::{Digest, Sha256};
 
@@ -19,8 +20,8 @@ pub const START: u64 = 1_800_000_000 * SECOND;
 
 pub struct Gateway {
     pub active: Active,
-    /// Other configurations that were in force a moment ago.
-    pub others: Vec<Arc<Active>>,
+    /// Rules of other configurations that were in force a moment ago.
+    pub others: Vec<Arc<Rules>>,
     pub outside: Elsewhere,
 }
 

@@ -59,7 +59,10 @@ pub fn check(bytes: &[u8]) {
     let again = serde_json::to_vec(&config).unwrap();
     assert_eq!(serde_json::from_slice::<Config>(&again).unwrap(), config);
     let second = compile(&again).expect("it was taken");
-    assert_eq!((tables.has_limits(), tables.asks_for_route()), (second.has_limits(), second.asks_for_route()));
+    assert_eq!(
+        (tables.has_limits(), tables.rules().asks_for_route()),
+        (second.has_limits(), second.rules().asks_for_route())
+    );
     let first = Active::new(tables, None, 0);
     let second = Active::new(second, Some(&first), 1);
     let headers: [(&[u8], &[u8]); 4] =
