@@ -8,13 +8,17 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use legation_filter::compile::MAX_BYTES as MAX_CONFIGURATION;
+
 use crate::{
     certificates::{self, Contents},
-    config::{self, Loaded, Source},
-    diagnostic::Severity,
+    config::{self, Loaded, Source, code},
+    diagnostic::{Diagnostic, Severity},
+    filter_module::MODULE,
     key_pepper,
-    model::Secret,
+    model::{Model, Secret},
     source::reason,
+    translate::configuration_bytes,
 };
 
 /// The most bytes that a named file may have: the authorities of a whole system are a quarter of it.
@@ -45,11 +49,27 @@ pub fn load(source: &Source, folder: &Path) -> LoadedWhole {
         Ok(pepper) => secrets.extend(pepper),
         Err(problem) => found.push(*problem),
     }
+    found.extend(filter_too_large(&model, &secrets));
     let good = found.iter().all(|found| found.severity == Severity::Warning);
     loaded.diagnostics.extend(found);
     loaded.diagnostics.sort_by(|a, b| (&a.at, a.severity).cmp(&(&b.at, b.severity)));
     loaded.model = Some(model).filter(|_| good);
     LoadedWhole { loaded, secrets, files: Some(files) }
+}
+
+/// What the filter would refuse by its size.
+fn filter_too_large(model: &Model, secrets: &[Secret]) -> Option<Diagnostic> {
+    let bytes = configuration_bytes(model, secrets, &MODULE);
+    (bytes > MAX_CONFIGURATION).then(|| Diagnostic {
+        severity: Severity::Error,
+        code: code::TOO_LARGE,
+        message: format!(
+            "consumers, plans and policies take {bytes} bytes in the filter's configuration: at most {MAX_CONFIGURATION} are read"
+        ),
+        at: model.origin.clone(),
+        width: 1,
+        help: Some("name plans rather than consumers in `api_key` where many routes admit many".to_owned()),
+    })
 }
 
 /// The folder that the paths in a gateway file are relative to.

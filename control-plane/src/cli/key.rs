@@ -71,7 +71,8 @@ pub fn run(args: Args) -> ExitCode {
 fn pepper(path: Option<&Path>) -> Result<Option<Pepper>, String> {
     let Some(path) = path else { return Ok(None) };
     let text = fs::read_to_string(path).map_err(|reason| format!("cannot read {}: {reason}", path.display()))?;
-    Pepper::new(text.trim_end_matches(['\r', '\n']).as_bytes()).map(Some)
+    let pepper = Pepper::new(text.trim_end_matches(['\r', '\n']).as_bytes());
+    pepper.map(Some).map_err(|problem| format!("{}: {problem}", path.display()))
 }
 
 /// As the file takes it: a name that goes into a header.

@@ -12,7 +12,7 @@ codes! {
     // The file as bytes and as YAML.
     /// A file that is not there, is a directory, or may not be read. Said by whoever reads it.
     UNREADABLE = "unreadable";
-    /// More bytes than a file may have.
+    /// More bytes than a file may have, or the filter's configuration.
     TOO_LARGE = "too_large";
     /// A byte that is not UTF-8.
     NOT_UTF8 = "not_utf8";

@@ -346,7 +346,7 @@ mapping! {
         /// Its name.
         required name: Text,
         /// All of them hold at once.
-        optional limits: List<Limit>,
+        optional limits: OneOrMany<Limit>,
         /// How much the calendar's day or month has.
         optional quota: Quota,
     }
@@ -365,6 +365,8 @@ mapping! {
 mapping! {
     /// One of a plan's `limits`.
     Limit, "a limit" {
+        /// What clients read it as; the plan's name unless said.
+        optional name: Text,
         /// Requests a window.
         required limit: Integer,
         /// A duration.

@@ -81,6 +81,13 @@ pub(super) fn fragment<'a>(model: &Model, secrets: &'a [Secret], module: &'a Mod
     FilterFragment { module: module.sha256, config, key_pepper_sha256, key_pepper }
 }
 
+/// Bytes of the filter's configuration, which may be much larger than the file where that uses aliases.
+pub fn configuration_bytes(model: &Model, secrets: &[Secret], module: &Module) -> usize {
+    let fragment = fragment(model, secrets, module);
+    let pepper = fragment.key_pepper.map_or(0, |pepper| pepper.0.len());
+    serde_json::to_vec(&fragment.config).map_or(0, |json| json.len()) + pepper
+}
+
 pub(super) fn extension(fragment: &FilterFragment<'_>, module: &Module) -> TypedExtensionConfig {
     let wasm = match fragment.key_pepper {
         None => wasm(&fragment.config, module),

@@ -28,7 +28,7 @@ use crate::{
     snapshot::Resource,
 };
 
-pub use extensions::{FILTER_NAME, Module, PEPPER_VARIABLE};
+pub use extensions::{FILTER_NAME, Module, PEPPER_VARIABLE, configuration_bytes};
 use tls::Secrets;
 
 pub use static_bootstrap::static_bootstrap;

@@ -133,3 +133,22 @@ fn no_key_at_all_is_refused() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("visible ASCII"));
 }
+
+#[test]
+fn what_the_filter_would_refuse_by_its_size_is_refused_here() {
+    let names: Vec<String> = (0..3_000).map(|number| format!("consumer-{number:0100}")).collect();
+    let mut text = format!("{GOOD}consumers:\n");
+    for name in &names {
+        text.push_str(&format!("- {{name: {name}}}\n"));
+    }
+    // Every route names all of them, and the file them all once.
+    text.push_str(&format!("clusters: [{{name: svc, endpoints: ['svc:80']}}]\nroutes:\n- name: r0\n  match: {{prefix: /0}}\n  cluster: svc\n  api_key: &all {{consumers: [{}]}}\n", names.join(", ")));
+    for route in 1..60 {
+        text.push_str(&format!("- {{name: r{route}, match: {{prefix: /{route}}}, cluster: svc, api_key: *all}}\n"));
+    }
+    let folder = folder_with(&text);
+    let validated = legation(folder.path(), &["validate", "gateway.yaml"], "");
+    let said = stdout(&validated);
+    assert!(said.contains("error[too_large]: consumers, plans and policies take"), "{said}");
+    assert_eq!(validated.status.code(), Some(1));
+}

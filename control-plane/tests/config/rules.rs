@@ -462,3 +462,45 @@ fn no_digest_is_ever_shown_whole() {
     assert!(rendered.contains("duplicate_value") && rendered.contains("bad_digest"), "{rendered}");
     assert!(!rendered.contains(&digest[..16]), "{rendered}");
 }
+
+#[test]
+fn a_limit_looks_at_nothing_that_the_gateway_takes_away() {
+    for limit in ["by: 'header:X-Consumer-Id'", "cost: 'header:x-consumer-metadata-tier'"] {
+        let route = format!("match: {{prefix: /}}, cluster: svc, rate_limit: {{limit: 1, window: 1s, {limit}}}");
+        assert_eq!(codes_of_route(&route), ["conflict"], "{limit}");
+    }
+}
+
+#[test]
+fn a_cost_is_held_against_the_plans_of_those_who_may_come() {
+    let with = |api_key: &str| {
+        let text = format!(
+            "version: 1\nlisteners: [{{name: http, port: 8000}}]\n\
+             clusters: [{{name: svc, endpoints: ['svc:80']}}]\n\
+             plans:\n- {{name: pro, limits: {{limit: 100, window: 1m}}}}\n- {{name: free, limits: {{limit: 5, window: 1m}}}}\n\
+             - {{name: unused, limits: {{limit: 1, window: 1m}}}}\n\
+             consumers:\n- {{name: alice, plan: pro, api_keys: [{{sha256: {}}}]}}\n- {{name: bob, plan: free, api_keys: [{{sha256: {}}}]}}\n\
+             routes:\n- {{name: r, match: {{prefix: /}}, cluster: svc, api_key: {api_key}, rate_limit: {{plan: true, cost: 50}}}}\n",
+            "a".repeat(64),
+            "b".repeat(64)
+        );
+        codes(&text)
+    };
+    assert_eq!(with("{plans: [pro]}"), [""; 0]);
+    assert_eq!(with("{consumers: [alice]}"), [""; 0]);
+    assert_eq!(with("{}"), ["out_of_range"]);
+    assert_eq!(with("{plans: [free, pro]}"), ["out_of_range"]);
+    assert_eq!(with("{consumers: [bob]}"), ["out_of_range"]);
+    assert_eq!(with("{plans: [pro], optional: true, anonymous_plan: unused}"), ["out_of_range"]);
+}
+
+#[test]
+fn the_limits_of_a_plan_may_have_names_that_are_told_apart() {
+    let with = |limits: &str| {
+        let text = format!("{REST}routes: [{ROUTE}]\n");
+        let pro = text.lines().find(|line| line.contains("name: pro,")).unwrap().to_owned();
+        codes(&text.replace(&pro, &format!("plans: [{{name: pro, limits: {limits}}}]")))
+    };
+    assert_eq!(with("[{name: a, limit: 1, window: 1s}, {name: b, limit: 9, window: 1m}]"), [""; 0]);
+    assert_eq!(with("[{name: a, limit: 1, window: 1s}, {name: a, limit: 9, window: 1m}]"), ["duplicate_name"]);
+}

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use futures::future::join_all;
-use legation_filter::slots::{CountError, SETS, SharedState, prepare};
+use legation_filter::slots::{CountError, SharedState, Table, prepare};
 use serde_json::{Value, json};
 
 use crate::support::{ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Bare, Client, eventually, free_port};
@@ -29,7 +29,7 @@ impl SharedState for Recorder {
 fn scribbler() -> Vec<u8> {
     let mut recorder = Recorder::default();
     prepare(&mut recorder, [7; 16]).unwrap();
-    assert!(recorder.0.len() > usize::from(SETS), "all tables are written when they are made");
+    assert!(recorder.0.len() > usize::from(Table::Known.sets()), "all tables are written when they are made");
     let mut entries = Vec::new();
     for (key, value) in recorder.0 {
         assert!(value.len() < 1024, "the scribbler has room");

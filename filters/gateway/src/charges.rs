@@ -31,19 +31,27 @@ pub(crate) fn limit<'a>(
 ) -> Result<Limited, Refusal<'a>> {
     let mut callers = Callers { identity, headers, outside, address: None };
     let mut charges = Vec::with_capacity(policy.limits.len());
+    let mut dry_run_refused = false;
     for limit in &policy.limits {
-        callers.charges(limit, &mut charges)?;
+        match callers.charges(limit, &mut charges) {
+            // Without a charge: there is no saying how much it would be.
+            Err(_) if limit.is_dry_run => dry_run_refused = true,
+            other => other?,
+        }
     }
     if charges.is_empty() {
-        return Ok(Limited::default());
+        return Ok(Limited { fields: Fields::new(), dry_run_refused });
     }
-    let seed = outside.seed().ok_or(Refusal::RateLimitUnavailable)?;
+    let Some(seed) = outside.seed() else {
+        let is_enforced = charges.iter().any(|charge| !charge.is_dry_run);
+        return if is_enforced { Err(Refusal::RateLimitUnavailable) } else { Ok(Limited::default()) };
+    };
     let now = outside.now();
     let verdict = charge_all(outside, seed, &charges, now).map_err(|_| Refusal::RateLimitUnavailable)?;
     let fields = fields(tables.rate_limit_headers(), &verdict.reports);
     match verdict.refused {
         Some(wait) => Err(Refusal::RateLimited { wait, fields }),
-        None => Ok(Limited { fields, dry_run_refused: verdict.dry_run_refused }),
+        None => Ok(Limited { fields, dry_run_refused: verdict.dry_run_refused || dry_run_refused }),
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Charge<'a> {
     pub caller: Caller<'a>,
     /// How much it is charged, 1 or more.
     pub cost: u64,
-    /// Whether it counts, but refuses nothing.
+    /// Whether it counts, apart from what is enforced, and refuses nothing.
     pub is_dry_run: bool,
 }
 
@@ -40,16 +40,15 @@ pub enum Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// The table of its counts, what tells it from other kinds of callers, and what from others of its kind. What anybody can
-    /// make up must not crowd out the counts of those who are known.
+    /// The table of its counts, what tells it from other kinds of callers, and what from others of its kind.
     fn place(&self) -> (Table, u8, &[u8]) {
         match self {
-            Self::All => (Table::Known, 0, b""),
+            Self::All => (Table::Whole, 0, b""),
             Self::Consumer(name) => (Table::Known, 1, name.as_bytes()),
             Self::Plan(name) => (Table::Known, 2, name.as_bytes()),
             Self::Address(address) => (Table::Anyone, 3, address),
             Self::Header(value) => (Table::Anyone, 4, value),
-            Self::Claim(value) => (Table::Anyone, 5, value),
+            Self::Claim(value) => (Table::Claimed, 5, value),
         }
     }
 }
@@ -150,10 +149,12 @@ fn give_back(state: &mut impl SharedState, counted: &mut [(&Charge<'_>, Counted)
 
 fn account(seed: Seed, charge: &Charge<'_>) -> Account {
     let id = charge.limit.id.as_bytes();
-    let whole = seed.fingerprint(id, 0, b"");
+    // What only tries a plan's limit out must not use the plan up.
+    let tried = if charge.is_dry_run { 0x80 } else { 0 };
+    let whole = seed.fingerprint(id, tried, b"");
     match charge.caller.place() {
         (table, 0, _) => Account { table, own: whole, whole },
-        (table, kind, caller) => Account { table, own: seed.fingerprint(id, kind, caller), whole },
+        (table, kind, caller) => Account { table, own: seed.fingerprint(id, kind | tried, caller), whole },
     }
 }
 
@@ -276,7 +277,14 @@ mod tests {
             (verdict.refused.is_some(), verdict.dry_run_refused)
         };
         assert_eq!([send(), send(), send()], [(false, false), (false, true), (true, false)]);
-        let verdict = charge_all(&mut state, Memory::SEED, &[for_all(&tried)], START + SECOND).unwrap();
-        assert_eq!(verdict.refused, None, "what a real limit refused was not charged");
+        let again = [Charge { is_dry_run: true, ..for_all(&tried) }];
+        let verdict = charge_all(&mut state, Memory::SEED, &again, START + SECOND).unwrap();
+        assert!(!verdict.dry_run_refused, "what a real limit refused was not charged");
+        let verdict = charge_all(&mut state, Memory::SEED, &[for_all(&tried)], START).unwrap();
+        assert_eq!(verdict.refused, None, "what was only tried out is counted apart");
+        state.broken_keys_after(0);
+        let other = limit("other", 1, SECOND);
+        let verdict = charge_all(&mut state, Memory::SEED, &[Charge { is_dry_run: true, ..for_all(&other) }], START);
+        assert!(verdict.is_ok_and(|verdict| verdict.refused.is_none()), "one that cannot be counted refuses nothing");
     }
 }

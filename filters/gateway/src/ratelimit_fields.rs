@@ -42,35 +42,36 @@ pub fn edits(fields: Fields) -> Vec<Edit<'static>> {
 }
 
 /// `"pro";q=600;w=60`, quota and window in seconds (no `w` where the window is not whole seconds), and `"pro";r=599;t=1`,
-/// requests that may come at once and seconds until all of the quota may; one list item a limit.
+/// requests that may come at once and seconds until more may; one list item a limit, each with a name of its own.
 fn of_draft(reports: &[Report<'_>]) -> Fields {
     let (mut policy, mut state) = (String::new(), String::new());
-    for report in reports {
-        separate(&mut policy, report.name);
-        separate(&mut state, report.name);
+    for (place, report) in reports.iter().enumerate() {
+        let alike = reports.iter().take(place).filter(|other| other.name == report.name).count();
+        separate(&mut policy, report.name, alike);
+        separate(&mut state, report.name, alike);
         // Writing to a string does not fail.
         let _ = write!(policy, ";q={}", report.limit.quota);
         if let Some(window) = report.limit.window_seconds {
             let _ = write!(policy, ";w={window}");
         }
         let standing = report.standing;
-        let _ = write!(state, ";r={};t={}", standing.remaining, whole_seconds(standing.until_full));
+        let _ = write!(state, ";r={};t={}", standing.remaining, whole_seconds(standing.until_more));
     }
     vec![(POLICY, policy), (STATE, state)]
 }
 
-/// Of the limit that is nearest to its end; of several, the one that takes longest to be full.
+/// Of the limit that is nearest to its end; of several, the one that takes longest to have more.
 fn of_old(reports: &[Report<'_>]) -> Fields {
     let nearest = reports.iter().min_by_key(|report| {
         let standing = report.standing;
-        (standing.remaining, std::cmp::Reverse(standing.until_full))
+        (standing.remaining, std::cmp::Reverse(standing.until_more))
     });
     let fields = nearest.map(|report| {
         let standing = report.standing;
         vec![
             ("x-ratelimit-limit", report.limit.quota.to_string()),
             ("x-ratelimit-remaining", standing.remaining.to_string()),
-            ("x-ratelimit-reset", whole_seconds(standing.until_full).to_string()),
+            ("x-ratelimit-reset", whole_seconds(standing.until_more).to_string()),
         ]
     });
     fields.unwrap_or_default()
@@ -83,8 +84,8 @@ pub fn whole_seconds(nanos: u64) -> u64 {
 }
 
 /// Starts the next item with its name as a structured-field string. Those are printable ASCII; whatever else a name
-/// contains is written as `%` and two digits a byte.
-fn separate(list: &mut String, name: &str) {
+/// contains is written as `%` and two digits a byte. Where `alike` others have the name, it gets a number: clients tell limits by it.
+fn separate(list: &mut String, name: &str, alike: usize) {
     list.push_str(if list.is_empty() { "\"" } else { ", \"" });
     for byte in name.bytes() {
         match byte {
@@ -94,6 +95,9 @@ fn separate(list: &mut String, name: &str) {
                 let _ = write!(list, "%{byte:02x}");
             }
         }
+    }
+    if alike > 0 {
+        let _ = write!(list, "-{}", alike.saturating_add(1));
     }
     list.push('"');
 }
@@ -109,8 +113,8 @@ mod tests {
         Limit { name: String::new(), id: String::new(), quota, window_seconds, algorithm }
     }
 
-    fn report<'a>(name: &'a str, limit: &'a Limit, remaining: u64, until_full: u64) -> Report<'a> {
-        Report { name, limit, standing: Standing { remaining, until_full } }
+    fn report<'a>(name: &'a str, limit: &'a Limit, remaining: u64, until_more: u64) -> Report<'a> {
+        Report { name, limit, standing: Standing { remaining, until_more } }
     }
 
     fn draft(reports: &[Report<'_>]) -> Fields {
@@ -148,7 +152,7 @@ mod tests {
     #[test]
     fn a_name_becomes_a_structured_field_string() {
         let mut list = String::new();
-        separate(&mut list, "a\"b\\c é\n");
-        assert_eq!(list, r#""a\"b\\c %c3%a9%0a""#);
+        separate(&mut list, "a\"b\\c é\n", 1);
+        assert_eq!(list, r#""a\"b\\c %c3%a9%0a-2""#);
     }
 }

@@ -1,15 +1,15 @@
-//! Where counts live: two tables of fixed size in Envoy's shared data, changed by compare and swap, so that all workers
-//! of an Envoy count as one.
+//! Where counts live: tables of fixed size in Envoy's shared data, changed by compare and swap, so that all workers of an Envoy
+//! count as one.
 //!
 //! Shared data can neither delete nor expire a key, so there is a fixed number of keys, each a *set* of ways; a way is
 //! a fingerprint and a count ([`crate::algorithm`]). A way whose count's time is past says what an absent one says, so it is
-//! free to take. A live way of a caller is never taken, else somebody who comes from many
-//! addresses could have another's count forgotten. Where all ways of its set are live, a caller is charged to the count of the
-//! limit as a whole, which such callers share; that one always finds room, if need be in place of the way that is
-//! nearest to its end. Only a configuration decides how many limits there are, so callers cannot make use of that.
+//! free to take. A live way of a caller is never taken, else somebody who comes from many addresses could have another's
+//! count forgotten. Where all ways of its set are live, a caller is charged to the count of the limit as a whole, which such
+//! callers share. Those have a table of their own, where one always finds room, if need be in place of the way that is nearest
+//! to its end: only a configuration decides how many limits there are, so callers cannot make use of that.
 //!
-//! Addresses, and whatever else callers may make up, have a table of their own: callers whom nobody knows cannot crowd out
-//! those with a key.
+//! Who is known by a key, who by a token's claim, and what anybody may make up (addresses, headers) have a table each: the one
+//! cannot crowd out the other.
 //!
 //! Other plugins may write to the same key space: a value of another length or version counts as an empty set.
 
@@ -20,8 +20,6 @@ use siphasher::sip::SipHasher13;
 use crate::algorithm::{Algorithm, Count};
 use crate::ways::{Set, Way};
 
-/// Sets in each of the two tables.
-pub const SETS: u16 = 4096;
 /// How often a swap is tried. Each failure means that another worker's request was counted meanwhile.
 pub const TRIES: usize = 16;
 
@@ -85,8 +83,8 @@ pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, C
         return Ok(Seed(seed));
     }
     let empty = Set::default().encode();
-    for table in [Table::Known, Table::Anyone] {
-        for set in 0..SETS {
+    for table in Table::ALL {
+        for set in 0..table.sets() {
             state.set(&table.key(set), &empty, 0)?;
         }
     }
@@ -94,22 +92,40 @@ pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, C
     Ok(Seed(random))
 }
 
-/// One of the two tables.
+/// One of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// Counts of consumers and of limits as a whole: as many as a configuration makes.
+    /// Counts of limits as a whole: as many as a configuration makes.
+    Whole,
+    /// Counts of consumers and plans: as many as a configuration makes, which may be very many.
     Known,
-    /// Counts of addresses, and of whatever else callers may make up: as many as anybody likes.
+    /// Counts of claims: as many as whoever signs tokens likes.
+    Claimed,
+    /// Counts of addresses and headers: as many as anybody likes.
     Anyone,
 }
 
 const KEY_BYTES: usize = 17;
 
 impl Table {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Whole, Self::Known, Self::Claimed, Self::Anyone];
+
+    /// How many sets it has.
+    #[must_use]
+    pub fn sets(self) -> u16 {
+        match self {
+            Self::Known => 16_384,
+            Self::Whole | Self::Claimed | Self::Anyone => 4_096,
+        }
+    }
+
     /// `legation/2/k/0fff`: the version of the format, the table, the set.
     fn key(self, set: u16) -> [u8; KEY_BYTES] {
         let mut key = match self {
+            Self::Whole => *b"legation/2/w/0000",
             Self::Known => *b"legation/2/k/0000",
+            Self::Claimed => *b"legation/2/c/0000",
             Self::Anyone => *b"legation/2/a/0000",
         };
         let digit = |shift: u16| b"0123456789abcdef".get(usize::from((set >> shift) & 15)).copied().unwrap_or_default();
@@ -196,12 +212,11 @@ impl Account {
         now: u64,
         step: impl Fn(Count) -> Step,
     ) -> Result<Counted, CountError> {
-        let is_whole = self.own == self.whole;
-        if let Some(counted) = self.visit_way(state, now, is_whole, &step)? {
+        if let Some(counted) = self.visit_way(state, now, &step)? {
             return Ok(counted);
         }
-        let whole = Self { table: Table::Known, own: self.whole, whole: self.whole };
-        whole.visit_way(state, now, true, &step)?.ok_or(CountError::Unavailable)
+        let whole = Self { table: Table::Whole, own: self.whole, whole: self.whole };
+        whole.visit_way(state, now, &step)?.ok_or(CountError::Unavailable)
     }
 
     /// Reads, steps and swaps until nobody else was quicker. `None` where the set has no room.
@@ -209,16 +224,15 @@ impl Account {
         self,
         state: &mut impl SharedState,
         now: u64,
-        is_whole: bool,
         step: impl Fn(Count) -> Step,
     ) -> Result<Option<Counted>, CountError> {
-        let key = self.table.key(self.own.rem_euclid(u64::from(SETS)) as u16);
+        let key = self.table.key(self.own.rem_euclid(u64::from(self.table.sets())) as u16);
         for _ in 0..TRIES {
             let (mut set, cas) = match state.get(&key)? {
                 Some((value, cas)) => (Set::decode(&value), cas),
                 None => (Set::default(), 0),
             };
-            let Some(way) = set.way(self.own, now, is_whole) else {
+            let Some(way) = set.way(self.own, now, self.table == Table::Whole) else {
                 return Ok(None);
             };
             let Step { count, wait } = step(way.count);
@@ -318,7 +332,7 @@ pub(crate) mod tests {
 
     /// An account of set 5 of the table of addresses; each number is another caller.
     fn caller(number: u64) -> Account {
-        Account { table: Table::Anyone, own: 5 + number * u64::from(SETS), whole: 99 }
+        Account { table: Table::Anyone, own: 5 + number * u64::from(Table::Anyone.sets()), whole: 99 }
     }
 
     #[test]
@@ -328,11 +342,15 @@ pub(crate) mod tests {
         assert_eq!(prepare(&mut memory, [9; 16]), Ok(Memory::SEED));
         let counted = caller(1).charge(&mut memory, hourly(2), NOW, 1).unwrap();
         assert_eq!(remaining(hourly(2), counted), 0);
-        assert_eq!(memory.values.len(), 2 * usize::from(SETS) + 1);
+        let sets: usize = Table::ALL.iter().map(|table| usize::from(table.sets())).sum();
+        assert_eq!(memory.values.len(), sets + 1);
     }
 
     #[test]
     fn keys_say_version_table_and_set() {
+        let sets = |table: Table| (0..table.sets()).map(move |set| table.key(set));
+        let all: std::collections::BTreeSet<_> = Table::ALL.into_iter().flat_map(sets).collect();
+        assert_eq!(all.len(), 3 * 4_096 + 16_384);
         assert_eq!(Table::Known.key(0xfff), *b"legation/2/k/0fff");
         assert_eq!(Table::Anyone.key(0x9a), *b"legation/2/a/009a");
     }
@@ -419,15 +437,37 @@ pub(crate) mod tests {
     #[test]
     fn the_count_of_a_limit_always_finds_room() {
         let mut memory = Memory::prepared();
-        let known = |number: u64| Account { table: Table::Known, own: 5 + number * u64::from(SETS), whole: 99 };
+        let whole = |number: u64| {
+            let own = 5 + number * u64::from(Table::Whole.sets());
+            Account { table: Table::Whole, own, whole: own }
+        };
         for number in 0..WAYS as u64 {
-            known(number).charge(&mut memory, hourly(1), NOW + number, 1).unwrap();
+            whole(number).charge(&mut memory, hourly(1), NOW + number, 1).unwrap();
         }
-        let whole = Account { whole: known(100).own, ..known(100) };
-        assert_eq!(whole.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
-        assert!(whole.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
+        assert_eq!(whole(100).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(whole(100).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
         // It took the place of the count that was nearest to its end; the others are as they were.
-        assert!(known(1).look(&mut memory, hourly(1), NOW + 1, 1).unwrap().wait.is_some());
+        assert!(whole(1).look(&mut memory, hourly(1), NOW + 1, 1).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn no_count_of_a_limit_makes_a_callers_forgotten() {
+        let mut memory = Memory::prepared();
+        let sets = u64::from(Table::Known.sets());
+        // Numbers that are at home in the same set of each table.
+        let known = |number: u64| Account { table: Table::Known, own: 5 + number * sets, whole: 5 + number * sets + 1 };
+        for number in 0..WAYS as u64 {
+            known(number).charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        }
+        for number in 0..100 {
+            let own = 5 + number * sets;
+            let whole = Account { table: Table::Whole, own, whole: own };
+            whole.charge(&mut memory, hourly(1), NOW, 1).unwrap();
+            known(1_000 + number).charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        }
+        for number in 0..WAYS as u64 {
+            assert!(known(number).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some(), "{number}");
+        }
     }
 
     #[test]

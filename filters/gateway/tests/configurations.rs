@@ -142,7 +142,7 @@ fn each_mistake_is_said_with_its_place() {
         (
             "/policies/0/rate_limit/0/name",
             json!("n"),
-            "policies[0].rate_limit[1].name: `n` is already the name of rate_limit[0]",
+            "policies[0].rate_limit[1].name: `n` is already the name of a limit before it",
         ),
         ("/policies/0/rate_limit/1/name", json!(""), "policies[0].rate_limit[1].name: a name has 1 to 256 bytes"),
         ("/rules/0/policy", json!("other"), "rules[0].policy: there is no policy `other`"),
@@ -171,9 +171,29 @@ fn each_mistake_is_said_with_its_place() {
             json!("header:a b"),
             "policies[0].rate_limit[1].by: `a b` is not a header name",
         ),
+        ("/policies/0/rate_limit/1/by", json!("header:Host"), "policies[0].rate_limit[1].by: `Host` is nothing that"),
+        (
+            "/policies/0/rate_limit/1/by",
+            json!("header:x_consumer_id"),
+            "policies[0].rate_limit[1].by: `x_consumer_id` is",
+        ),
+        (
+            "/policies/0/rate_limit/1/cost",
+            json!("header:x-consumer-plan"),
+            "policies[0].rate_limit[1].cost: `x-consumer-",
+        ),
+        (
+            "/plans/0/limits/-",
+            json!({"limit": 1, "window": "1s", "name": ""}),
+            "plans[0].limits[1].name: a name has 1 to 256 bytes",
+        ),
+        (
+            "/policies/-",
+            json!({"name": "x", "rate_limit": [{"limit": 1, "window": "1s", "by": "plan"}]}),
+            "policies[1].rate_limit[0].by: only a policy with `api_key`",
+        ),
         ("/policies/0/rate_limit/1/by", json!("header:"), "policies[0].rate_limit[1].by: unknown `by` `header:`"),
         ("/policies/0/rate_limit/1/cost", json!(0), "policies[0].rate_limit[1].cost: 0 is not allowed"),
-        ("/policies/0/rate_limit/1/cost", json!(6), "policies[0].rate_limit[1].cost: a cost of 6 is more than"),
         ("/policies/0/rate_limit/1/cost", json!("x"), "policies[0].rate_limit[1].cost: invalid value"),
         ("/policies/0/rate_limit/1/cost", json!("header:a b"), "policies[0].rate_limit[1].cost: `a b` is not a header"),
         ("/policies/0/rate_limit/0/cost", json!(6), "policies[0].rate_limit[0].cost: a cost of 6 is more than"),
@@ -241,6 +261,40 @@ fn a_key_written_where_its_digest_belongs_is_not_repeated() {
         assert!(said[0].starts_with("consumers[0].api_keys"), "{said:?}");
         assert!(!said[0].contains("secret"), "{said:?}");
     }
+}
+
+#[test]
+fn a_cost_above_a_limit_is_a_mistake_where_it_would_refuse_somebody() {
+    let said = |rule: Value, limit: Value| -> Vec<String> {
+        let mut config = good();
+        config["plans"][0]["limits"][0]["burst"] = json!(10);
+        for (name, limit) in [("small", 2), ("unused", 1)] {
+            let plan = json!({"name": name, "limits": [{"limit": limit, "window": "1s"}]});
+            config["plans"].as_array_mut().unwrap().push(plan);
+        }
+        let bob = json!({"name": "bob", "plan": "small", "api_keys": [{"sha256": "0".repeat(64)}]});
+        config["consumers"].as_array_mut().unwrap().push(bob);
+        config["policies"] = json!([{"name": "api", "api_key": rule, "rate_limit": [limit]}]);
+        match compile(config.to_string().as_bytes()) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        }
+    };
+    let own = json!({"limit": 5, "window": "1s", "cost": 6});
+    assert!(
+        said(json!({}), own.clone())[0]
+            .starts_with("policies[0].rate_limit[0].cost: a cost of 6 is more than the limit `api`")
+    );
+    let plan = |cost: u64| json!({"plan": true, "cost": cost});
+    assert!(said(json!({}), plan(3))[0].contains("the limit `small` ever allows, 2"));
+    assert_eq!(said(json!({"plans": ["pro"]}), plan(3)), [""; 0], "nobody of the small plan comes");
+    assert_eq!(said(json!({"plans": ["pro"], "optional": true, "anonymous_plan": "small"}), plan(3)).len(), 1);
+    let tried = |mut limit: Value| {
+        limit["dry_run"] = json!(true);
+        limit
+    };
+    assert_eq!(said(json!({}), tried(own)), [""; 0], "what is only tried out refuses nobody");
+    assert_eq!(said(json!({}), tried(plan(3))), [""; 0]);
 }
 
 #[test]

@@ -280,9 +280,9 @@ fn a_plan_gives_its_consumers_their_limits_over_all_policies() {
     let on_a = |key: &'static str| [(":path", "/a"), ("x-api-key", key)];
     let on_b = |key: &'static str| [(":path", "/b"), ("x-api-key", key)];
     assert_eq!(gateway.send(&on_a("bob-key")).limits.as_deref(), Some(r#""free";r=1;t=30"#));
-    assert_eq!(gateway.send(&on_b("bob-key")).limits.as_deref(), Some(r#""free";r=0;t=60"#));
+    assert_eq!(gateway.send(&on_b("bob-key")).limits.as_deref(), Some(r#""free";r=0;t=30"#));
     assert_eq!(gateway.send(&on_a("bob-key")).says, "rate_limited");
-    let of_pro = r#""pro";r=599;t=1, "pro";r=9999;t=9"#;
+    let of_pro = r#""pro";r=599;t=1, "pro-2";r=9999;t=9"#;
     assert_eq!(gateway.send(&on_a("alice-key")).limits.as_deref(), Some(of_pro));
     for _ in 0..5 {
         let carol = gateway.send(&on_a("carol-key"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use legation_filter::{
-    compile::{MAX_LIMIT, MAX_WINDOW},
+    compile::{MAX_LIMIT, MAX_WINDOW, MIN_INTERVAL},
     config::{Algorithm, Limit, Period, Plan, Quota},
 };
 
@@ -12,12 +12,10 @@ use crate::config::{
     decode::{Field, Integer, Text},
     names,
     node::Span,
+    places::Places,
     report::Report,
     schema, value,
 };
-
-/// The shortest time between two requests that the filter counts.
-const MIN_INTERVAL: Duration = Duration::from_micros(1);
 
 /// All that are whole.
 pub fn resolve(plans: &[schema::Plan], report: &mut Report) -> Vec<Plan> {
@@ -32,9 +30,18 @@ fn one(plan: &schema::Plan, report: &mut Report) -> Option<Plan> {
 
 /// A plan's limits, or those that a route has in their place.
 pub fn limits(written: &[schema::Limit], report: &mut Report) -> Option<Vec<Limit>> {
+    let mut given = Places::default();
     let limits = written.iter().map(|written| {
-        let schema::Limit { limit, window, burst, algorithm, .. } = written;
-        self::limit(&Numbers { limit, window, burst, algorithm }, report)
+        let schema::Limit { name, limit, window, burst, algorithm, .. } = written;
+        if let Some(name) = name.get() {
+            names::check(names::LIMIT, name, report);
+            if let Some(first) = given.earlier(&name.value, name.span) {
+                let message = format!("there is already a limit {} at {}", name.shown(), report.origin(first));
+                report.error(code::DUPLICATE_NAME, name.span, message);
+            }
+        }
+        let limit = self::limit(&Numbers { limit, window, burst, algorithm }, report)?;
+        Some(Limit { name: names::of(name), ..limit })
     });
     value::all(limits)
 }
@@ -82,7 +89,7 @@ pub fn limit(written: &Numbers<'_>, report: &mut Report) -> Option<Limit> {
         Some((burst, _)) => Some(burst?),
         None => None,
     };
-    Some(Limit { limit: count, window: window.value.clone(), burst, algorithm: algorithm? })
+    Some(Limit { name: None, limit: count, window: window.value.clone(), burst, algorithm: algorithm? })
 }
 
 /// What the filter's arithmetic bears: a time between two requests that is not too short, and a burst that comes back.
@@ -94,7 +101,7 @@ fn check_interval(
     report: &mut Report,
 ) {
     let interval = window.as_nanos().div_ceil(u128::from(count));
-    if interval < MIN_INTERVAL.as_nanos() {
+    if interval < u128::from(MIN_INTERVAL) {
         report.error(code::OUT_OF_RANGE, count_at, "more than 1000000 requests a second cannot be counted");
     }
     if let Some((Some(burst), at)) = burst

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use legation_filter::{
     compile::{MAX_LIMIT, key_cookie, key_header, key_parameter},
     config::{ApiKeyRule, By, Cost, Limit, Policy, RateLimit},
+    identity::is_identity,
 };
 
 use super::{Known, plan};
@@ -147,7 +148,9 @@ fn rate_limit(
         }
         let overrides = overrides(written.r#override.items(), known, report)?;
         let cost = cost?;
-        check_cost_of_plans(&cost, written, &overrides, known, report);
+        if !dry_run {
+            check_cost_of_plans(&cost, written, &overrides, route, known, report);
+        }
         return Some(RateLimit { name, plan: true, overrides, cost, dry_run, ..RateLimit::default() });
     }
     if let Some(at) = written.r#override.key() {
@@ -166,7 +169,9 @@ fn rate_limit(
     let schema::RateLimit { limit, window, burst, algorithm, .. } = written;
     let limit = plan::limit(&plan::Numbers { limit, window, burst, algorithm }, report)?;
     let cost = cost?;
-    check_cost(&cost, written, limit.burst.unwrap_or(limit.limit), "this limit", report);
+    if !dry_run {
+        check_cost(&cost, written, limit.burst.unwrap_or(limit.limit), "this limit", report);
+    }
     Some(RateLimit {
         name,
         limit: Some(limit.limit),
@@ -218,19 +223,32 @@ fn check_cost(cost: &Cost, written: &schema::RateLimit, most: u64, what: &str, r
         && *cost > most
     {
         let message =
-            format!("`cost` {cost} is more than {what} ever allows at once, {most}: every request is refused");
+            format!("`cost` {cost} is more than {what} ever allows at once, {most}: every request under it is refused");
         report.error(code::OUT_OF_RANGE, text.span, message);
     }
+}
+
+/// Whether a route admits somebody of this plan, who has a key or comes without one.
+fn may_come(plan: &str, route: &schema::Route, known: &Known<'_>) -> bool {
+    let Some(rule) = route.api_key.get() else { return false };
+    let is_plan = |name: &Text| name.value == plan;
+    let everyone = rule.consumers.is_empty() && rule.plans.is_empty();
+    let has_key = known.audience.keyed.contains_key(&Some(plan));
+    let of = |name: &Text| known.consumers.get(&name.value).and_then(|consumer| plan_of(consumer));
+    (has_key && (everyone || rule.plans.items().iter().any(is_plan)))
+        || rule.consumers.items().iter().any(|name| of(name) == Some(plan))
+        || rule.anonymous_plan.get().is_some_and(is_plan)
 }
 
 fn check_cost_of_plans(
     cost: &Cost,
     written: &schema::RateLimit,
     overrides: &BTreeMap<String, Vec<Limit>>,
+    route: &schema::Route,
     known: &Known<'_>,
     report: &mut Report,
 ) {
-    for (name, plan) in known.plans.iter() {
+    for (name, plan) in known.plans.iter().filter(|(name, _)| may_come(name, route, known)) {
         // Wrong numbers were reported where they stand.
         let number = |field: &Field<Integer>| {
             field.get().and_then(|number| u64::try_from(number.value).ok()).filter(|number| *number > 0)
@@ -274,7 +292,13 @@ fn by(text: &Text, route: &schema::Route, report: &mut Report) -> Option<By> {
 
 /// The header that a text names after its `header:`, in lower case.
 fn named_header(text: &Text, name: &str, report: &mut Report) -> Option<String> {
-    value::header_name(&text.part(name), report)
+    let lower = value::header_name(&text.part(name), report)?;
+    if is_identity(lower.as_bytes()) {
+        let message = format!("no limit can look at {}: the gateway takes it away before", quoted(name));
+        report.error(code::CONFLICT, text.span, message);
+        return None;
+    }
+    Some(lower)
 }
 
 fn needs_api_key(route: &schema::Route, what: &str, at: Span, report: &mut Report) {
@@ -307,6 +331,10 @@ fn plan_of(consumer: &schema::Consumer) -> Option<&str> {
     consumer.plan.get().map(|plan| plan.value.as_str())
 }
 
+fn has_limits(plan: &schema::Plan) -> bool {
+    !plan.limits.items().is_empty() || plan.quota.is_written()
+}
+
 /// Warns where nobody is admitted, and where a limit by plan meets somebody whose plan says none.
 fn warn_of_callers(rule: &schema::ApiKeyRule, route: &schema::Route, known: &Known<'_>, report: &mut Report) {
     let everyone = rule.consumers.is_empty() && rule.plans.is_empty();
@@ -327,6 +355,11 @@ fn warn_of_callers(rule: &schema::ApiKeyRule, route: &schema::Route, known: &Kno
     let Some(at) = route.rate_limit.items().iter().find_map(|limit| limit.plan.get().filter(|plan| plan.value)) else {
         return;
     };
+    let anonymous = rule.anonymous_plan.get().and_then(|name| known.plans.get(&name.value));
+    if anonymous.is_some_and(|plan| !has_limits(plan)) {
+        let message = "the plan of those who come without a key has no limits: nothing limits them here";
+        report.warning(code::WITHOUT_PLAN, at.span, message, None);
+    }
     if optional && !rule.anonymous_plan.is_written() {
         let help = Some("give them a plan by `anonymous_plan`".to_owned());
         report.warning(
@@ -337,8 +370,7 @@ fn warn_of_callers(rule: &schema::ApiKeyRule, route: &schema::Route, known: &Kno
         );
     }
     for (plan, consumer) in admitted {
-        let limited =
-            plan.and_then(|plan| known.plans.get(plan)).map(|plan| !plan.limits.is_empty() || plan.quota.is_written());
+        let limited = plan.and_then(|plan| known.plans.get(plan)).map(has_limits);
         let problem = match (plan, limited) {
             (None, _) => "has no plan".to_owned(),
             (Some(plan), Some(false)) => format!("has the plan {}, which has no limits", quoted(plan)),

@@ -4,7 +4,7 @@
 (module
   (import "env" "proxy_set_shared_data" (func $set (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_get_header_map_value" (func $header (param i32 i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 8)
+  (memory (export "memory") 16)
   ;; Where the host writes an address and a length.
   (global $returned i32 (i32.const 16))
   ;; Where the host writes the path.

@@ -26,8 +26,8 @@ pub struct Count {
 pub struct Standing {
     /// How much may be charged at once.
     pub remaining: u64,
-    /// Nanoseconds until all of the limit may.
-    pub until_full: u64,
+    /// Nanoseconds until more may; 0 where all of the limit may.
+    pub until_more: u64,
 }
 
 /// An algorithm with its constants.
@@ -78,11 +78,14 @@ impl Algorithm {
     /// How it stands.
     #[must_use]
     pub fn standing(self, count: Count, now: u64) -> Standing {
-        match self {
-            Self::TokenBucket(bucket) => bucket.standing(count, now),
-            Self::SlidingWindow(window) => window.standing(count, now),
-            Self::Quota(quota) => quota.standing(count, now),
-        }
+        let remaining = match self {
+            Self::TokenBucket(bucket) => bucket.remaining(count, now),
+            Self::SlidingWindow(window) => window.remaining(count, now),
+            Self::Quota(quota) => quota.remaining(count, now),
+        };
+        let more = remaining.saturating_add(1);
+        let wait = (more <= self.capacity()).then(|| self.charge(count, now, more).err()).flatten();
+        Standing { remaining, until_more: wait.unwrap_or_default() }
     }
 
     /// The most that may ever be charged at once.
@@ -133,7 +136,7 @@ mod tests {
                     let settled = algorithm.settle(count, now);
                     prop_assert_eq!(algorithm.standing(settled, now), standing);
                     prop_assert!(algorithm.charge(settled, now + wait, cost).is_ok(), "told to wait {}", wait);
-                    prop_assert!(wait <= standing.until_full, "{} of {}", wait, standing.until_full);
+                    prop_assert!(wait >= standing.until_more, "nobody is told to come before there is more");
                 }
                 Err(_) => {}
             }

@@ -2,7 +2,7 @@
 //!
 //! Of a count, `until` is the end of the day or month that was counted, and `value` what was used in it.
 
-use super::{Count, Standing};
+use super::Count;
 use crate::calendar;
 
 /// What a quota is for.
@@ -50,9 +50,8 @@ impl Quota {
         Count { until: end, value: used.saturating_sub(cost) }
     }
 
-    pub(super) fn standing(self, count: Count, now: u64) -> Standing {
-        let (used, end) = self.used(count, now);
-        Standing { remaining: self.limit.saturating_sub(used), until_full: end.saturating_sub(now) }
+    pub(super) fn remaining(self, count: Count, now: u64) -> u64 {
+        self.limit.saturating_sub(self.used(count, now).0)
     }
 
     /// What was used of the period in which `now` is, and when that ends. A count of a later one is one of this: the clock
@@ -87,6 +86,17 @@ mod tests {
             assert_eq!(quota.charge(count, at(first), 1), Err(at(next) - at(first)));
             assert_eq!(quota.charge(count, at(last), 1), Err(1_000_000_000));
             assert!(quota.charge(count, at(next), 1).is_ok(), "{next}");
+        }
+    }
+
+    #[test]
+    fn a_count_of_a_later_day_or_of_a_month_is_one_of_this_day() {
+        let (day, month) = (Quota::new(3, Period::Day).unwrap(), Quota::new(3, Period::Month).unwrap());
+        let now = at("2027-05-05T12:00:00Z");
+        for count in [month.charge(Count::default(), now, 3), day.charge(Count::default(), at("2027-06-07"), 3)] {
+            let count = count.unwrap();
+            assert_eq!(day.charge(count, now, 1), Err(at("2027-05-06") - now));
+            assert!(day.charge(day.settle(count, now), at("2027-05-06"), 1).is_ok());
         }
     }
 }

@@ -5,7 +5,7 @@
 //! Windows are aligned to 1970. Of a count, `until` is the end of the window after the one counted, and `value` both
 //! counters: the one before in the upper 32 bits.
 
-use super::{Count, Standing};
+use super::Count;
 
 /// A sliding window's constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,17 +55,12 @@ impl SlidingWindow {
         self.count(Counters { current: counters.current.saturating_sub(cost), ..counters })
     }
 
-    pub(super) fn standing(self, count: Count, now: u64) -> Standing {
-        let counters = self.counters(count, now);
-        let until_full = match (counters.before, counters.current) {
-            (0, 0) => 0,
-            (_, 0) => self.window.saturating_sub(now.saturating_sub(counters.start)),
-            _ => self.window.saturating_mul(2).saturating_sub(now.saturating_sub(counters.start)),
-        };
-        Standing { remaining: self.limit.saturating_sub(self.used(&counters, now)), until_full }
+    pub(super) fn remaining(self, count: Count, now: u64) -> u64 {
+        self.limit.saturating_sub(self.used(&self.counters(count, now), now))
     }
 
-    /// What a count says of the window in which `now` is. One of a later window is one of this: the clock was set back.
+    /// What a count says of the window in which `now` is. One of a later window is one of this: the clock was set back. So is one
+    /// that is not over and yet of a window long ago: windows were shorter when it was made.
     fn counters(self, count: Count, now: u64) -> Counters {
         let index = self.index(now);
         let (before, current) = (count.value >> 32, count.value & u64::from(u32::MAX));
@@ -74,6 +69,7 @@ impl SlidingWindow {
         match index.saturating_sub(counted) {
             0 => Counters { before, current, start },
             1 => Counters { before: current, current: 0, start },
+            _ if count.until > now => Counters { before, current, start },
             _ => Counters { before: 0, current: 0, start },
         }
     }
@@ -133,25 +129,33 @@ mod tests {
         for _ in 0..10 {
             count = window.charge(count, START, 1).unwrap();
         }
-        assert_eq!(window.standing(count, START), Standing { remaining: 0, until_full: 120 * SECOND });
+        assert_eq!(window.remaining(count, START), 0);
         for (seconds, remaining) in [(59, 0), (60, 0), (65, 0), (66, 1), (90, 5), (119, 9), (120, 10), (1_000, 10)] {
-            assert_eq!(window.standing(count, START + seconds * SECOND).remaining, remaining, "after {seconds} s");
+            assert_eq!(window.remaining(count, START + seconds * SECOND), remaining, "after {seconds} s");
         }
         // A tenth of the next window must pass.
         assert_eq!(window.charge(count, START, 1), Err(66 * SECOND));
         assert_eq!(window.charge(count, START + 61 * SECOND, 2), Err(11 * SECOND));
         let later = window.charge(count, START + 90 * SECOND, 5).unwrap();
-        assert_eq!(window.standing(later, START + 90 * SECOND).remaining, 0);
+        assert_eq!(window.remaining(later, START + 90 * SECOND), 0);
     }
 
     #[test]
     fn a_clock_that_was_set_back_sees_the_latest_window() {
         let window = SlidingWindow::new(2, 60 * SECOND).unwrap();
         let count = window.charge(Count::default(), START + 6_000 * SECOND, 2).unwrap();
-        assert_eq!(window.standing(count, START).remaining, 0);
+        assert_eq!(window.remaining(count, START), 0);
         let settled = window.settle(count, START);
-        assert_eq!(window.standing(settled, START + 119 * SECOND).remaining, 1);
-        assert_eq!(window.standing(settled, START + 120 * SECOND).remaining, 2);
+        assert_eq!(window.remaining(settled, START + 119 * SECOND), 1);
+        assert_eq!(window.remaining(settled, START + 120 * SECOND), 2);
+    }
+
+    #[test]
+    fn a_longer_window_does_not_forget_what_the_shorter_one_counted() {
+        let (minute, hour) =
+            (SlidingWindow::new(10, 60 * SECOND).unwrap(), SlidingWindow::new(10, 3_600 * SECOND).unwrap());
+        let count = minute.charge(Count::default(), START, 10).unwrap();
+        assert_eq!(hour.remaining(count, START + 30 * SECOND), 0);
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 //! moves it one interval later for each token that it costs, and is admitted if that is no further ahead than the bucket is
 //! deep.
 
-use super::{Count, Standing};
+use super::Count;
 
 /// A token bucket's two constants, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +59,9 @@ impl TokenBucket {
         Count { until, value: 0 }
     }
 
-    pub(super) fn standing(self, count: Count, now: u64) -> Standing {
+    pub(super) fn remaining(self, count: Count, now: u64) -> u64 {
         let until_full = self.tat(count, now).saturating_sub(now);
-        Standing { remaining: self.tokens(self.depth.saturating_sub(until_full)), until_full }
+        self.tokens(self.depth.saturating_sub(until_full))
     }
 
     /// A TAT that is past is now: a bucket is no fuller than full. One further ahead than the depth is an empty bucket:
@@ -89,13 +89,13 @@ mod tests {
         let mut count = Count::default();
         for left in [2, 1, 0] {
             count = bucket.charge(count, START, 1).unwrap();
-            assert_eq!(bucket.standing(count, START).remaining, left);
+            assert_eq!(bucket.remaining(count, START), left);
         }
         assert_eq!(bucket.charge(count, START, 1), Err(SECOND));
         assert_eq!(bucket.charge(count, START, 3), Err(3 * SECOND));
         assert_eq!(bucket.charge(count, START + SECOND - 1, 1), Err(1));
         assert!(bucket.charge(count, START + SECOND, 1).is_ok());
-        assert_eq!(bucket.standing(count, START + SECOND).until_full, 2 * SECOND);
+        assert_eq!(bucket.remaining(count, START + 2 * SECOND), 2);
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         let far_ahead = Count { until: START + 1_000_000 * SECOND, value: 0 };
         assert_eq!(bucket.charge(far_ahead, START, 1), Err(SECOND));
         assert!(bucket.charge(bucket.settle(far_ahead, START), START + SECOND, 1).is_ok());
-        assert_eq!(bucket.standing(far_ahead, START), Standing { remaining: 0, until_full: 10 * SECOND });
+        assert_eq!(bucket.remaining(far_ahead, START), 0);
     }
 
     #[test]
@@ -112,9 +112,14 @@ mod tests {
         let year = 366 * 86_400 * SECOND;
         let bucket = TokenBucket::new(1_000_000_000, year, 1_000_000_000).unwrap();
         assert!(bucket.charge(Count { until: u64::MAX, value: 0 }, u64::MAX, 1).is_ok());
-        assert_eq!(bucket.standing(Count::default(), START).remaining, 1_000_000_000);
+        assert_eq!(bucket.remaining(Count::default(), START), 1_000_000_000);
         assert!(bucket.charge(Count::default(), START, u64::MAX).is_err());
         assert_eq!(TokenBucket::new(1, year, 1_000_000), None);
+    }
+
+    #[test]
+    fn an_interval_is_rounded_up() {
+        assert_eq!(TokenBucket::new(3, 10, 1).unwrap().interval(), 4);
     }
 
     proptest! {

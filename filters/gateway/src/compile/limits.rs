@@ -1,16 +1,15 @@
 //! Limits of plans and of policies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{MAX_LIMIT, MAX_WINDOW, Problems, check_name, header_name, quoted};
+use super::{Known, MAX_LIMIT, MAX_WINDOW, MIN_INTERVAL, Problems, check_name, header_name, quoted};
 use crate::algorithm::{Algorithm, Period, Quota, SlidingWindow, TokenBucket};
 use crate::config;
+use crate::identity::is_identity;
 use crate::tables::{By, Cost, Limit, Plan, PolicyLimit, What};
 use crate::units;
 
-/// The shortest time between two requests, in nanoseconds: a million requests a second.
-const MIN_INTERVAL: u64 = 1_000;
 /// Where Envoy's JWT filter puts the claims unless it is told otherwise.
 const DEFAULT_PAYLOAD: &str = "jwt_payload";
 
@@ -22,13 +21,46 @@ pub(super) fn plan_limits(
     written: &[config::Limit],
     problems: &mut Problems,
 ) -> Vec<Limit> {
+    let mut names = Names::default();
     let limits = written.iter().enumerate();
     limits
         .filter_map(|(index, written)| {
-            let limit = limit(&format!("{path}[{index}]"), written, problems)?;
-            Some(Limit { name: name.to_owned(), id: format!("{id} {index}{}", limit.kind), ..limit.into() })
+            let path = format!("{path}[{index}]");
+            names.check(&path, written.name.as_deref(), problems);
+            let limit = limit(&path, written, problems)?;
+            let own = names.own(written.name.as_deref(), &limit);
+            let name = written.name.as_deref().unwrap_or(name).to_owned();
+            Some(Limit { name, id: format!("{id} {own}"), ..limit.into() })
         })
         .collect()
+}
+
+/// What tells the limits of a list apart, also when they are moved about: a name that was given, or else the window.
+#[derive(Default)]
+struct Names {
+    given: BTreeSet<String>,
+    windows: BTreeMap<String, usize>,
+}
+
+impl Names {
+    fn check(&mut self, path: &str, name: Option<&str>, problems: &mut Problems) {
+        let Some(name) = name else { return };
+        check_name(format_args!("{path}.name"), name, problems);
+        if !self.given.insert(name.to_owned()) {
+            problems.add(format_args!("{path}.name"), format!("`{name}` is already the name of a limit before it"));
+        }
+    }
+
+    /// The end of a count's name.
+    fn own(&mut self, name: Option<&str>, limit: &Numbers) -> String {
+        if let Some(name) = name {
+            return format!("{}{}", quoted(name), limit.kind);
+        }
+        let own = format!("{}ns{}", limit.window, limit.kind);
+        let alike = self.windows.entry(own.clone()).or_default();
+        *alike = alike.saturating_add(1);
+        if *alike > 1 { format!("{own} {alike}") } else { own }
+    }
 }
 
 /// The quota of a plan.
@@ -40,35 +72,29 @@ pub(super) fn quota(
     problems: &mut Problems,
 ) -> Option<Limit> {
     let limit = problems.take(format_args!("{path}.quota.limit"), count(written.limit))?;
-    let (period, window_seconds) = match written.window {
-        config::Period::Day => (Period::Day, Some(86_400)),
+    let (period, kind, window_seconds) = match written.window {
+        config::Period::Day => (Period::Day, "day", Some(86_400)),
         // A month has no length.
-        config::Period::Month => (Period::Month, None),
+        config::Period::Month => (Period::Month, "month", None),
     };
     let algorithm = Algorithm::Quota(Quota::new(limit, period)?);
-    Some(Limit { name: name.to_owned(), id: format!("{id} quota"), quota: limit, window_seconds, algorithm })
+    Some(Limit { name: name.to_owned(), id: format!("{id} {kind}"), quota: limit, window_seconds, algorithm })
 }
 
 /// The limits of a policy. `payload` is where Envoy's JWT filter keeps the claims.
 pub(super) fn policy_limits(
     path: &str,
     policy: &config::Policy,
+    known: &Known<'_>,
     payload: Option<&str>,
-    plans: &BTreeMap<String, Arc<Plan>>,
     problems: &mut Problems,
 ) -> Vec<PolicyLimit> {
-    let mut names = BTreeMap::new();
+    let mut names = Names::default();
     let mut plan_at = None;
     let mut limits = Vec::new();
     for (index, written) in policy.rate_limit.iter().enumerate() {
         let path = format!("{path}.rate_limit[{index}]");
-        if let Some(name) = &written.name {
-            check_name(format_args!("{path}.name"), name, problems);
-            if let Some(first) = names.insert(name, index) {
-                problems
-                    .add(format_args!("{path}.name"), format!("`{name}` is already the name of rate_limit[{first}]"));
-            }
-        }
+        names.check(&path, written.name.as_deref(), problems);
         let asks_for_key = written.plan || matches!(written.by, config::By::Consumer | config::By::Plan);
         if asks_for_key && policy.api_key.is_none() {
             let what = if written.plan { "plan" } else { "by" };
@@ -81,13 +107,15 @@ pub(super) fn policy_limits(
             problems.add(format_args!("{path}.plan"), message);
         }
         let what = if written.plan {
-            Some(of_plan(&path, policy, written, plans, problems))
+            Some(of_plan(&path, policy, written, known, problems))
         } else {
-            own(&path, policy, payload, index, written, problems)
+            own(&path, policy, payload, &mut names, written, problems)
         };
         let cost = cost(&path, &written.cost, problems);
         if let (Some(what), Some(cost)) = (what, cost) {
-            check_cost(&path, &cost, &what, plans, problems);
+            if !written.dry_run {
+                check_cost(&path, &cost, &what, policy, known, problems);
+            }
             limits.push(PolicyLimit { what, cost, is_dry_run: written.dry_run });
         }
     }
@@ -99,7 +127,7 @@ fn of_plan(
     path: &str,
     policy: &config::Policy,
     written: &config::RateLimit,
-    plans: &BTreeMap<String, Arc<Plan>>,
+    known: &Known<'_>,
     problems: &mut Problems,
 ) -> What {
     let given = [
@@ -118,7 +146,7 @@ fn of_plan(
     let mut overrides = BTreeMap::new();
     for (plan, written) in &written.overrides {
         let path = format!("{path}.override.{plan}");
-        if !plans.contains_key(plan) {
+        if !known.plans.contains_key(plan) {
             problems.add(&path, format!("there is no plan `{plan}`"));
         }
         if written.is_empty() {
@@ -135,7 +163,7 @@ fn own(
     path: &str,
     policy: &config::Policy,
     payload: Option<&str>,
-    index: usize,
+    names: &mut Names,
     written: &config::RateLimit,
     problems: &mut Problems,
 ) -> Option<What> {
@@ -147,11 +175,15 @@ fn own(
     let window = problems
         .take(format_args!("{path}.window"), written.window.clone().ok_or("a limit has a `window`, such as `1m`"));
     let by = by(path, &written.by, payload, problems);
-    let numbers = config::Limit { limit: number?, window: window?, burst: written.burst, algorithm: written.algorithm };
+    let numbers = config::Limit {
+        name: None,
+        limit: number?,
+        window: window?,
+        burst: written.burst,
+        algorithm: written.algorithm,
+    };
     let limit = limit(path, &numbers, problems)?;
-    // A count keeps its name when limits are reordered, if it has one.
-    let own = written.name.as_deref().map_or_else(|| index.to_string(), quoted);
-    let id = format!("policy {} {own}{}", quoted(&policy.name), limit.kind);
+    let id = format!("policy {} {}", quoted(&policy.name), names.own(written.name.as_deref(), &limit));
     let name = written.name.as_ref().unwrap_or(&policy.name).clone();
     Some(What::Own { by: by?, limit: Limit { name, id, ..limit.into() } })
 }
@@ -162,10 +194,7 @@ fn by(path: &str, written: &config::By, payload: Option<&str>, problems: &mut Pr
         config::By::Consumer => By::Consumer,
         config::By::Plan => By::Plan,
         config::By::Ip => By::Ip,
-        config::By::Header(name) => {
-            let checked = header_name(name).map_err(|problem| format!("`{name}` {problem}"));
-            By::Header(problems.take(format_args!("{path}.by"), checked)?)
-        }
+        config::By::Header(name) => By::Header(problems.take(format_args!("{path}.by"), counted_header(name))?),
         config::By::Jwt(claim) => {
             let payload = payload.unwrap_or(DEFAULT_PAYLOAD);
             let path = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", payload];
@@ -174,20 +203,34 @@ fn by(path: &str, written: &config::By, payload: Option<&str>, problems: &mut Pr
     })
 }
 
+/// The name of a header that a limit looks at, in lower case.
+fn counted_header(name: &str) -> Result<String, String> {
+    let lower = header_name(name).map_err(|problem| format!("`{name}` {problem}"))?;
+    if lower == "host" || is_identity(lower.as_bytes()) {
+        return Err(format!("`{name}` is nothing that a client says: the filter does not see it"));
+    }
+    Ok(lower)
+}
+
 fn cost(path: &str, written: &config::Cost, problems: &mut Problems) -> Option<Cost> {
     let path = format_args!("{path}.cost");
     match written {
         config::Cost::Fixed(cost) => problems.take(path, count(*cost)).map(Cost::Fixed),
-        config::Cost::Header(name) => {
-            let checked = header_name(name).map_err(|problem| format!("`{name}` {problem}"));
-            problems.take(path, checked).map(Cost::Header)
-        }
+        config::Cost::Header(name) => problems.take(path, counted_header(name)).map(Cost::Header),
     }
 }
 
 /// A cost above what a limit ever has would refuse every request.
-fn check_cost(path: &str, cost: &Cost, what: &What, plans: &BTreeMap<String, Arc<Plan>>, problems: &mut Problems) {
+fn check_cost(
+    path: &str,
+    cost: &Cost,
+    what: &What,
+    policy: &config::Policy,
+    known: &Known<'_>,
+    problems: &mut Problems,
+) {
     let Cost::Fixed(cost) = cost else { return };
+    let may_come = |plan: &&Arc<Plan>| known.may_come(&plan.name, policy);
     let mut check = |limit: &Limit| {
         let most = limit.algorithm.capacity();
         if *cost > most {
@@ -198,7 +241,7 @@ fn check_cost(path: &str, cost: &Cost, what: &What, plans: &BTreeMap<String, Arc
     match what {
         What::Own { limit, .. } => check(limit),
         What::Plan { overrides, .. } => {
-            plans.values().for_each(|plan| plan.limits_here(overrides).for_each(&mut check))
+            known.plans.values().filter(may_come).for_each(|plan| plan.limits_here(overrides).for_each(&mut check));
         }
     }
 }
@@ -206,6 +249,8 @@ fn check_cost(path: &str, cost: &Cost, what: &What, plans: &BTreeMap<String, Arc
 /// The numbers of a limit.
 struct Numbers {
     quota: u64,
+    /// In nanoseconds.
+    window: u64,
     window_seconds: Option<u64>,
     algorithm: Algorithm,
     /// What a count's name ends in, so that no algorithm takes up the count of another.
@@ -240,7 +285,7 @@ fn limit(path: &str, written: &config::Limit, problems: &mut Problems) -> Option
         }
     };
     let seconds = (window % 1_000_000_000 == 0).then_some(window.div_euclid(1_000_000_000));
-    Some(Numbers { quota, window_seconds: seconds, algorithm, kind })
+    Some(Numbers { quota, window, window_seconds: seconds, algorithm, kind })
 }
 
 fn token_bucket(

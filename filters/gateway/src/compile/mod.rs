@@ -1,7 +1,7 @@
 //! From the configuration as written to the tables that requests are looked up in. All that is wrong with it is found
 //! here, each thing with its place in the document; past this point nothing about a configuration can fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub const MAX_LIMIT: u64 = 1_000_000_000;
 /// The longest `window`, and the longest time an empty bucket may take to fill, in nanoseconds: 366 days.
 pub const MAX_WINDOW: u64 = 366 * 86_400 * 1_000_000_000;
+/// The shortest time between two requests, in nanoseconds: a million requests a second.
+pub const MIN_INTERVAL: u64 = 1_000;
 /// What a Struct begins with. So may JSON, which is a line break to it, and then reads well.
 const STRUCT: u8 = 0x0a;
 /// How many problems are kept: a document may have more than there is memory to describe them.
@@ -120,8 +122,8 @@ pub fn compile_config<S: AsRef<str>>(
     let names = Names::new("consumers", config.consumers.iter().map(|consumer| consumer.name.as_ref()), &mut problems);
     let (consumers, keys) = consumers(&config.consumers, &plans, &mut problems);
     let pepper = pepper(config, environment, &mut problems);
-    let payload = config.payload_in_metadata.as_deref();
-    let policies = policies(&config.policies, payload, &plans, &names, &mut problems);
+    let known = Known { plans: &plans, consumers: &names, keyed: keyed_plans(&config.consumers) };
+    let policies = policies(&config.policies, &known, config.payload_in_metadata.as_deref(), &mut problems);
     let rules = Arc::new(rules(&config.rules, &policies, &mut problems));
     let has_limits = config.policies.iter().any(|policy| !policy.rate_limit.is_empty());
     let rate_limit_headers = config.rate_limit_headers;
@@ -335,11 +337,34 @@ fn hex_digit(digit: u8) -> u8 {
     if decimal < 10 { decimal } else { letter }
 }
 
+/// What policies refer to.
+struct Known<'a> {
+    plans: &'a BTreeMap<String, Arc<Plan>>,
+    consumers: &'a Names<'a>,
+    /// The plans of those who have keys.
+    keyed: BTreeSet<&'a str>,
+}
+
+impl Known<'_> {
+    /// Whether a policy may admit somebody of this plan, as far as its plans say: who is named in `consumers` may have any.
+    fn may_come(&self, plan: &str, policy: &config::Policy) -> bool {
+        let Some(rule) = &policy.api_key else { return false };
+        let everyone = rule.consumers.is_empty() && rule.plans.is_empty();
+        let is_admitted = everyone || rule.plans.iter().any(|named| named == plan);
+        (is_admitted && self.keyed.contains(plan)) || rule.anonymous_plan.as_deref() == Some(plan)
+    }
+}
+
+fn keyed_plans<S: AsRef<str>>(written: &[config::Consumer<S>]) -> BTreeSet<&str> {
+    let keyed = written.iter().filter(|consumer| !consumer.api_keys.is_empty());
+    keyed.filter_map(|consumer| consumer.plan.as_ref().map(AsRef::as_ref)).collect()
+}
+
+/// `payload` is where Envoy's JWT filter keeps the claims.
 fn policies(
     written: &[config::Policy],
+    known: &Known<'_>,
     payload: Option<&str>,
-    plans: &BTreeMap<String, Arc<Plan>>,
-    consumers: &Names<'_>,
     problems: &mut Problems,
 ) -> BTreeMap<String, Arc<Policy>> {
     Names::new("policies", written.iter().map(|policy| policy.name.as_str()), problems);
@@ -349,9 +374,8 @@ fn policies(
         let api_key = policy.api_key.as_ref();
         let compiled = Policy {
             name: policy.name.clone(),
-            api_key: api_key
-                .and_then(|rule| compile_api_key(&format!("{path}.api_key"), rule, plans, consumers, problems)),
-            limits: policy_limits(&path, policy, payload, plans, problems),
+            api_key: api_key.and_then(|rule| compile_api_key(&format!("{path}.api_key"), rule, known, problems)),
+            limits: policy_limits(&path, policy, known, payload, problems),
             stream_headers: policy.stream_headers,
         };
         policies.insert(policy.name.clone(), Arc::new(compiled));
@@ -363,12 +387,12 @@ fn policies(
 fn compile_api_key(
     path: &str,
     rule: &config::ApiKeyRule,
-    plans: &BTreeMap<String, Arc<Plan>>,
-    consumers: &Names<'_>,
+    known: &Known<'_>,
     problems: &mut Problems,
 ) -> Option<ApiKeyRule> {
+    let plans = known.plans;
     for (index, name) in rule.consumers.iter().enumerate() {
-        if !consumers.contains(name) {
+        if !known.consumers.contains(name) {
             problems.add(format_args!("{path}.consumers[{index}]"), format!("there is no consumer `{name}`"));
         }
     }

@@ -155,6 +155,9 @@ pub enum Algorithm {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
+    /// What `RateLimit` calls it; the plan's name unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Requests a window, 1 or more.
     pub limit: u64,
     /// A duration such as `1s`, `1m`, `1d`.
@@ -254,7 +257,7 @@ pub struct RateLimit {
     /// How much a request is charged; 1 unless said.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cost: Cost,
-    /// Count, and refuse nothing.
+    /// Count, apart from what is enforced, and refuse nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
 }
