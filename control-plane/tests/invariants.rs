@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "filters/gateway/src/charges.rs",
     "filters/gateway/src/compile",
     "filters/gateway/src/config",
+    "filters/gateway/src/consumers.rs",
     "filters/gateway/src/credential.rs",
     "filters/gateway/src/decide.rs",
     "filters/gateway/src/edit.rs",

@@ -2,18 +2,19 @@
 
 use std::borrow::Cow;
 
+use crate::consumers::Consumer;
 use crate::credential::{Found, Source};
 use crate::decide::Outside;
 use crate::key_format::is_mistyped;
 use crate::pairs::Pair;
 use crate::reply::Refusal;
-use crate::tables::{ApiKeyRule, Consumer, Plan, Tables};
+use crate::tables::{ApiKeyRule, Plan, Tables};
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Identity<'a> {
     /// None without a key.
-    pub(crate) consumer: Option<&'a Consumer>,
+    pub(crate) consumer: Option<Consumer<'a>>,
     pub(crate) plan: Option<&'a Plan>,
 }
 
@@ -44,7 +45,7 @@ pub(crate) fn authenticate<'a>(
     if rule.allowed.as_ref().is_some_and(|allowed| !allowed.contains(consumer)) {
         return Err(Refusal::ConsumerNotAllowed);
     }
-    Ok(Identity { consumer: Some(consumer), plan: consumer.plan.as_deref() })
+    Ok(Identity { consumer: Some(consumer), plan: consumer.plan })
 }
 
 /// The key of the first place that has one. Two in one place are refused before another is looked at.

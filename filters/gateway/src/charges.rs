@@ -90,7 +90,7 @@ impl<'a, O: Outside> Callers<'_, 'a, O> {
     fn by(&mut self, by: &'a By) -> Caller<'a> {
         let caller = match by {
             By::Route => Some(Caller::All),
-            By::Consumer => self.identity.consumer.map(|consumer| Caller::Consumer(&consumer.name)),
+            By::Consumer => self.identity.consumer.map(|consumer| Caller::Consumer(consumer.name)),
             By::Plan => match (self.identity.plan, self.identity.consumer) {
                 (Some(plan), _) => Some(Caller::Plan(&plan.name)),
                 (None, Some(_)) => Some(Caller::Plan("")),

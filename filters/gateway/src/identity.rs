@@ -33,10 +33,10 @@ pub(crate) fn edits<'a>(
     headers: &[Pair<'a>],
     forged: &[&'a [u8]],
 ) -> Vec<Edit<'a>> {
-    let name = caller.consumer.map(|consumer| (CONSUMER_HEADER, consumer.name.as_str()));
+    let name = caller.consumer.map(|consumer| (CONSUMER_HEADER, consumer.name));
     let plan = caller.plan.map(|plan| (PLAN_HEADER, plan.name.as_str()));
     let forwards = policy.api_key.as_ref().is_some_and(|rule| rule.forward_metadata);
-    let metadata = caller.consumer.filter(|_| forwards).map_or(&[][..], |consumer| &consumer.metadata);
+    let metadata = caller.consumer.filter(|_| forwards).map_or(&[][..], |consumer| consumer.metadata);
     let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let set: Vec<(&'a str, &'a str)> = name.into_iter().chain(plan).chain(metadata).collect();
 

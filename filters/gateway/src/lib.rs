@@ -28,6 +28,7 @@ mod calendar;
 pub mod charges;
 pub mod compile;
 pub mod config;
+pub mod consumers;
 pub mod credential;
 pub mod decide;
 pub mod edit;

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::algorithm::Algorithm;
 use crate::config::RateLimitHeaders;
+use crate::consumers::{Consumer, Consumers};
 use crate::credential::Source;
 use crate::pepper::Pepper;
 use crate::rules::Rules;
@@ -22,7 +23,7 @@ pub type Digest = [u8; 32];
 pub struct Tables {
     pub(crate) pepper: Option<Pepper>,
     pub(crate) keys: Keys,
-    pub(crate) consumers: Vec<Consumer>,
+    pub(crate) consumers: Consumers,
     pub(crate) rules: Arc<Rules>,
     pub(crate) has_limits: bool,
     pub(crate) rate_limit_headers: RateLimitHeaders,
@@ -48,17 +49,6 @@ pub struct Key {
     pub expires: Option<i64>,
     /// Whose it is: a place in the list of consumers.
     pub(crate) consumer: usize,
-}
-
-/// A caller.
-#[derive(Debug)]
-pub struct Consumer {
-    /// What the upstream sees as `x-consumer-id`.
-    pub name: String,
-    /// What it may use.
-    pub plan: Option<Arc<Plan>>,
-    /// Headers by which upstreams see what else is known of it, where a policy says so.
-    pub metadata: Vec<(String, String)>,
 }
 
 /// What a consumer may use.
@@ -190,7 +180,7 @@ pub struct Limit {
 impl Tables {
     /// What is held of a key, and the consumer whose it is. With a pepper, a digest may be from before there was one.
     #[must_use]
-    pub fn key(&self, secret: &[u8]) -> Option<(&Key, &Consumer)> {
+    pub fn key(&self, secret: &[u8]) -> Option<(&Key, Consumer<'_>)> {
         let peppered = self.pepper.as_ref().and_then(|pepper| self.keys.get(&pepper.digest(secret)));
         let key = peppered.or_else(|| self.keys.get(&Sha256::digest(secret).into()))?;
         Some((key, self.consumers.get(key.consumer)?))
@@ -242,9 +232,8 @@ fn first_bytes(digest: &Digest) -> u64 {
 impl Allowed {
     /// Whether this consumer is named, or its plan is.
     #[must_use]
-    pub fn contains(&self, consumer: &Consumer) -> bool {
-        self.consumers.contains(&consumer.name)
-            || consumer.plan.as_ref().is_some_and(|plan| self.plans.contains(&plan.name))
+    pub fn contains(&self, consumer: Consumer<'_>) -> bool {
+        self.consumers.contains(consumer.name) || consumer.plan.is_some_and(|plan| self.plans.contains(&plan.name))
     }
 }
 

@@ -1,8 +1,9 @@
 //! How requests are counted: three algorithms over one form of count, sixteen bytes that mean what the algorithm says.
 //!
-//! Pure arithmetic on nanoseconds since 1970. A count may say more than its limit ever could at this time: the clock was set back,
-//! or the limit was another. It is taken for the worst that could be ([`Algorithm::settle`]), and written so, that it is over in
-//! the limit's own time.
+//! Pure arithmetic on nanoseconds since 1970. A count may say more than its limit could at this time. If it is a little more,
+//! another worker read its clock later than this one and was quicker to count: its count holds. If it is much more, the clock was
+//! set back, or the limit was another: it is taken for the worst that could be ([`Algorithm::settle`]), and written so, that it is
+//! over in the limit's own time.
 
 mod quota;
 mod sliding_window;
@@ -11,6 +12,9 @@ mod token_bucket;
 pub use quota::{Period, Quota};
 pub use sliding_window::SlidingWindow;
 pub use token_bucket::TokenBucket;
+
+/// So much later another worker may have read its clock, in nanoseconds: one that had to wait for a core, say.
+const SKEW: u64 = 10 * 1_000_000_000;
 
 /// What is known of the requests that were counted. The default says that there were none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Of a count, `until` is the end of the day or month that was counted, and `value` what was used in it.
 
-use super::Count;
+use super::{Count, SKEW};
 use crate::calendar;
 
 /// What a quota is for.
@@ -54,13 +54,16 @@ impl Quota {
         self.limit.saturating_sub(self.used(count, now).0)
     }
 
-    /// What was used of the period in which `now` is, and when that ends. A count of a later one is one of this: the clock
-    /// was set back, or the quota was for a month.
+    /// What was used of the period in which `now` is, and when that ends. A count of the one that is just about to begin is another
+    /// worker's, for whom it has begun: so it has for all. One of a later one is one of this: the clock was set back, or the quota was
+    /// for a month.
     fn used(self, count: Count, now: u64) -> (u64, u64) {
-        let end = match self.period {
-            Period::Day => calendar::end_of_day(now),
-            Period::Month => calendar::end_of_month(now),
+        let end_at = |time| match self.period {
+            Period::Day => calendar::end_of_day(time),
+            Period::Month => calendar::end_of_month(time),
         };
+        let soon = end_at(now.saturating_add(SKEW));
+        let end = if count.until == soon { soon } else { end_at(now) };
         (if count.until > now { count.value } else { 0 }, end)
     }
 }
@@ -98,5 +101,14 @@ mod tests {
             assert_eq!(day.charge(count, now, 1), Err(at("2027-05-06") - now));
             assert!(day.charge(day.settle(count, now), at("2027-05-06"), 1).is_ok());
         }
+    }
+
+    #[test]
+    fn a_worker_whose_clock_is_behind_does_not_lead_back_into_the_day_before() {
+        let quota = Quota::new(3, Period::Day).unwrap();
+        let midnight = at("2027-05-06");
+        let count = quota.charge(Count::default(), midnight + 1, 2).unwrap();
+        let behind = quota.charge(count, midnight - 1, 1).unwrap();
+        assert_eq!(quota.remaining(behind, midnight + 2), 0);
     }
 }

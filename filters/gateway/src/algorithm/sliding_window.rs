@@ -5,7 +5,7 @@
 //! Windows are aligned to 1970. Of a count, `until` is the end of the window after the one counted, and `value` both
 //! counters: the one before in the upper 32 bits.
 
-use super::Count;
+use super::{Count, SKEW};
 
 /// A sliding window's constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +59,17 @@ impl SlidingWindow {
         self.limit.saturating_sub(self.used(&self.counters(count, now), now))
     }
 
-    /// What a count says of the window in which `now` is. One of a later window is one of this: the clock was set back. So is one
-    /// that is not over and yet of a window long ago: windows were shorter when it was made.
+    /// What a count says of the window in which `now` is. One of the window that is just about to begin is another worker's, for whom
+    /// it has begun: so it has for all. One of a later window is one of this: the clock was set back. So is one that is not over
+    /// and yet of a window long ago: windows were shorter when it was made.
     fn counters(self, count: Count, now: u64) -> Counters {
         let index = self.index(now);
         let (before, current) = (count.value >> 32, count.value & u64::from(u32::MAX));
         let counted = self.index(count.until).saturating_sub(2);
+        let begins = counted.saturating_mul(self.window);
         let start = index.saturating_mul(self.window);
         match index.saturating_sub(counted) {
+            0 if begins > now && begins.saturating_sub(now) <= SKEW => Counters { before, current, start: begins },
             0 => Counters { before, current, start },
             1 => Counters { before: current, current: 0, start },
             _ if count.until > now => Counters { before, current, start },
@@ -148,6 +151,23 @@ mod tests {
         let settled = window.settle(count, START);
         assert_eq!(window.remaining(settled, START + 119 * SECOND), 1);
         assert_eq!(window.remaining(settled, START + 120 * SECOND), 2);
+    }
+
+    #[test]
+    fn a_worker_whose_clock_is_behind_does_not_lead_back_into_the_window_before() {
+        let window = SlidingWindow::new(10, 60 * SECOND).unwrap();
+        let mut count = Count::default();
+        for _ in 0..10 {
+            count = window.charge(count, START + 59 * SECOND, 1).unwrap();
+        }
+        let next = START + 60 * SECOND;
+        let later = window.charge(count, next + 6 * SECOND, 1).unwrap();
+        for behind in [next - 1, next - SECOND] {
+            assert!(window.charge(later, behind, 1).is_err());
+            assert_eq!(window.settle(later, behind), later);
+            assert_eq!(window.give_back(later, behind, 1), window.give_back(later, next, 1));
+        }
+        assert_eq!(window.remaining(window.settle(later, next - 1), next + 30 * SECOND), 4);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! moves it one interval later for each token that it costs, and is admitted if that is no further ahead than the bucket is
 //! deep.
 
-use super::Count;
+use super::{Count, SKEW};
 
 /// A token bucket's two constants, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +64,11 @@ impl TokenBucket {
         self.tokens(self.depth.saturating_sub(until_full))
     }
 
-    /// A TAT that is past is now: a bucket is no fuller than full. One further ahead than the depth is an empty bucket:
+    /// A TAT that is past is now: a bucket is no fuller than full. One much further ahead than the depth is an empty bucket:
     /// the limit has become smaller since, or the clock was set back.
     fn tat(self, count: Count, now: u64) -> u64 {
-        count.until.clamp(now, now.saturating_add(self.depth))
+        let end = now.saturating_add(self.depth);
+        if count.until > end.saturating_add(SKEW) { end } else { count.until.max(now) }
     }
 
     fn tokens(self, nanos: u64) -> u64 {
@@ -115,6 +116,15 @@ mod tests {
         assert_eq!(bucket.remaining(Count::default(), START), 1_000_000_000);
         assert!(bucket.charge(Count::default(), START, u64::MAX).is_err());
         assert_eq!(TokenBucket::new(1, year, 1_000_000), None);
+    }
+
+    #[test]
+    fn a_worker_whose_clock_is_behind_takes_nothing_back() {
+        let bucket = TokenBucket::new(10, SECOND, 10).unwrap();
+        let count = bucket.charge(Count::default(), START + SECOND / 2, 10).unwrap();
+        assert!(bucket.charge(count, START, 1).is_err());
+        assert_eq!(bucket.settle(count, START), count);
+        assert_eq!(bucket.give_back(count, START, 1), bucket.give_back(count, START + SECOND / 2, 1));
     }
 
     #[test]

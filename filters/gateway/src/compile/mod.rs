@@ -16,11 +16,12 @@ use sources::{is_token, sources};
 pub use sources::{DEFAULT_KEY_HEADER, header_name, key_cookie, key_header, key_parameter};
 
 use crate::config::{self, Config};
+use crate::consumers::Consumers;
 use crate::identity::METADATA_PREFIX;
 use crate::json_path::path_at;
 use crate::pepper::Pepper;
 use crate::protobuf_struct;
-use crate::tables::{Allowed, ApiKeyRule, Consumer, Digest, Key, Keys, Plan, Policy, Tables};
+use crate::tables::{Allowed, ApiKeyRule, Digest, Key, Keys, Plan, Policy, Tables};
 use crate::text::Text;
 use crate::units;
 
@@ -238,8 +239,8 @@ fn consumers<S: AsRef<str>>(
     written: &[config::Consumer<S>],
     plans: &BTreeMap<String, Arc<Plan>>,
     problems: &mut Problems,
-) -> (Vec<Consumer>, Keys) {
-    let mut consumers = Vec::with_capacity(written.len());
+) -> (Consumers, Keys) {
+    let mut consumers = Consumers::with_capacity(written.len());
     let mut keys = Vec::with_capacity(written.len());
     for (place, consumer) in written.iter().enumerate() {
         let name = consumer.name.as_ref();
@@ -250,7 +251,7 @@ fn consumers<S: AsRef<str>>(
             problems.take(format_args!("consumers[{place}].plan"), plan).cloned()
         });
         let metadata = metadata(format_args!("consumers[{place}].metadata"), &consumer.metadata, problems);
-        consumers.push(Consumer { name: name.to_owned(), plan, metadata });
+        consumers.push(name, plan, metadata);
         for (index, key) in consumer.api_keys.iter().enumerate() {
             let mut time = |field: &str, text: &Option<S>| {
                 let time = text.as_ref().map(|text| units::parse_time(text.as_ref())).transpose();

@@ -1,0 +1,51 @@
+//! Who may call. There may be 100,000 of them, and a worker answers nobody while an edit takes their memory and gives that of the
+//! ones before back: so their names are one piece of it.
+
+use std::sync::Arc;
+
+use crate::tables::Plan;
+
+/// A caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Consumer<'a> {
+    /// What the upstream sees as `x-consumer-id`.
+    pub name: &'a str,
+    /// What it may use.
+    pub plan: Option<&'a Plan>,
+    /// Headers by which upstreams see what else is known of it, where a policy says so.
+    pub metadata: &'a [(String, String)],
+}
+
+/// All callers, each at its place.
+#[derive(Debug, Default)]
+pub(crate) struct Consumers {
+    names: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// Where its name begins in `names`.
+    start: usize,
+    end: usize,
+    plan: Option<Arc<Plan>>,
+    metadata: Vec<(String, String)>,
+}
+
+impl Consumers {
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self { names: String::new(), rows: Vec::with_capacity(count) }
+    }
+
+    pub(crate) fn push(&mut self, name: &str, plan: Option<Arc<Plan>>, metadata: Vec<(String, String)>) {
+        let start = self.names.len();
+        self.names.push_str(name);
+        self.rows.push(Row { start, end: self.names.len(), plan, metadata });
+    }
+
+    pub(crate) fn get(&self, place: usize) -> Option<Consumer<'_>> {
+        let row = self.rows.get(place)?;
+        let name = self.names.get(row.start..row.end)?;
+        Some(Consumer { name, plan: row.plan.as_deref(), metadata: &row.metadata })
+    }
+}
