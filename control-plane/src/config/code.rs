@@ -92,6 +92,8 @@ codes! {
     NOBODY_ADMITTED = "nobody_admitted";
     /// A limit by plan, and a caller without a plan or with a plan without limits.
     WITHOUT_PLAN = "without_plan";
+    /// A route whose requests want a stream, and that does not say so.
+    UNSAID_STREAM = "unsaid_stream";
     /// A certificate whose time is over, or has not come.
     EXPIRED_CERTIFICATE = "expired_certificate";
     /// A chain in which one certificate is not issued by the next.

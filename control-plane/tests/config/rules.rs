@@ -445,7 +445,7 @@ fn the_codes_are_these_and_stay_so() {
                     unknown_field not_supported_yet missing_field unsupported_version invalid_value invalid_name bad_duration \
                     out_of_range bad_digest bad_pepper duplicate_name duplicate_value unknown_cluster unknown_plan unknown_consumer \
                     bad_certificate bad_private_key conflict needs_api_key too_many rejected_by_envoy stays_in_bootstrap no_listeners \
-                    no_endpoints unused_cluster shadowed_route nobody_admitted without_plan expired_certificate certificate_order \
+                    no_endpoints unused_cluster shadowed_route nobody_admitted without_plan unsaid_stream expired_certificate certificate_order \
                     protocol_mismatch";
     let expected: Vec<&str> = expected.split_whitespace().collect();
     assert_eq!(legation::config::code::ALL, expected);
@@ -503,4 +503,29 @@ fn the_limits_of_a_plan_may_have_names_that_are_told_apart() {
     };
     assert_eq!(with("[{name: a, limit: 1, window: 1s}, {name: b, limit: 9, window: 1m}]"), [""; 0]);
     assert_eq!(with("[{name: a, limit: 1, window: 1s}, {name: a, limit: 9, window: 1m}]"), ["duplicate_name"]);
+}
+
+#[test]
+fn a_route_whose_requests_want_a_stream_should_say_so() {
+    for (header, preset) in [
+        ("accept: text/event-stream", Some("sse")),
+        ("Accept: {prefix: Text/Event-Stream}", Some("sse")),
+        ("content-type: {prefix: application/grpc}", Some("grpc")),
+        ("content-type: application/grpc+proto", Some("grpc")),
+        ("upgrade: WebSocket", Some("websocket")),
+        ("range: {present: true}", Some("download")),
+        ("range: {present: false}", None),
+        ("accept: {present: true}", None),
+        ("accept: application/json", None),
+        ("x-accept: text/event-stream", None),
+    ] {
+        let with = |rest: &str| codes_of_route(&format!("match: {{prefix: /, headers: {{{header}}}}}, {rest}"));
+        let expected = if preset.is_some() { vec!["unsaid_stream"] } else { vec![] };
+        assert_eq!(with("cluster: svc"), expected, "{header}");
+        assert_eq!(with("cluster: svc, timeouts: {request: 60s}"), [""; 0], "{header}: it says how long");
+        assert_eq!(with("respond: {status: 200}"), ["unused_cluster"], "{header}: an answer that is there at once");
+        if let Some(preset) = preset {
+            assert!(!with(&format!("cluster: svc, stream: {preset}")).contains(&"unsaid_stream"), "{header}");
+        }
+    }
 }

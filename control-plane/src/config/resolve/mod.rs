@@ -30,6 +30,7 @@ mod rollout;
 mod route;
 mod shadow;
 mod tls;
+mod unsaid;
 
 /// What the names in the file stand for.
 struct Known<'a> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Known, action, policy, request, shadow};
+use super::{Known, action, policy, request, shadow, unsaid};
 use crate::{
     config::{
         decode::{Field, Text},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// From the end of a request to the end of its response, where nothing else is said.
-const REQUEST: Duration = Duration::from_secs(60);
+pub const REQUEST: Duration = Duration::from_secs(60);
 /// Without a byte either way, where nothing else is said.
 const IDLE: Duration = Duration::from_secs(5 * 60);
 /// The longest life of a stream, where nothing else is said.
@@ -40,6 +40,7 @@ fn one(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<
     let stream = route.stream.resolve(|text| value::word(text, "`stream`", STREAMS, &[], report));
     let timeouts = timeouts(route.timeouts.get(), stream.is_some_and(|stream| stream.is_some()), report);
     let action = action::resolve(route, known, report);
+    unsaid::warn(route, report);
     // Proxies further out would hold events back.
     let stream_headers = stream == Some(Some(Stream::Sse));
     let policy = policy::resolve(route, stream_headers, known, report);
