@@ -5,7 +5,10 @@ use std::{net::SocketAddr, process::ExitCode};
 use legation_protos::descriptors;
 
 use super::failed;
-use crate::envoy::bootstrap::{ControlPlaneAddress, Join, JoinTls, bootstrap};
+use crate::envoy::{
+    bootstrap::{ControlPlaneAddress, Join, JoinTls, bootstrap},
+    overload::Limits,
+};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -33,6 +36,8 @@ pub struct Args {
     /// State of the world rather than delta
     #[arg(long)]
     sotw: bool,
+    #[command(flatten)]
+    limits: Limits,
 }
 
 pub fn run(args: Args) -> ExitCode {
@@ -44,6 +49,7 @@ pub fn run(args: Args) -> ExitCode {
         xds: ControlPlaneAddress::Port { host, port, tls },
         admin: args.envoy_admin,
         sotw: args.sotw,
+        limits: args.limits,
     };
     match to_yaml(&join) {
         Ok(yaml) => {

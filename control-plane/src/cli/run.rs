@@ -10,6 +10,7 @@ use crate::{
     envoy::{
         bootstrap::{ControlPlaneAddress, Join, bootstrap},
         find::find,
+        overload::Limits,
         supervise::{Lock, Plan, Supervisor},
     },
 };
@@ -33,6 +34,8 @@ pub struct Args {
     /// State of the world rather than delta
     #[arg(long)]
     sotw: bool,
+    #[command(flatten)]
+    limits: Limits,
     /// How long requests that are under way may go on when the gateway ends
     #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = duration)]
     drain: Duration,
@@ -67,6 +70,7 @@ pub fn run(args: Args) -> ExitCode {
             xds,
             admin: args.envoy_admin,
             sotw: args.sotw,
+            limits: args.limits,
         };
         // In binary form: to write YAML takes the descriptors of all messages, some 50 MB for as long as this runs.
         state.write("envoy.pb", &bootstrap(&join).encode_to_vec())?;

@@ -40,6 +40,7 @@ use legation_protos::{
     },
 };
 
+use super::overload::{Limits, overload_manager};
 use crate::{
     model::HostPort,
     translate::{
@@ -74,6 +75,8 @@ pub struct Join {
     pub admin: SocketAddr,
     /// State of the world rather than delta.
     pub sotw: bool,
+    /// What it takes before it refuses.
+    pub limits: Limits,
 }
 
 /// Where the control plane is.
@@ -121,6 +124,8 @@ pub fn bootstrap(join: &Join) -> Bootstrap {
         node: Some(Node { id: join.node_id.clone(), cluster: join.node_cluster.clone(), ..Node::default() }),
         admin: Some(Admin {
             address: Some(tcp_address(join.admin.ip().to_string(), join.admin.port())),
+            // Who is to find out why Envoy refuses must not be refused.
+            ignore_global_conn_limit: true,
             ..Admin::default()
         }),
         dynamic_resources: Some(DynamicResources {
@@ -130,6 +135,7 @@ pub fn bootstrap(join: &Join) -> Bootstrap {
             ..DynamicResources::default()
         }),
         static_resources: Some(StaticResources { clusters: vec![xds_cluster(join)], ..StaticResources::default() }),
+        overload_manager: Some(overload_manager(join.limits)),
         stats_config: Some(StatsConfig { stats_tags: decision_labels(), ..StatsConfig::default() }),
         ..Bootstrap::default()
     }

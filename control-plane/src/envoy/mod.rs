@@ -3,4 +3,5 @@
 pub mod admin;
 pub mod bootstrap;
 pub mod find;
+pub mod overload;
 pub mod supervise;

@@ -15,6 +15,7 @@ mod live_edits;
 mod mesh;
 mod mesh_image;
 mod neighbour;
+mod overload;
 #[path = "../pki/mod.rs"]
 mod pki;
 mod policies;

@@ -1,0 +1,86 @@
+//! What an Envoy takes before it refuses: connections of all clients together, and memory (Envoy's overload manager). It is a part
+//! of the bootstrap, so it is the same for as long as that Envoy lives.
+
+use legation_protos::{
+    pack,
+    pb::envoy::{
+        config::overload::v3::{
+            OverloadAction, OverloadManager, ResourceMonitor, ThresholdTrigger, Trigger, resource_monitor::ConfigType,
+            trigger::TriggerOneof,
+        },
+        extensions::resource_monitors::{
+            downstream_connections::v3::DownstreamConnectionsConfig, fixed_heap::v3::FixedHeapConfig,
+        },
+    },
+};
+use prost::{Message, Name};
+
+const CONNECTIONS: &str = "envoy.resource_monitors.global_downstream_max_connections";
+const HEAP: &str = "envoy.resource_monitors.fixed_heap";
+/// What Envoy does as its heap fills, by the share that is full: the shares of Envoy's "Configuring Envoy as an edge proxy".
+const ACTIONS: &[(&str, f64)] =
+    &[("envoy.overload_actions.shrink_heap", 0.95), ("envoy.overload_actions.stop_accepting_requests", 0.98)];
+
+/// What an Envoy takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Limits {
+    /// Connections of all clients together; more are closed as they come
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_connections: i64,
+    /// Envoy's memory, such as 1GiB: near it Envoy answers requests with 503; no limit unless said
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_heap: Option<u64>,
+}
+
+/// Envoy's words for it.
+pub fn overload_manager(limits: Limits) -> OverloadManager {
+    let connections = DownstreamConnectionsConfig { max_active_downstream_connections: limits.max_connections };
+    let mut manager =
+        OverloadManager { resource_monitors: vec![monitor(CONNECTIONS, &connections)], ..OverloadManager::default() };
+    if let Some(max_heap_size_bytes) = limits.max_heap {
+        manager
+            .resource_monitors
+            .push(monitor(HEAP, &FixedHeapConfig { max_heap_size_bytes, ..FixedHeapConfig::default() }));
+        manager.actions = ACTIONS.iter().map(|(action, share)| heap_action(action, *share)).collect();
+    }
+    manager
+}
+
+fn monitor<M: Message + Name>(name: &str, config: &M) -> ResourceMonitor {
+    ResourceMonitor { name: name.to_owned(), config_type: Some(ConfigType::TypedConfig(pack(config))) }
+}
+
+fn heap_action(name: &str, share: f64) -> OverloadAction {
+    let threshold = TriggerOneof::Threshold(ThresholdTrigger { value: share });
+    let trigger = Trigger { name: HEAP.to_owned(), trigger_oneof: Some(threshold) };
+    OverloadAction { name: name.to_owned(), triggers: vec![trigger], ..OverloadAction::default() }
+}
+
+/// Bytes: a whole number and one of the units KiB, MiB, GiB.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("write a whole number and one of the units KiB, MiB, GiB, such as 512MiB".to_owned()),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| format!("`{text}` is no size: from 1KiB on"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_number_and_a_unit() {
+        for (text, bytes) in [("1KiB", 1 << 10), ("512MiB", 512 << 20), ("2GiB", 2 << 30)] {
+            assert_eq!(size(text), Ok(bytes));
+        }
+        for text in ["", "1", "1GB", "0GiB", "GiB", "-1GiB", "1.5GiB", "99999999999GiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}
