@@ -33,5 +33,6 @@ mod scenario;
 mod scenarios;
 mod secrets;
 mod standalone;
+mod streams;
 mod support;
 mod tls;
