@@ -1,10 +1,12 @@
 //! What happens to long exchanges at their ends, with the filter on the route: refused before they begin, aborted by the client,
 //! cut by the upstream.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
-use http::{HeaderValue, Method, Request};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Empty, StreamBody};
+use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -117,8 +119,7 @@ async fn a_response_that_the_upstream_cuts_never_looks_whole() {
         let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
         let (mut sender, http2) = builder.handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(http2);
-        let mut request =
-            Request::get(gateway.url("/down")).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        let mut request = Request::get(gateway.url("/down")).body(Empty::<Bytes>::new()).unwrap();
         request.headers_mut().insert("x-api-key", HeaderValue::from_static(ALICE_KEY));
         let (response, connection) = tokio::join!(sender.send_request(request), begin(framing, body));
         let mut response = response.unwrap().into_body();
@@ -127,5 +128,107 @@ async fn a_response_that_the_upstream_cuts_never_looks_whole() {
         drop(connection);
         let ended = timeout(PATIENCE, response.frame()).await.expect("it ends");
         assert!(matches!(ended, Some(Err(_))), "{framing}: {ended:?}");
+    }
+}
+
+/// An upstream over HTTP/2 that answers with what it got: the body's bytes, and its trailers as trailers.
+async fn http2_echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let answer = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| async {
+                let got = request.into_body().collect().await?;
+                let mut trailers = got.trailers().cloned().unwrap_or_default();
+                trailers.insert("grpc-status", HeaderValue::from_static("0"));
+                let frames = [Frame::data(got.to_bytes()), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+                let mut response = Response::new(StreamBody::new(futures::stream::iter(frames)));
+                response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+                Ok::<_, hyper::Error>(response)
+            });
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(async move { server.serve_connection(TokioIo::new(stream), answer).await });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_pass_both_ways_over_http2() {
+    let svc = http2_echo().await;
+    let file = |port| {
+        file(port, svc).replace("endpoints:", "protocol: http2, endpoints:").replace("stream: sse", "stream: grpc")
+    };
+    let gateway = Gateway::start(file).await;
+    let stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+    let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, http2) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(http2);
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("x-checksum", HeaderValue::from_static("abc"));
+    let frames = [
+        Frame::data(Bytes::from_static(b"first")),
+        Frame::data(Bytes::from_static(b" last")),
+        Frame::trailers(trailers),
+    ];
+    let body = StreamBody::new(futures::stream::iter(frames.map(Ok::<_, Infallible>)));
+    let request = Request::post(gateway.url("/down"))
+        .header("x-api-key", ALICE_KEY)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(body)
+        .unwrap();
+    let response = timeout(PATIENCE, sender.send_request(request)).await.expect("an answer").unwrap();
+    assert_eq!(response.headers()["ratelimit-policy"], "\"down\";q=100;w=3600");
+    assert!(!response.headers().contains_key("x-accel-buffering"), "only `stream: sse` asks for marks");
+    let got = timeout(PATIENCE, response.into_body().collect()).await.expect("it ends").unwrap();
+    let trailers = got.trailers().cloned().unwrap();
+    assert_eq!(
+        (&trailers["x-checksum"], &trailers["grpc-status"]),
+        (&HeaderValue::from_static("abc"), &HeaderValue::from_static("0"))
+    );
+    assert_eq!(got.to_bytes(), "first last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_download_passes_as_it_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let svc = listener.local_addr().unwrap();
+    let gateway = Gateway::start(|port| file(port, svc).replace("stream: sse", "stream: download")).await;
+    let mut client = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+    let head = format!(
+        "GET /down HTTP/1.1\r\nhost: a\r\nx-api-key: {ALICE_KEY}\r\nrange: bytes=5-9\r\naccept-encoding: gzip\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (mut connection, _) = listener.accept().await.unwrap();
+    let seen = read_until(&mut connection, "\r\n\r\n").await;
+    assert!(seen.contains("range: bytes=5-9\r\n"), "{seen}");
+    let answer =
+        "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 5-9/100\r\ncontent-length: 5\r\netag: \"a\"\r\n\r\n56789";
+    connection.write_all(answer.as_bytes()).await.unwrap();
+    let got = read_until(&mut client, "56789").await;
+    assert!(got.starts_with("HTTP/1.1 206 "), "{got}");
+    for header in ["content-range: bytes 5-9/100\r\n", "content-length: 5\r\n", "etag: \"a\"\r\n"] {
+        assert!(got.contains(header), "{header}: {got}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_a_body_is_not_marked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let svc = listener.local_addr().unwrap();
+    let gateway = Gateway::start(|port| file(port, svc)).await;
+    for (method, status, length) in
+        [("HEAD", "200 OK", "content-length: 1000\r\n"), ("GET", "304 Not Modified", ""), ("GET", "204 No Content", "")]
+    {
+        let mut client = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+        let head = format!("{method} /down HTTP/1.1\r\nhost: a\r\nx-api-key: {ALICE_KEY}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut connection = accept(&listener).await;
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-type: text/event-stream\r\n{length}connection: close\r\n\r\n");
+        connection.write_all(answer.as_bytes()).await.unwrap();
+        let got = read_until(&mut client, "\r\n\r\n").await;
+        assert!(got.contains(length) && !got.contains("x-accel-buffering") && !got.contains("no-transform"), "{got}");
     }
 }
