@@ -61,9 +61,24 @@ pub struct Listener {
     pub port: u16,
     /// TLS, where it speaks nothing else.
     pub tls: Option<ListenerTls>,
+    /// What clients may take.
+    pub limits: ListenerLimits,
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,
+}
+
+/// What clients of a listener may take; what is not said, the translation says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ListenerLimits {
+    /// Open connections.
+    pub connections: Option<u64>,
+    /// Requests at once over a connection of HTTP/2.
+    pub streams_per_connection: Option<u32>,
+    /// All headers of a request together, in KiB.
+    pub header_kib: Option<u32>,
+    /// Headers of a request.
+    pub header_count: Option<u32>,
 }
 
 /// A request matcher and what becomes of the requests.

@@ -74,8 +74,25 @@ mapping! {
         required port: Integer,
         /// TLS; clear text unless said.
         optional tls: ListenerTls,
+        /// What clients may take.
+        optional limits: ListenerLimits,
     }
     planned: redirect_to proxy_protocol trusted_hops
+}
+
+mapping! {
+    /// A listener's `limits`.
+    ListenerLimits, "a listener's `limits`" {
+        /// Open connections; no limit of its own unless said.
+        optional connections: Integer,
+        /// Requests at once over a connection of HTTP/2; 100 unless said.
+        optional streams_per_connection: Integer,
+        /// All headers of a request together; 60KiB unless said.
+        optional header_bytes: Text,
+        /// Headers of a request; 100 unless said.
+        optional header_count: Integer,
+    }
+    planned: request_body
 }
 
 mapping! {

@@ -1,6 +1,7 @@
 //! What an Envoy takes before it refuses: connections of all clients together, and memory (Envoy's overload manager). It is a part
 //! of the bootstrap, so it is the same for as long as that Envoy lives.
 
+use legation_filter::units::parse_size;
 use legation_protos::{
     pack,
     pb::envoy::{
@@ -28,7 +29,7 @@ pub struct Limits {
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(i64).range(1..))]
     pub max_connections: i64,
     /// Envoy's memory, such as 1GiB: near it Envoy answers requests with 503; no limit unless said
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_heap: Option<u64>,
 }
 
@@ -54,33 +55,4 @@ fn heap_action(name: &str, share: f64) -> OverloadAction {
     let threshold = TriggerOneof::Threshold(ThresholdTrigger { value: share });
     let trigger = Trigger { name: HEAP.to_owned(), trigger_oneof: Some(threshold) };
     OverloadAction { name: name.to_owned(), triggers: vec![trigger], ..OverloadAction::default() }
-}
-
-/// Bytes: a whole number and one of the units KiB, MiB, GiB.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let unit = match unit {
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return Err("write a whole number and one of the units KiB, MiB, GiB, such as 512MiB".to_owned()),
-    };
-    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).filter(|bytes| *bytes > 0);
-    bytes.ok_or_else(|| format!("`{text}` is no size: from 1KiB on"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_size_is_a_number_and_a_unit() {
-        for (text, bytes) in [("1KiB", 1 << 10), ("512MiB", 512 << 20), ("2GiB", 2 << 30)] {
-            assert_eq!(size(text), Ok(bytes));
-        }
-        for text in ["", "1", "1GB", "0GiB", "GiB", "-1GiB", "1.5GiB", "99999999999GiB"] {
-            assert!(size(text).is_err(), "{text}");
-        }
-    }
 }

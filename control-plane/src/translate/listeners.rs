@@ -22,6 +22,7 @@ use legation_protos::{
                 filters::{
                     http::{router::v3::Router, wasm::v3::Wasm},
                     listener::tls_inspector::v3::TlsInspector,
+                    network::connection_limit::v3::ConnectionLimit,
                     network::http_connection_manager::v3::{
                         HttpConnectionManager, HttpFilter, Rds,
                         http_connection_manager::{
@@ -45,7 +46,7 @@ use super::{
     extensions::FILTER_NAME,
     tls::{self, Secrets},
 };
-use crate::model::{self, TlsVersion};
+use crate::model::{self, ListenerLimits, TlsVersion};
 
 /// How long a client may take to send a request's headers. Envoy's default is for ever.
 const REQUEST_HEADERS_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
@@ -57,6 +58,7 @@ pub(super) struct ListenerFragment<'a> {
     address: IpAddr,
     port: u16,
     tls: Option<TlsFragment>,
+    limits: ListenerLimits,
 }
 
 #[derive(Serialize)]
@@ -71,6 +73,7 @@ pub(super) fn fragment(listener: &model::Listener) -> ListenerFragment<'_> {
         name: &listener.name,
         address: listener.address,
         port: listener.port,
+        limits: listener.limits,
         tls: tls.map(|tls| TlsFragment { min_version: tls.min_version, client_ca: tls.client_ca.is_some() }),
     }
 }
@@ -98,16 +101,19 @@ pub(super) fn static_listener(
 }
 
 fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType, secrets: Secrets<'_>) -> Listener {
-    let manager = connection_manager(&listener.name, routes, filter);
+    let manager = connection_manager(listener, routes, filter);
     Listener {
         name: listener.name.clone(),
         address: Some(tcp_address(listener.address.to_string(), listener.port)),
         filter_chains: vec![FilterChain {
             name: listener.name.clone(),
-            filters: vec![Filter {
-                name: "envoy.filters.network.http_connection_manager".to_owned(),
-                config_type: Some(filter::ConfigType::TypedConfig(pack(&manager))),
-            }],
+            filters: connection_limit(listener)
+                .into_iter()
+                .chain([Filter {
+                    name: "envoy.filters.network.http_connection_manager".to_owned(),
+                    config_type: Some(filter::ConfigType::TypedConfig(pack(&manager))),
+                }])
+                .collect(),
             transport_socket: listener.tls.as_ref().map(|tls| tls::downstream(&listener.name, tls, secrets)),
             ..FilterChain::default()
         }],
@@ -123,10 +129,25 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType,
     }
 }
 
+/// Closes connections beyond the limit as they come. Not there where no limit is said.
+fn connection_limit(listener: &model::Listener) -> Option<Filter> {
+    let limit = ConnectionLimit {
+        stat_prefix: listener.name.clone(),
+        max_connections: Some(protobuf::UInt64Value { value: listener.limits.connections? }),
+        ..ConnectionLimit::default()
+    };
+    Some(Filter {
+        name: "envoy.filters.network.connection_limit".to_owned(),
+        config_type: Some(filter::ConfigType::TypedConfig(pack(&limit))),
+    })
+}
+
 /// Settings of an edge proxy, most of those in Envoy's "Configuring Envoy as an edge proxy".
-fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) -> HttpConnectionManager {
+fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType) -> HttpConnectionManager {
+    let limits = listener.limits;
     HttpConnectionManager {
-        stat_prefix: name.to_owned(),
+        stat_prefix: listener.name.clone(),
+        max_request_headers_kb: limits.header_kib.and_then(u32_value),
         route_specifier: Some(routes),
         http_filters: vec![
             HttpFilter {
@@ -159,10 +180,11 @@ fn connection_manager(name: &str, routes: RouteSpecifier, filter: ConfigType) ->
         common_http_protocol_options: Some(HttpProtocolOptions {
             // `x_consumer_id` reaches many frameworks as `x-consumer-id`, which only the filter may say.
             headers_with_underscores_action: HeadersWithUnderscoresAction::DropHeader.into(),
+            max_headers_count: limits.header_count.and_then(u32_value),
             ..HttpProtocolOptions::default()
         }),
         http2_protocol_options: Some(Http2ProtocolOptions {
-            max_concurrent_streams: u32_value(100),
+            max_concurrent_streams: u32_value(limits.streams_per_connection.unwrap_or(100)),
             initial_stream_window_size: u32_value(64 * 1024),
             initial_connection_window_size: u32_value(1024 * 1024),
             ..Http2ProtocolOptions::default()

@@ -29,6 +29,7 @@ fn model() -> Model {
             address: [0, 0, 0, 0].into(),
             port: 8000,
             tls: None,
+            limits: crate::model::ListenerLimits::default(),
             origin: at(2),
         }],
         routes: vec![route("api", "/api"), route("long", "/api/long"), route("any", "/")],

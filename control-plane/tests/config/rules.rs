@@ -529,3 +529,30 @@ fn a_route_whose_requests_want_a_stream_should_say_so() {
         }
     }
 }
+
+#[test]
+fn a_listener_bounds_what_its_clients_take_within_what_envoy_bears() {
+    let with = |limits: &str| {
+        codes(&format!(
+            "version: 1\nlisteners: [{{name: http, port: 8000, limits: {{{limits}}}}}]\nroutes: [{{name: r, match: {{prefix: /}}, respond: {{status: 200}}}}]\n"
+        ))
+    };
+    for good in
+        ["", "connections: 1", "streams_per_connection: 2147483647", "header_bytes: 8MiB", "header_count: 10000"]
+    {
+        assert_eq!(with(good), [""; 0], "{good}");
+    }
+    for bad in [
+        "connections: 0",
+        "streams_per_connection: 2147483648",
+        "header_bytes: 100",
+        "header_bytes: 9MiB",
+        "header_bytes: 60kB",
+        "header_count: 0",
+        "header_count: 10001",
+    ] {
+        assert_eq!(with(bad), ["out_of_range"], "{bad}");
+    }
+    assert_eq!(with("request_body: 1MiB"), ["not_supported_yet"]);
+    assert_eq!(with("header_size: 1KiB"), ["unknown_field"]);
+}

@@ -56,3 +56,31 @@ async fn an_envoy_whose_memory_is_used_up_answers_with_503_and_stays() {
     let stats = gateway.envoy_admin("/stats?filter=overload.envoy.overload_actions.stop_accepting_requests").await;
     assert!(stats.contains("stop_accepting_requests.active: 1"), "{stats}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_bounds_what_its_clients_take() {
+    let limits = "limits: {connections: 2, header_bytes: 8KiB, header_count: 20}";
+    let file = |port| file(port).replace("name: http, ", &format!("name: http, {limits}, "));
+    let gateway = Gateway::start_with(Options::default(), file).await;
+    let connect = async || TcpStream::connect(("127.0.0.1", gateway.port)).await.expect("the port accepts");
+    let status = async |headers: String| {
+        let mut connection = connect().await;
+        let request = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // What Envoy did not read may reset the connection once it has answered.
+        let _ = time::timeout(PATIENCE, connection.read_to_string(&mut answer)).await.expect("an end");
+        answer.split(' ').nth(1).unwrap_or("none").to_owned()
+    };
+    assert_eq!(status("x-a: b\r\n".repeat(10)).await, "200");
+    assert_eq!(status("x-a: b\r\n".repeat(30)).await, "431");
+    assert_eq!(status(format!("x-a: {}\r\n", "b".repeat(6_000))).await, "200");
+    assert_eq!(status(format!("x-a: {}\r\n", "b".repeat(9_000))).await, "431");
+
+    let (mut one, mut two) = (connect().await, connect().await);
+    assert!(is_answered(&mut one).await && is_answered(&mut two).await);
+    assert!(!is_answered(&mut connect().await).await, "the third is closed");
+    assert!(is_answered(&mut one).await, "those that are there go on");
+    drop(two);
+    eventually("there is room again", || async { is_answered(&mut connect().await).await }).await;
+}

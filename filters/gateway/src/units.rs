@@ -32,6 +32,25 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is too long a duration"))
 }
 
+/// Reads a size in bytes: a whole number above 0 and one of the units `KiB`, `MiB`, `GiB`, such as `60KiB`.
+///
+/// # Errors
+/// A sentence that says what is allowed.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes = unit.zip(number.parse::<u64>().ok()).and_then(|(unit, number)| number.checked_mul(unit));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
+        format!("`{text}` is not a size: write a whole number and one of the units KiB, MiB, GiB, such as `60KiB`")
+    })
+}
+
 fn not_a_duration(text: &str) -> String {
     format!(
         "`{text}` is not a duration: write a whole number and one of the units ms, s, m, h, d, such as `500ms`, `15s` or `1d`"
@@ -135,6 +154,16 @@ mod tests {
         }
         for text in ["99999999999999999999s", "300000d"] {
             assert!(parse_duration(text).unwrap_err().contains("too long"), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_a_number_and_a_unit() {
+        for (text, bytes) in [("1KiB", 1 << 10), ("512MiB", 512 << 20), ("2GiB", 2 << 30)] {
+            assert_eq!(parse_size(text), Ok(bytes));
+        }
+        for text in ["", "1", "1GB", "0GiB", "GiB", "-1GiB", "1.5GiB", "99999999999GiB"] {
+            assert!(parse_size(text).unwrap_err().contains("KiB, MiB, GiB"), "{text}");
         }
     }
 

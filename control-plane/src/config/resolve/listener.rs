@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
+use legation_filter::units::parse_size;
 use legation_protos::ResourceType;
 
 use super::Known;
@@ -18,7 +19,7 @@ use crate::{
         schema::{self, File},
         value,
     },
-    model::Listener,
+    model::{Listener, ListenerLimits},
 };
 
 /// All that are whole, each with a name and an address and port of its own.
@@ -34,6 +35,7 @@ pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<Liste
     for listener in file.listeners.items() {
         let address = address(listener, report);
         let tls = listener.tls.resolve(|tls| super::tls::listener(tls, report));
+        let limits = listener.limits.resolve_or(ListenerLimits::default(), |written| limits(written, report));
         let Some(port) = listener.port.get() else { continue };
         let place = port.span;
         let Some(port) = value::within(*port, 1..=u16::MAX, "a port", report) else { continue };
@@ -44,10 +46,44 @@ pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<Liste
             report.error(code::DUPLICATE_VALUE, place, message);
         }
         neighbours.push((address, place));
-        let (Some(name), Some(tls)) = (names::of(&listener.name), tls) else { continue };
-        resolved.push(Listener { name, address, port, tls, origin: report.origin(listener.span) });
+        let (Some(name), Some(tls), Some(limits)) = (names::of(&listener.name), tls, limits) else { continue };
+        resolved.push(Listener { name, address, port, tls, limits, origin: report.origin(listener.span) });
     }
     resolved
+}
+
+/// Envoy's own bounds: RFC 9113 §5.1.1 and 8 MiB of headers.
+fn limits(written: &schema::ListenerLimits, report: &mut Report) -> Option<ListenerLimits> {
+    let connections =
+        written.connections.resolve(|number| value::within(*number, 1..=u64::from(u32::MAX), "`connections`", report));
+    let streams = written
+        .streams_per_connection
+        .resolve(|number| value::within(*number, 1..=MOST_STREAMS, "`streams_per_connection`", report));
+    let header_count =
+        written.header_count.resolve(|number| value::within(*number, 1..=MOST_HEADERS, "`header_count`", report));
+    let header_kib = written.header_bytes.resolve(|text| header_kib(text, report));
+    Some(ListenerLimits {
+        connections: connections?,
+        streams_per_connection: streams?,
+        header_kib: header_kib?,
+        header_count: header_count?,
+    })
+}
+
+const MOST_STREAMS: u32 = (1 << 31) - 1;
+const MOST_HEADERS: u32 = 10_000;
+const MOST_HEADER_KIB: u32 = 8_192;
+
+/// Envoy counts in KiB.
+fn header_kib(text: &Text, report: &mut Report) -> Option<u32> {
+    let kib = parse_size(&text.value).ok().and_then(|bytes| u32::try_from(bytes / 1024).ok());
+    let kib = kib.filter(|kib| (1..=MOST_HEADER_KIB).contains(kib));
+    if kib.is_none() {
+        let message =
+            format!("`header_bytes` must be a size such as `60KiB`, from `1KiB` to `8MiB`, not {}", text.shown());
+        report.error(code::OUT_OF_RANGE, text.span, message);
+    }
+    kib
 }
 
 fn address(listener: &schema::Listener, report: &mut Report) -> Option<IpAddr> {
