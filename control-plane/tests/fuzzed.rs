@@ -5,25 +5,15 @@
 
 #[path = "fuzzed/file.rs"]
 mod file;
+#[path = "../../filters/gateway/tests/fuzzed/seeds.rs"]
+mod seeds;
 #[path = "fuzzed/session.rs"]
 mod session;
 #[path = "xds_support/wire.rs"]
 mod xds_support;
 
-use std::{fs, panic, path::Path};
-
 use proptest::prelude::*;
-
-fn replay(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
-    let mut seeds: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    seeds.sort();
-    assert!(seeds.len() > 3, "{} has seeds", folder.display());
-    for seed in seeds {
-        let bytes = fs::read(&seed).unwrap();
-        assert!(panic::catch_unwind(|| check(&bytes)).is_ok(), "{} fails", seed.display());
-    }
-}
+use seeds::replay;
 
 #[test]
 fn the_reader_of_the_file_bears_all_seeds() {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::origin::Origin;
 
@@ -102,6 +103,13 @@ pub enum SecretContent {
 /// A text that no message shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hidden(pub String);
+
+impl Hidden {
+    /// SHA-256 in hexadecimal, which leads back to nothing: what versions, which are shown, are made from instead.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(&self.0).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
 
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,8 +23,6 @@ use legation_protos::{
 };
 use serde::Serialize;
 
-use sha2::{Digest, Sha256};
-
 use crate::model::{Hidden, Model, Secret, SecretContent};
 
 /// The filter's name in the chain, in ECDS and in `typed_per_filter_config`.
@@ -74,8 +72,7 @@ pub(super) fn fragment<'a>(model: &Model, secrets: &'a [Secret], module: &'a Mod
         SecretContent::KeyPepper(pepper) => Some(pepper),
         _ => None,
     });
-    let key_pepper_sha256 =
-        key_pepper.map(|pepper| Sha256::digest(&pepper.0).iter().map(|byte| format!("{byte:02x}")).collect());
+    let key_pepper_sha256 = key_pepper.map(Hidden::sha256);
     let rate_limit_headers = model.rate_limit_headers;
     let config = Config { version: 1, rate_limit_headers, consumers, plans, policies, rules, ..Config::default() };
     FilterFragment { module: module.sha256, config, key_pepper_sha256, key_pepper }

@@ -5,7 +5,6 @@ use legation_protos::pb::envoy::{
     extensions::transport_sockets::tls::v3::{CertificateValidationContext, Secret, TlsCertificate, secret::Type},
 };
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::model::{self, SecretContent};
 
@@ -20,10 +19,7 @@ pub(super) enum SecretFragment<'a> {
 /// None for what is not served by SDS.
 pub(super) fn fragment(secret: &model::Secret) -> Option<SecretFragment<'_>> {
     Some(match &secret.content {
-        SecretContent::Certificate { chain, key } => {
-            let key_sha256 = Sha256::digest(&key.0).iter().map(|byte| format!("{byte:02x}")).collect();
-            SecretFragment::Certificate { chain, key_sha256 }
-        }
+        SecretContent::Certificate { chain, key } => SecretFragment::Certificate { chain, key_sha256: key.sha256() },
         SecretContent::Authorities(authorities) => SecretFragment::Authorities(authorities),
         SecretContent::KeyPepper(_) => return None,
     })

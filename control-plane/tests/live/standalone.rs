@@ -1,8 +1,14 @@
 //! What works without the control plane: a static Envoy, and the filter alone.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::fs;
 
-use crate::support::{ALICE_KEY, ALICE_SHA256, Client, bare_envoy, eventually, free_port, legation, upstream};
+use serde_json::json;
+
+use crate::support::{
+    ALICE_KEY, ALICE_SHA256, Client, bare_envoy, eventually, free_port, legation,
+    mesh::{Mesh, listener, module, wasm_filter},
+    upstream,
+};
 
 async fn status(port: u16, key: &str) -> u16 {
     let url = format!("http://127.0.0.1:{port}/svc");
@@ -56,72 +62,21 @@ consumers: [{{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]
     assert_eq!(large.body.len(), 4096);
 }
 
-/// A static Envoy as a person writes it who has only the `.wasm`.
-fn plain_envoy(port: u16, svc: SocketAddr, module: &Path) -> String {
-    format!(
-        r#"
-static_resources:
-  listeners:
-  - name: http
-    address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: http
-          http_filters:
-          - name: legation
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
-              config:
-                name: legation
-                vm_config:
-                  vm_id: legation
-                  runtime: envoy.wasm.runtime.v8
-                  code: {{local: {{filename: "{}"}}}}
-                configuration:
-                  "@type": type.googleapis.com/google.protobuf.StringValue
-                  value: |
-                    {{
-                      "version": 1,
-                      "consumers": [{{"name": "alice", "api_keys": [{{"sha256": "{ALICE_SHA256}"}}]}}],
-                      "policies": [{{
-                        "name": "svc",
-                        "api_key": {{}},
-                        "rate_limit": [{{"limit": 3, "window": "1h", "by": "consumer"}}]
-                      }}],
-                      "rules": [{{"prefix": "/svc", "policy": "svc"}}]
-                    }}
-          - name: envoy.filters.http.router
-            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
-          route_config:
-            virtual_hosts:
-            - name: any
-              domains: ["*"]
-              routes: [{{match: {{prefix: /}}, route: {{cluster: svc}}}}]
-  clusters:
-  - name: svc
-    load_assignment:
-      cluster_name: svc
-      endpoints:
-      - lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: {}, port_value: {}}}}}}}}}]
-"#,
-        module.display(),
-        svc.ip(),
-        svc.port()
-    )
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_filter_alone_works_in_a_plain_envoy() {
     let svc = upstream("svc").await;
     let directory = tempfile::tempdir().unwrap();
     let port = free_port();
-    let module = directory.path().join("f.wasm");
-    assert!(legation().arg("filter").arg("-o").arg(&module).status().unwrap().success());
-    let config = directory.path().join("envoy.yaml");
-    fs::write(&config, plain_envoy(port, svc, &module)).unwrap();
-    let _envoy = bare_envoy(&config);
+    let config = json!({
+        "version": 1,
+        "consumers": [{"name": "alice", "api_keys": [{"sha256": ALICE_SHA256}]}],
+        "policies": [
+            {"name": "svc", "api_key": {}, "rate_limit": [{"limit": 3, "window": "1h", "by": "consumer"}]},
+        ],
+        "rules": [{"prefix": "/svc", "policy": "svc"}],
+    });
+    let filter = wasm_filter("legation", &config, &module(directory.path()));
+    let routes = json!([{"match": {"prefix": "/"}, "route": {"cluster": "svc"}}]);
+    let _envoy = Mesh::start(&directory, &[listener(port, &[filter], &routes)], &[("svc", svc)]).await;
     serves_with_a_key_and_three_times_only(port).await;
 }

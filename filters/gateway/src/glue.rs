@@ -172,9 +172,9 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
     }
 }
 
-/// The rules of the other configurations of a stream's plugin that are or were a moment ago in use, the latest first. Where a configuration
-/// comes back that streams still use, Envoy takes up its root as it is and configures nothing: what was in force until then is
-/// known only from its own root.
+/// The rules of the other configurations of a stream's plugin that are or were a moment ago in use, the latest first. Where a
+/// configuration comes back that streams still use, Envoy takes up its root as it is and configures nothing: what was in force
+/// until then is known only from its own root.
 fn others_of(context: u32, now: u64) -> Vec<Arc<Rules>> {
     with_state(|state| {
         let Some(own) = state.streams.get(&context).map(|stream| stream.root) else { return Vec::new() };

@@ -27,18 +27,17 @@ impl Metrics {
     fn add(&mut self, tally: &Tally<'_>, code: &str) {
         self.scratch.clear();
         name(tally.policy, tally.plan, code, &mut self.scratch);
-        if !self.ids.contains_key(&self.scratch) && self.ids.len() >= MOST {
+        let mut known = self.ids.get(&self.scratch).copied();
+        if known.is_none() && self.ids.len() >= MOST {
             self.scratch.clear();
             name(OTHER, OTHER, code, &mut self.scratch);
+            known = self.ids.get(&self.scratch).copied();
         }
-        let id = match self.ids.get(&self.scratch) {
-            Some(id) => *id,
-            None => {
-                let id = abi::define_counter(&self.scratch);
-                self.ids.insert(self.scratch.clone(), id);
-                id
-            }
-        };
+        let id = known.unwrap_or_else(|| {
+            let id = abi::define_counter(&self.scratch);
+            self.ids.insert(self.scratch.clone(), id);
+            id
+        });
         if let Some(id) = id {
             abi::increment(id);
         }

@@ -12,21 +12,11 @@ mod credential;
 mod envoy;
 #[path = "fuzzed/request.rs"]
 mod request;
-
-use std::{fs, panic, path::Path};
+#[path = "fuzzed/seeds.rs"]
+mod seeds;
 
 use proptest::prelude::*;
-
-fn replay(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
-    let mut seeds: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    seeds.sort();
-    assert!(seeds.len() > 3, "{} has seeds", folder.display());
-    for seed in seeds {
-        let bytes = fs::read(&seed).unwrap();
-        assert!(panic::catch_unwind(|| check(&bytes)).is_ok(), "{} fails", seed.display());
-    }
-}
+use seeds::replay;
 
 #[test]
 fn a_decision_bears_all_seeds() {

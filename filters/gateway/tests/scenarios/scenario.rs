@@ -141,12 +141,9 @@ fn check_all(expected: &BTreeMap<String, Option<String>>, seen: &[(String, Strin
 
 /// All scenarios, in the folder of this file.
 pub fn all() -> Vec<Scenario> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../filters/gateway/tests/scenarios");
-    let folder = if folder.is_dir() {
-        folder
-    } else {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../filters/gateway/tests/scenarios")
-    };
+    let scenarios = |root: &Path| root.join("filters/gateway/tests/scenarios");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|root| scenarios(root).is_dir());
+    let folder = scenarios(root.expect("the workspace has them"));
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
         files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
