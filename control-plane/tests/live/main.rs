@@ -8,6 +8,7 @@ mod bad_files;
 mod channel;
 mod clusters;
 mod ending;
+mod events;
 mod garbage;
 mod keys;
 mod limits;

@@ -13,6 +13,7 @@ mod ports;
 mod process;
 pub mod tls;
 mod traffic;
+mod unrest;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
@@ -29,6 +30,7 @@ pub use node::Node;
 pub use ports::free_port;
 pub use process::{Process, bare_envoy, envoy, legation};
 pub use traffic::{Events, Hammer};
+pub use unrest::{Edits, Unrest};
 
 /// How long anything may take to come about. Reached only when a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
