@@ -93,6 +93,10 @@ pub struct ControlPlane {
     pub xds: SocketAddr,
     /// Where the admin interface is served.
     pub admin: SocketAddr,
+    /// Where each node is to be.
+    pub plans: watch::Receiver<xds::Plan>,
+    /// What runs where.
+    pub status: Arc<Status>,
     end: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -157,7 +161,8 @@ impl ControlPlane {
                 tracing::error!("xDS is not served any more: {error}");
             }
         });
-        let server = admin::serve(admin, status, metrics, told(ended.clone()));
+        let plans = plans.subscribe();
+        let server = admin::serve(admin, status.clone(), metrics, told(ended.clone()));
         tasks.spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!("the admin interface is not served any more: {error}");
@@ -176,7 +181,7 @@ impl ControlPlane {
             );
         }
         tracing::info!("xDS on {xds}, status on http://{admin}/status");
-        Ok(Self { xds, admin, end, tasks })
+        Ok(Self { xds, admin, plans, status, end, tasks })
     }
 
     /// Ends everything that was started. What does not end by itself in time is ended.

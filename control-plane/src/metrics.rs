@@ -1,4 +1,5 @@
-//! What Prometheus scrapes: a fixed set of names, none of which holds anything that a client or a file says.
+//! What Prometheus scrapes: a fixed set of names, none of which holds anything that a client says, and of what the file says only
+//! the names of listeners.
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU64},
@@ -11,6 +12,8 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+
+use crate::status::Drain;
 
 /// All metrics.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Metrics {
     nacks: Family<TypeLabels, Counter<u64, AtomicU64>>,
     propagation: Histogram,
     file_errors: Gauge,
+    draining_streams: Family<ListenerLabels, Gauge<i64, AtomicI64>>,
+    drains_until: Family<ListenerLabels, Gauge<f64, AtomicU64>>,
 }
 
 /// In seconds: from one local Envoy to a slow fleet, and past the time that Envoy may take to warm a cluster (15 s).
@@ -64,6 +69,11 @@ struct TypeLabels {
     r#type: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: String,
+}
+
 fn of(kind: ResourceType) -> TypeLabels {
     TypeLabels { r#type: kind.short() }
 }
@@ -81,6 +91,8 @@ impl Default for Metrics {
             nacks: Family::default(),
             file_errors: Gauge::default(),
             propagation: Histogram::new(PROPAGATION_BUCKETS),
+            draining_streams: Family::default(),
+            drains_until: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -104,6 +116,17 @@ impl Default for Metrics {
             "From the moment that a saved file was noticed to the ACK of the last node that was connected when it was published",
             Unit::Seconds,
             metrics.propagation.clone(),
+        );
+        registry.register(
+            "draining_streams",
+            "Open streams on forms of a listener of the local Envoy that an edit replaced or removed",
+            metrics.draining_streams.clone(),
+        );
+        registry.register_with_unit(
+            "drains_until_timestamp",
+            "When Envoy cuts the first of them, in Unix time",
+            Unit::Seconds,
+            metrics.drains_until.clone(),
         );
         for result in [ReloadResult::Published, ReloadResult::Unchanged, ReloadResult::Refused] {
             drop(metrics.reloads.get_or_create(&ReloadLabels { result }));
@@ -168,6 +191,20 @@ impl Metrics {
 
     pub(crate) fn nacked(&self, kind: ResourceType) {
         self.nacks.get_or_create(&of(kind)).inc();
+    }
+
+    /// All that drains; a listener that does no more is not shown any more.
+    pub(crate) fn draining(&self, drains: &[Drain]) {
+        self.draining_streams.clear();
+        self.drains_until.clear();
+        for drain in drains {
+            let labels = ListenerLabels { listener: drain.listener.clone() };
+            let open = i64::try_from(drain.open_streams).unwrap_or(i64::MAX);
+            self.draining_streams.get_or_create(&labels).inc_by(open);
+            let until = self.drains_until.get_or_create(&labels);
+            let (soonest, this) = (until.get(), drain.until_unix());
+            until.set(if soonest > 0.0 { soonest.min(this) } else { this });
+        }
     }
 
     pub(crate) fn arrived(&self, took: Duration) {

@@ -321,16 +321,23 @@ impl Reloader {
     fn serve(&mut self) {
         let plan = self.rollout.plan();
         self.status.in_canary(self.rollout.in_canary());
-        let (before, is_news) = {
+        let before = {
             let current = self.plans.borrow();
-            (current.generation(), !current.same_as(&plan))
+            if current.same_as(&plan) {
+                return;
+            }
+            current.snapshot().cloned()
         };
-        if !is_news {
-            return;
-        }
+        let generation = |snapshot: &Arc<Snapshot>| snapshot.generation();
         // Said once for each generation: it starts the clock of how long the nodes take.
-        if let Some(generation) = plan.generation().filter(|generation| before != Some(*generation)) {
-            self.status.serving(generation, self.noticed);
+        if let Some(now) = plan.snapshot().filter(|now| before.as_ref().map(generation) != Some(now.generation())) {
+            for listener in before.iter().flat_map(|before| before.drained_by(now)) {
+                let generation = now.generation();
+                tracing::warn!(
+                    "generation {generation} drains listener {listener}: its streams go on for the drain time of each Envoy"
+                );
+            }
+            self.status.serving(now.generation(), self.noticed);
         }
         self.plans.send_replace(plan);
     }

@@ -99,6 +99,15 @@ impl Snapshot {
         self.resources(kind).get(name)
     }
 
+    /// The listeners that another snapshot has otherwise, or not at all: Envoy drains them when it goes over to that one.
+    pub fn drained_by<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a str> {
+        let listeners = self.resources(ResourceType::Listener).iter();
+        let stays = |name: &str, version: &str| {
+            next.get(ResourceType::Listener, name).is_some_and(|after| *after.version == *version)
+        };
+        listeners.filter(move |(name, before)| !stays(name, &before.version)).map(|(name, _)| &**name)
+    }
+
     /// Whether it holds just the same resources, whatever their generation or place in the file.
     pub fn same_resources(&self, other: &Self) -> bool {
         self.kinds.iter().zip(&other.kinds).all(|(a, b)| {

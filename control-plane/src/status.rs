@@ -1,8 +1,10 @@
 //! What runs where: the file's diagnostics, the generations, and what each node has accepted or rejected.
 //!
-//! Fed by the reloader and by the sessions' events; read by `/status` and CSDS. It decides nothing.
+//! Fed by the reloader, by the sessions' events and, of a local Envoy, by what its listeners drain; read by `/status` and CSDS. It
+//! decides nothing.
 
 mod clients;
+mod drains;
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +21,9 @@ use crate::{
     propagation::Propagation,
     xds::{Event, NodeInfo, Observer, StreamId},
 };
+
+pub use drains::Drain;
+use drains::DrainReport;
 
 /// A response without an answer for this long makes its node stale.
 const STALE: Duration = Duration::from_secs(5);
@@ -41,6 +46,8 @@ struct State {
     canary: Option<u64>,
     rejected: Option<(u64, Diagnostic)>,
     diagnostics: Vec<Diagnostic>,
+    /// What drains on the local Envoy, and its node id.
+    drains: (String, Vec<Drain>),
     propagation: Propagation,
     streams: BTreeMap<StreamId, Stream>,
     /// How many streams each node has: one, or one for each kind where it does not aggregate.
@@ -161,6 +168,7 @@ impl Status {
                 path: self.path.clone(),
                 diagnostics: state.all_diagnostics().map(DiagnosticReport::from).collect(),
             },
+            draining: state.drains.1.iter().map(|drain| drain.report(&state.drains.0)).collect(),
             nodes: nodes.into_values().collect(),
         }
     }
@@ -313,6 +321,8 @@ impl TypeState {
 pub struct Report {
     generation: Generations,
     file: FileReport,
+    /// Listeners of the local Envoy that an edit replaced or removed, and that still have streams.
+    draining: Vec<DrainReport>,
     nodes: Vec<NodeReport>,
 }
 

@@ -59,7 +59,9 @@ pub fn dump(file: &str) -> Value {
 
 /// Puts other filters before the router, in place of those that are there.
 pub fn replace_filters(bootstrap: &mut Value, filters: Vec<Value>) {
-    let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let filters = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"];
+    let manager = filters.as_array_mut().and_then(|filters| filters.last_mut()).expect("an HTTP connection manager");
+    let manager = &mut manager["typed_config"];
     let chain = manager["http_filters"].as_array_mut().expect("a list of filters");
     let router = chain.pop().expect("the router is the last");
     *chain = filters.into_iter().chain([router]).collect();

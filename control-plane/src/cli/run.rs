@@ -9,11 +9,15 @@ use crate::{
     control_plane::end_signal,
     envoy::{
         bootstrap::{ControlPlaneAddress, Join, bootstrap},
+        drains::{self, Followed},
         find::find,
         overload::Limits,
-        supervise::{Lock, Plan, Supervisor},
+        supervise::{Lock, Plan, Supervisor, admin_address},
     },
 };
+
+/// The node id of the Envoy that this command runs.
+const NODE: &str = "local";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -65,7 +69,7 @@ pub fn run(args: Args) -> ExitCode {
             },
         };
         let join = Join {
-            node_id: "local".to_owned(),
+            node_id: NODE.to_owned(),
             node_cluster: "legation".to_owned(),
             xds,
             admin: args.envoy_admin,
@@ -81,7 +85,15 @@ pub fn run(args: Args) -> ExitCode {
             arguments: args.envoy_arguments,
             drain: args.drain,
         };
+        let drains = tokio::spawn(drains::follow(Followed {
+            node: NODE,
+            plans: control_plane.plans.clone(),
+            admin_address: admin_address(&state)?,
+            drain_time: plan.drain_time(),
+            status: control_plane.status.clone(),
+        }));
         let ended = Supervisor::new(plan, state, lock)?.run(end).await;
+        drains.abort();
         control_plane.end().await;
         Ok(ended?)
     })

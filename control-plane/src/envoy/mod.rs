@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod bootstrap;
+pub mod drains;
 pub mod find;
 pub mod overload;
 pub mod supervise;

@@ -37,6 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 const POLL: Duration = Duration::from_millis(50);
 
+/// How long streams go on through a listener that an edit replaced or removed, unless the person's arguments say otherwise: as long
+/// as a stream may last (`max_stream`, unless said).
+const DRAIN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How the local Envoy is started.
 #[derive(Debug)]
 pub struct Plan {
@@ -50,6 +54,18 @@ pub struct Plan {
     pub arguments: Vec<String>,
     /// How long requests may go on when it ends.
     pub drain: Duration,
+}
+
+impl Plan {
+    /// How long Envoy lets streams go on through a listener that drains.
+    pub fn drain_time(&self) -> Duration {
+        let said = self.arguments.iter().skip_while(|argument| *argument != "--drain-time-s").nth(1);
+        said.and_then(|seconds| seconds.parse().ok()).map_or(DRAIN_TIME, Duration::from_secs)
+    }
+
+    fn says(&self, names: &[&str]) -> bool {
+        self.arguments.iter().any(|argument| names.contains(&argument.as_str()))
+    }
 }
 
 /// A state that no other `run` uses: two on one would end each other's Envoy.
@@ -83,13 +99,21 @@ pub struct Supervisor {
     _lock: Lock,
 }
 
+/// The file of the state in which Envoy says where its admin interface is.
+///
+/// # Errors
+/// The state can't be written.
+pub fn admin_address(state: &State) -> io::Result<PathBuf> {
+    state.path("envoy-admin.address")
+}
+
 impl Supervisor {
     /// Makes ready to start Envoy, and ends one that an earlier run, killed hard, left behind.
     ///
     /// # Errors
     /// The state can't be written.
     pub fn new(plan: Plan, state: State, lock: Lock) -> io::Result<Self> {
-        let admin_address = state.path("envoy-admin.address")?;
+        let admin_address = admin_address(&state)?;
         let supervisor = Self { plan, state, admin_address, _lock: lock };
         supervisor.end_leftover()?;
         Ok(supervisor)
@@ -143,9 +167,15 @@ impl Supervisor {
         command.arg("--config-path").arg(&plan.bootstrap).arg("--admin-address-path").arg(&self.admin_address);
         // Hot restart shares memory by a number that another Envoy on this machine may use.
         command.arg("--disable-hot-restart");
-        let says = |names: &[&str]| plan.arguments.iter().any(|argument| names.contains(&argument.as_str()));
-        if !says(&["-l", "--log-level"]) {
+        if !plan.says(&["-l", "--log-level"]) {
             command.args(["--log-level", "warning"]);
+        }
+        if !plan.says(&["--drain-time-s"]) {
+            command.arg("--drain-time-s").arg(DRAIN_TIME.as_secs().to_string());
+        }
+        // Who is between two requests goes over to a listener's new form with the next one, not some time within the day.
+        if !plan.says(&["--drain-strategy"]) {
+            command.args(["--drain-strategy", "immediate"]);
         }
         if let Some(concurrency) = plan.concurrency {
             command.arg("--concurrency").arg(concurrency.to_string());
@@ -164,7 +194,7 @@ impl Supervisor {
     }
 
     async fn end(&self, mut child: Child) -> io::Result<()> {
-        if let Some(admin) = self.admin_address() {
+        if let Some(admin) = admin::address(&self.admin_address) {
             self.drain(admin, &mut child).await;
         }
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
@@ -189,7 +219,7 @@ impl Supervisor {
         }
         let mut told = false;
         loop {
-            let open = match admin::active_requests(admin).await {
+            let open = match admin::gauges(admin).await.map(|gauges| gauges.all_streams()) {
                 Ok(0) | Err(_) => return,
                 Ok(open) => open,
             };
@@ -204,10 +234,6 @@ impl Supervisor {
                 return;
             }
         }
-    }
-
-    fn admin_address(&self) -> Option<SocketAddr> {
-        fs::read_to_string(&self.admin_address).ok()?.trim().parse().ok()
     }
 
     /// Keeps the process's number and its start, which together name it for good: numbers are used again.

@@ -37,14 +37,16 @@ use legation_protos::{
         },
         google::protobuf,
     },
+    unpack,
 };
-use prost::Name;
+use prost::{Message, Name};
 use serde::Serialize;
 
 use super::{
     common::{bool_value, from_ads, tcp_address, u32_value},
     extensions::FILTER_NAME,
     tls::{self, Secrets},
+    version,
 };
 use crate::model::{self, ListenerLimits, TlsVersion};
 
@@ -107,13 +109,10 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType,
         address: Some(tcp_address(listener.address.to_string(), listener.port)),
         filter_chains: vec![FilterChain {
             name: listener.name.clone(),
-            filters: connection_limit(listener)
-                .into_iter()
-                .chain([Filter {
-                    name: "envoy.filters.network.http_connection_manager".to_owned(),
-                    config_type: Some(filter::ConfigType::TypedConfig(pack(&manager))),
-                }])
-                .collect(),
+            filters: vec![
+                network_filter("envoy.filters.network.connection_limit", &connection_limit(listener)),
+                network_filter("envoy.filters.network.http_connection_manager", &manager),
+            ],
             transport_socket: listener.tls.as_ref().map(|tls| tls::downstream(&listener.name, tls, secrets)),
             ..FilterChain::default()
         }],
@@ -129,17 +128,29 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType,
     }
 }
 
-/// Closes connections beyond the limit as they come. Not there where no limit is said.
-fn connection_limit(listener: &model::Listener) -> Option<Filter> {
-    let limit = ConnectionLimit {
-        stat_prefix: listener.name.clone(),
-        max_connections: Some(protobuf::UInt64Value { value: listener.limits.connections? }),
+fn network_filter<M: Message + Name>(name: &str, config: &M) -> Filter {
+    Filter { name: name.to_owned(), config_type: Some(filter::ConfigType::TypedConfig(pack(config))) }
+}
+
+/// Closes connections beyond the limit as they come, where there is one. In any case Envoy counts those of this form of the
+/// listener apart, as `connection_limit.PREFIX.active_connections`: once another form is served, that is how many still drain.
+fn connection_limit(listener: &model::Listener) -> ConnectionLimit {
+    ConnectionLimit {
+        stat_prefix: format!("{}-{}", listener.name, version::mark(&fragment(listener))),
+        max_connections: Some(protobuf::UInt64Value { value: listener.limits.connections.unwrap_or(u64::MAX) }),
         ..ConnectionLimit::default()
-    };
-    Some(Filter {
-        name: "envoy.filters.network.connection_limit".to_owned(),
-        config_type: Some(filter::ConfigType::TypedConfig(pack(&limit))),
-    })
+    }
+}
+
+/// Where the connections of a listener that this module made are counted; none of another one.
+pub fn connections_prefix(listener: &[u8]) -> Option<String> {
+    let listener = Listener::decode(listener).ok()?;
+    let filters = listener.filter_chains.into_iter().flat_map(|chain| chain.filters);
+    let mut configs = filters.filter_map(|filter| match filter.config_type? {
+        filter::ConfigType::TypedConfig(config) => unpack::<ConnectionLimit>(&config),
+        filter::ConfigType::ConfigDiscovery(_) => None,
+    });
+    configs.next().map(|limit| limit.stat_prefix)
 }
 
 /// Settings of an edge proxy, most of those in Envoy's "Configuring Envoy as an edge proxy".

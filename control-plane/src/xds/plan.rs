@@ -28,6 +28,11 @@ impl Plan {
         self.exceptions.get(node).or(self.all.as_ref())
     }
 
+    /// What all are to be at who are no exception.
+    pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+        self.all.as_ref()
+    }
+
     /// The generation that all are to be at who are no exception.
     pub fn generation(&self) -> Option<u64> {
         self.all.as_ref().map(|snapshot| snapshot.generation())

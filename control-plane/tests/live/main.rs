@@ -7,6 +7,7 @@ mod accuracy;
 mod bad_files;
 mod channel;
 mod clusters;
+mod drains;
 mod ending;
 mod events;
 mod garbage;

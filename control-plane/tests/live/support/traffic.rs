@@ -59,6 +59,13 @@ impl Events {
     }
 }
 
+impl Drop for Events {
+    /// The client goes away.
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
 /// Requests without a pause, none of which may fail.
 pub struct Hammer {
     stop: Arc<AtomicBool>,

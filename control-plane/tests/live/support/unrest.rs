@@ -58,10 +58,16 @@ impl Unrest {
         tokio::pin!(edit);
         let exchange = exchange(Edits(edits));
         tokio::pin!(exchange);
-        tokio::select! {
+        let outcome = tokio::select! {
             () = &mut edit => exchange.await,
             _ = &mut exchange => panic!("it ended before the edits, after {}", *made.borrow()),
-        }
+        };
+        assert_eq!(
+            self.gateway.envoy_counter("listener_manager.listener_modified").await,
+            0,
+            "no listener was touched"
+        );
+        outcome
     }
 }
 
