@@ -59,8 +59,8 @@ pub fn dump(file: &str) -> Value {
 
 /// Puts other filters before the router, in place of those that are there.
 pub fn replace_filters(bootstrap: &mut Value, filters: Vec<Value>) {
-    let filters = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"];
-    let manager = filters.as_array_mut().and_then(|filters| filters.last_mut()).expect("an HTTP connection manager");
+    let network = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"];
+    let manager = network.as_array_mut().and_then(|network| network.last_mut()).expect("an HTTP connection manager");
     let manager = &mut manager["typed_config"];
     let chain = manager["http_filters"].as_array_mut().expect("a list of filters");
     let router = chain.pop().expect("the router is the last");

@@ -75,7 +75,7 @@ fn with_access_log(gateway: &Gateway, port: u16) -> Value {
     let paths = "%REQ(:METHOD)% %REQ(:PATH)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %ROUTE_NAME% %RESPONSE_CODE% \
                  %RESPONSE_CODE_DETAILS% %RESP(WWW-AUTHENTICATE)% %RESP(LOCATION)% %LOCAL_REPLY_BODY%";
     let headers = "%RESPONSE_CODE_DETAILS% %REQ(X-API-KEY)% %REQ(AUTHORIZATION)% %REQ(COOKIE)%";
-    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    let manager = &mut listener["filter_chains"][0]["filters"][1]["typed_config"];
     manager["access_log"] = json!([log("paths.log", paths), log("headers.log", headers)]);
     listener
 }
