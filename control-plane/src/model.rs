@@ -79,6 +79,9 @@ pub struct ListenerLimits {
     pub header_kib: Option<u32>,
     /// Headers of a request.
     pub header_count: Option<u32>,
+    /// The body of a request, in bytes. Routes enforce it, so it is no part of the listener's resource.
+    #[serde(skip)]
+    pub request_body: Option<u64>,
 }
 
 /// A request matcher and what becomes of the requests.
@@ -94,6 +97,8 @@ pub struct Route {
     pub stream: Option<Stream>,
     /// How long things may take.
     pub timeouts: Timeouts,
+    /// The largest body of a request in bytes, whatever the listener allows.
+    pub max_request_body: Option<u64>,
     /// What the filter asks of the requests; its name is the route's.
     pub policy: Option<Policy>,
     /// Where it is written.

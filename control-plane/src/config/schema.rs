@@ -91,8 +91,9 @@ mapping! {
         optional header_bytes: Text,
         /// Headers of a request; 100 unless said.
         optional header_count: Integer,
+        /// The body of a request on routes that take no long ones and say nothing of their own; no limit unless said.
+        optional request_body: Text,
     }
-    planned: request_body
 }
 
 mapping! {
@@ -128,12 +129,14 @@ mapping! {
         optional timeouts: Timeouts,
         /// A kind of long-lived exchange.
         optional stream: Text,
+        /// The body of a request; what the listener says unless said.
+        optional max_request_body: Text,
         /// A key is asked for.
         optional api_key: ApiKeyRule,
         /// Limits on the rate of requests.
         optional rate_limit: OneOrMany<RateLimit>,
     }
-    planned: listeners hosts redirect retry headers max_request_body jwt cors allow deny oauth2 basic_auth ext_authz cache
+    planned: listeners hosts redirect retry headers jwt cors allow deny oauth2 basic_auth ext_authz cache
         mirror aggregate graphql token_limit
 }
 

@@ -52,6 +52,19 @@ pub fn limit_of_time(text: &Text, what: &str, report: &mut Report) -> Option<Opt
     duration(text, what, report).map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
 }
 
+/// A size in bytes, more than zero.
+pub fn size(text: &Text, what: &str, report: &mut Report) -> Option<u64> {
+    let size = units::parse_size(&text.value).ok();
+    if size.is_none() {
+        let message = format!(
+            "{what} must be a size, a whole number above 0 and one of the units KiB, MiB, GiB, such as `10MiB`; not {}",
+            text.shown()
+        );
+        report.error(code::INVALID_VALUE, text.span, message);
+    }
+    size
+}
+
 /// A number within a range.
 pub fn within<T>(number: Integer, range: RangeInclusive<T>, what: &str, report: &mut Report) -> Option<T>
 where

@@ -20,7 +20,7 @@ use legation_protos::{
             },
             extensions::{
                 filters::{
-                    http::{router::v3::Router, wasm::v3::Wasm},
+                    http::{filter_chain::v3::FilterChainConfig, router::v3::Router, wasm::v3::Wasm},
                     listener::tls_inspector::v3::TlsInspector,
                     network::connection_limit::v3::ConnectionLimit,
                     network::http_connection_manager::v3::{
@@ -52,6 +52,9 @@ use crate::model::{self, ListenerLimits, TlsVersion};
 
 /// How long a client may take to send a request's headers. Envoy's default is for ever.
 const REQUEST_HEADERS_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
+
+/// The filter that bounds requests' bodies: in every chain from the start, and turned on by routes, as the gateway's filter is.
+pub(super) const BODY_LIMIT: &str = "body_limit";
 
 /// What a listener's resource is made from. The paths of certificates are no part of it: their secrets have names of their own.
 #[derive(Serialize)]
@@ -165,6 +168,12 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
                 name: FILTER_NAME.to_owned(),
                 disabled: true,
                 config_type: Some(filter),
+                ..HttpFilter::default()
+            },
+            HttpFilter {
+                name: BODY_LIMIT.to_owned(),
+                disabled: true,
+                config_type: Some(ConfigType::TypedConfig(pack(&FilterChainConfig::default()))),
                 ..HttpFilter::default()
             },
             HttpFilter {

@@ -75,9 +75,10 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
     for listener in &model.listeners {
         let version = version::of(ResourceType::Listener, &listeners::fragment(listener));
         add(ResourceType::Listener, &listener.name, version, encode(&listeners::listener(listener)), &listener.origin);
-        let configuration = routes::route_configuration(&listener.name, &routes);
-        let version = routes_version.clone();
-        add(ResourceType::Route, &listener.name, version, encode(&configuration), &listener.origin);
+        // All listeners have the same routes, which are hashed once.
+        let version = version::of(ResourceType::Route, &(&routes_version, listener.limits.request_body));
+        let body = encode(&routes::route_configuration(listener, &routes));
+        add(ResourceType::Route, &listener.name, version, body, &listener.origin);
     }
     for raw in &model.raw {
         let version = version::of(raw.kind, raw.message.value());

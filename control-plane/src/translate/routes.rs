@@ -1,13 +1,11 @@
 //! Routes (RDS): one route configuration for each listener, ordered so that the most specific route comes first.
 
-use std::collections::HashMap;
-
 use legation_protos::{
     pack,
     pb::{
         envoy::{
             config::{
-                core::v3::{DataSource, data_source},
+                core::v3::{DataSource, TypedExtensionConfig, data_source},
                 route::v3::{
                     DirectResponseAction, FilterConfig, HeaderMatcher, RetryPolicy, Route, RouteAction,
                     RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster,
@@ -18,9 +16,13 @@ use legation_protos::{
                     weighted_cluster::ClusterWeight,
                 },
             },
+            extensions::filters::http::{
+                body_size_limit::v3::BodySizeLimit,
+                filter_chain::v3::{FilterChain, FilterChainConfigPerRoute},
+            },
             r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher::MatchPattern},
         },
-        google::protobuf::Any,
+        google::protobuf::{Any, UInt64Value},
     },
 };
 
@@ -29,6 +31,7 @@ use serde::Serialize;
 use super::{
     common::{bool_value, duration, limit, u32_value},
     extensions::FILTER_NAME,
+    listeners::BODY_LIMIT,
 };
 use crate::model::{self, Action, Forward, HeaderMatch, HeaderValueMatch, PathMatch, Stream, Timeouts};
 
@@ -40,6 +43,7 @@ pub(super) struct RouteFragment<'a> {
     action: &'a Action,
     stream: Option<Stream>,
     timeouts: &'a Timeouts,
+    max_request_body: Option<u64>,
     filtered: bool,
 }
 
@@ -55,26 +59,28 @@ pub(super) fn fragments(routes: &[model::Route]) -> Vec<RouteFragment<'_>> {
             action: &route.action,
             stream: route.stream,
             timeouts: &route.timeouts,
+            max_request_body: route.max_request_body,
             filtered: route.policy.is_some(),
         })
         .collect()
 }
 
-/// The route configuration of a listener, from routes that are in order.
-pub(super) fn route_configuration(name: &str, routes: &[RouteFragment<'_>]) -> RouteConfiguration {
+/// The route configuration of a listener, from routes that are in order. Of the listener it takes the name and the largest body.
+pub(super) fn route_configuration(listener: &model::Listener, routes: &[RouteFragment<'_>]) -> RouteConfiguration {
     RouteConfiguration {
-        name: name.to_owned(),
+        name: listener.name.clone(),
         virtual_hosts: vec![VirtualHost {
             name: "any".to_owned(),
             domains: vec!["*".to_owned()],
-            routes: routes.iter().map(|route| build(route)).collect(),
+            routes: routes.iter().map(|route| build(route, listener.limits.request_body)).collect(),
             ..VirtualHost::default()
         }],
         ..RouteConfiguration::default()
     }
 }
 
-fn build(route: &RouteFragment<'_>) -> Route {
+/// `request_body` is what the listener allows.
+fn build(route: &RouteFragment<'_>, request_body: Option<u64>) -> Route {
     Route {
         name: route.name.to_owned(),
         r#match: Some(matcher(route.matcher)),
@@ -89,18 +95,44 @@ fn build(route: &RouteFragment<'_>) -> Route {
                 ..DirectResponseAction::default()
             }),
         }),
-        typed_per_filter_config: if route.filtered {
-            HashMap::from([(FILTER_NAME.to_owned(), turn_on_filter())])
-        } else {
-            HashMap::new()
-        },
+        typed_per_filter_config: route
+            .filtered
+            .then(|| (FILTER_NAME, Any::default()))
+            .into_iter()
+            .chain(largest_body(route, request_body).map(|limit| (BODY_LIMIT, body_limit(limit))))
+            .map(|(filter, config)| (filter.to_owned(), turn_on(config)))
+            .collect(),
         ..Route::default()
     }
 }
 
-/// The filter is disabled in the chain; an empty configuration for a route enables it there.
-fn turn_on_filter() -> Any {
-    pack(&FilterConfig { config: Some(Any::default()), ..FilterConfig::default() })
+/// A filter that is disabled in the chain is enabled by a configuration for a route, which may be empty.
+fn turn_on(config: Any) -> Any {
+    pack(&FilterConfig { config: Some(config), ..FilterConfig::default() })
+}
+
+/// The largest body of a request, in bytes: what the route says, else what the listener says, but not of routes whose requests are
+/// long by their nature.
+fn largest_body(route: &RouteFragment<'_>, of_listener: Option<u64>) -> Option<u64> {
+    if matches!(route.action, Action::Respond { .. }) {
+        return None;
+    }
+    match route.stream {
+        Some(Stream::Grpc | Stream::Websocket | Stream::Upload) => route.max_request_body,
+        Some(Stream::Sse | Stream::Download) | None => route.max_request_body.or(of_listener),
+    }
+}
+
+/// Envoy's `body_size_limit` has no configuration for a route, so it is put there by a filter that has one. It holds nothing back:
+/// each part of a body passes as it comes, until it is too much.
+fn body_limit(largest: u64) -> Any {
+    let limit = BodySizeLimit { max_request_bytes: Some(UInt64Value { value: largest }) };
+    let filter = TypedExtensionConfig {
+        name: "envoy.filters.http.body_size_limit".to_owned(),
+        typed_config: Some(pack(&limit)),
+    };
+    let chain = FilterChain { filters: vec![filter] };
+    pack(&FilterChainConfigPerRoute { filter_chain: Some(chain) })
 }
 
 fn matcher(matcher: &model::RouteMatch) -> RouteMatch {

@@ -23,7 +23,7 @@ pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr
         .listeners
         .iter()
         .map(|listener| {
-            let routes = routes::route_configuration(&listener.name, &ordered);
+            let routes = routes::route_configuration(listener, &ordered);
             listeners::static_listener(listener, routes, &filter, folder)
         })
         .collect();

@@ -46,10 +46,9 @@ fn all_that_is_planned_is_refused_by_name_and_nothing_else_is_said_of_it() {
         let text = format!("version: 1\nlisteners: [{{name: a, port: 1, {field}: 1}}]\n");
         assert_eq!(codes(&text), ["not_supported_yet"], "{field}");
     }
-    for field in
-        "listeners hosts redirect retry headers max_request_body jwt cors allow deny oauth2 basic_auth ext_authz \
+    for field in "listeners hosts redirect retry headers jwt cors allow deny oauth2 basic_auth ext_authz \
                   cache mirror aggregate graphql token_limit"
-            .split_whitespace()
+        .split_whitespace()
     {
         let codes = codes_of_route(&format!("match: {{prefix: /}}, {field}: 1, cluster: svc"));
         assert_eq!(codes, ["not_supported_yet"], "{field}");
@@ -531,6 +530,19 @@ fn a_route_whose_requests_want_a_stream_should_say_so() {
 }
 
 #[test]
+fn a_route_bounds_the_bodies_of_its_requests_unless_they_are_none() {
+    let with = |fields: &str| codes_of_route(&format!("match: {{prefix: /}}, cluster: svc, {fields}"));
+    for good in
+        ["max_request_body: 1KiB", "max_request_body: 5GiB, stream: upload", "max_request_body: 1MiB, stream: download"]
+    {
+        assert_eq!(with(good), [""; 0], "{good}");
+    }
+    assert_eq!(with("max_request_body: 1000"), ["wrong_type"]);
+    assert_eq!(with("max_request_body: lots"), ["invalid_value"]);
+    assert_eq!(with("max_request_body: 1MiB, stream: websocket"), ["conflict"]);
+}
+
+#[test]
 fn a_listener_bounds_what_its_clients_take_within_what_envoy_bears() {
     let with = |limits: &str| {
         codes(&format!(
@@ -553,6 +565,8 @@ fn a_listener_bounds_what_its_clients_take_within_what_envoy_bears() {
     ] {
         assert_eq!(with(bad), ["out_of_range"], "{bad}");
     }
-    assert_eq!(with("request_body: 1MiB"), ["not_supported_yet"]);
+    assert_eq!(with("request_body: 1MiB"), [""; 0]);
+    assert_eq!(with("request_body: 1MB"), ["invalid_value"]);
+    assert_eq!(with("request_body: 0KiB"), ["invalid_value"]);
     assert_eq!(with("header_size: 1KiB"), ["unknown_field"]);
 }

@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod bad_files;
+mod bodies;
 mod channel;
 mod clusters;
 mod drains;

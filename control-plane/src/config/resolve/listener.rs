@@ -62,11 +62,13 @@ fn limits(written: &schema::ListenerLimits, report: &mut Report) -> Option<Liste
     let header_count =
         written.header_count.resolve(|number| value::within(*number, 1..=MOST_HEADERS, "`header_count`", report));
     let header_kib = written.header_bytes.resolve(|text| header_kib(text, report));
+    let request_body = written.request_body.resolve(|text| value::size(text, "`request_body`", report));
     Some(ListenerLimits {
         connections: connections?,
         streams_per_connection: streams?,
         header_kib: header_kib?,
         header_count: header_count?,
+        request_body: request_body?,
     })
 }
 

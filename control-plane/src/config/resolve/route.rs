@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Known, action, policy, request, shadow, unsaid};
 use crate::{
     config::{
+        code,
         decode::{Field, Text},
         node::Span,
         report::Report,
@@ -39,6 +40,7 @@ fn one(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<
     let matcher = route.r#match.get().and_then(|matcher| request::resolve(matcher, report));
     let stream = route.stream.resolve(|text| value::word(text, "`stream`", STREAMS, &[], report));
     let timeouts = timeouts(route.timeouts.get(), stream.is_some_and(|stream| stream.is_some()), report);
+    let max_request_body = max_request_body(route, stream.flatten(), report);
     let action = action::resolve(route, known, report);
     unsaid::warn(route, report);
     // Proxies further out would hold events back.
@@ -51,10 +53,22 @@ fn one(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<
         action: action?,
         stream: stream?,
         timeouts: timeouts?,
+        max_request_body: max_request_body?,
         policy: policy?,
         origin: report.origin(route.span),
     };
     Some((route, name.span))
+}
+
+/// A WebSocket has no body: to count what it sends as one would cut it when enough was said.
+fn max_request_body(route: &schema::Route, stream: Option<Stream>, report: &mut Report) -> Option<Option<u64>> {
+    let size = route.max_request_body.resolve(|text| value::size(text, "`max_request_body`", report));
+    if let (Some(written), Some(Stream::Websocket)) = (route.max_request_body.get(), stream) {
+        let message = "`stream: websocket` and `max_request_body` exclude each other: a WebSocket has no body";
+        report.error(code::CONFLICT, written.span, message);
+        return None;
+    }
+    size
 }
 
 /// What the file says counts; a stream's request may take for ever unless it says otherwise, but its life has an end.
