@@ -537,7 +537,7 @@ fn a_route_bounds_the_bodies_of_its_requests_unless_they_are_none() {
     {
         assert_eq!(with(good), [""; 0], "{good}");
     }
-    assert_eq!(with("max_request_body: 1000"), ["wrong_type"]);
+    assert_eq!(with("max_request_body: 1000"), ["invalid_value"]);
     assert_eq!(with("max_request_body: lots"), ["invalid_value"]);
     assert_eq!(with("max_request_body: 1MiB, stream: websocket"), ["conflict"]);
 }
