@@ -514,6 +514,11 @@ fn a_route_whose_requests_want_a_stream_should_say_so() {
         ("upgrade: WebSocket", Some("websocket")),
         ("range: {present: true}", Some("download")),
         ("range: {present: false}", None),
+        ("Last-Event-ID: {present: true}", Some("sse")),
+        ("sec-websocket-protocol: mqtt", Some("websocket")),
+        ("sec-websocket: {present: true}", None),
+        ("if-range: {present: true}", Some("download")),
+        ("upload-offset: {present: true}", Some("upload")),
         ("accept: {present: true}", None),
         ("accept: application/json", None),
         ("x-accept: text/event-stream", None),
@@ -526,6 +531,25 @@ fn a_route_whose_requests_want_a_stream_should_say_so() {
         if let Some(preset) = preset {
             assert!(!with(&format!("cluster: svc, stream: {preset}")).contains(&"unsaid_stream"), "{header}");
         }
+    }
+}
+
+#[test]
+fn a_route_to_a_grpc_method_should_say_so() {
+    for (path, is_grpc) in [
+        ("path: /helloworld.Greeter/SayHello", true),
+        ("prefix: /grpc.health.v1.Health", true),
+        ("prefix: /a_b.c2.Service", true),
+        ("path: /index.html", false),
+        ("path: /v1.2/Users", false),
+        ("path: /Files.List/Get", false),
+        ("path: /helloworld.Greeter/SayHello/more", false),
+        ("path: /helloworld.Greeter/say", false),
+        ("prefix: /a..B", false),
+    ] {
+        let expected = if is_grpc { vec!["unsaid_stream"] } else { vec![] };
+        assert_eq!(codes_of_route(&format!("match: {{{path}}}, cluster: svc")), expected, "{path}");
+        assert_eq!(codes_of_route(&format!("match: {{{path}}}, cluster: svc, timeouts: {{request: 60s}}")), [""; 0]);
     }
 }
 
