@@ -98,6 +98,6 @@ codes! {
     EXPIRED_CERTIFICATE = "expired_certificate";
     /// A chain in which one certificate is not issued by the next.
     CERTIFICATE_ORDER = "certificate_order";
-    /// gRPC to a cluster that speaks HTTP/1.1.
+    /// gRPC to a cluster that speaks HTTP/1.1, or WebSocket to one that speaks HTTP/2.
     PROTOCOL_MISMATCH = "protocol_mismatch";
 }

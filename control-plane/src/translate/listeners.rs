@@ -199,12 +199,19 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
         server_header_transformation: ServerHeaderTransformation::AppendIfAbsent.into(),
         request_headers_timeout: Some(REQUEST_HEADERS_TIMEOUT),
+        // Whoever judges the request says whether its body is wanted. Envoy would say 100 by itself before the filter refuses,
+        // and drop every interim answer of the upstream (early hints).
+        proxy_100_continue: true,
         common_http_protocol_options: Some(HttpProtocolOptions {
             // `x_consumer_id` reaches many frameworks as `x-consumer-id`, which only the filter may say.
             headers_with_underscores_action: HeadersWithUnderscoresAction::DropHeader.into(),
             max_headers_count: limits.header_count.and_then(u32_value),
             ..HttpProtocolOptions::default()
         }),
+        // No `http_protocol_options`: with `enable_trailers` Envoy 1.40 passes every trailer on, also `content-length`, `host`
+        // and `x-consumer-id`, to upstreams and clients that may take them for headers. Without it drops those of HTTP/1.1.
+        // No `allow_connect`: WebSocket over HTTP/2 would be offered, and Envoy 1.40 gives no upstream over HTTP/1.1 the
+        // `sec-websocket-key` that it insists on. Without it clients use HTTP/1.1.
         http2_protocol_options: Some(flow_control::http2(
             limits.streams_per_connection.unwrap_or(flow_control::STREAMS),
         )),

@@ -228,6 +228,21 @@ fn a_route_does_one_thing() {
 }
 
 #[test]
+fn a_stream_wants_a_cluster_that_speaks_its_protocol() {
+    for (stream, protocol, found) in [
+        ("grpc", "http1", ["protocol_mismatch"].as_slice()),
+        ("grpc", "http2", &NOTHING),
+        ("websocket", "http1", &NOTHING),
+        ("websocket", "http2", &["protocol_mismatch"]),
+        ("sse", "http2", &NOTHING),
+    ] {
+        let text = format!("{REST}routes: [{{name: r, match: {{prefix: /}}, cluster: svc, stream: {stream}}}]\n");
+        let text = text.replace("'svc:8080']", &format!("'svc:8080'], protocol: {protocol}"));
+        assert_eq!(codes(&text), found, "{stream} over {protocol}");
+    }
+}
+
+#[test]
 fn keys_and_limits_have_their_bounds() {
     for (fields, code) in [
         ("rate_limit: {limit: 0, window: 1m}", "out_of_range"),

@@ -63,10 +63,16 @@ fn find(name: &Text, route: &schema::Route, known: &Known<'_>, report: &mut Repo
         return Some(name.value.clone());
     }
     let cluster = known.clusters.find(name, report)?;
-    let is_grpc = route.stream.get().is_some_and(|stream| stream.value == "grpc");
-    if is_grpc && cluster::speaks_only_http1(cluster) {
-        let message = format!("gRPC needs HTTP/2, and the cluster {} speaks HTTP/1.1", name.shown());
-        let help = "give the cluster `protocol: http2`".to_owned();
+    let stream = route.stream.get().map_or("", |stream| &stream.value);
+    let mismatch = match (stream, cluster::protocol(cluster)) {
+        ("grpc", "http1") => Some(("gRPC needs HTTP/2", "HTTP/1.1", "http2")),
+        // Envoy would hand it on as RFC 8441 has it, and give a client over HTTP/1.1 no `sec-websocket-accept`.
+        ("websocket", "http2") => Some(("WebSocket needs HTTP/1.1", "HTTP/2", "http1")),
+        _ => None,
+    };
+    if let Some((need, speaks, protocol)) = mismatch {
+        let message = format!("{need}, and the cluster {} speaks {speaks}", name.shown());
+        let help = format!("give the cluster `protocol: {protocol}`");
         report.warning(code::PROTOCOL_MISMATCH, name.span, message, Some(help));
     }
     Some(name.value.clone())

@@ -77,7 +77,7 @@ fn used(routes: &[schema::Route]) -> BTreeSet<&str> {
     single.chain(shared).map(|name| name.value.as_str()).collect()
 }
 
-/// Whether the schema's cluster speaks HTTP/1.1 and nothing else.
-pub fn speaks_only_http1(cluster: &schema::Cluster) -> bool {
-    cluster.protocol.get().is_none_or(|text| text.value == "http1")
+/// The protocol of the schema's cluster as it is written, or the one that holds where none is.
+pub fn protocol(cluster: &schema::Cluster) -> &str {
+    cluster.protocol.get().map_or("http1", |text| &text.value)
 }

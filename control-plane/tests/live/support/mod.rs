@@ -3,6 +3,7 @@
 mod bare;
 mod chance;
 mod client;
+mod exchange;
 mod fleet;
 mod flood;
 mod gateway;
@@ -14,6 +15,7 @@ mod process;
 pub mod tls;
 mod traffic;
 mod unrest;
+mod wire;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
@@ -22,6 +24,7 @@ use tokio::{net::TcpListener, time};
 pub use bare::{ADMIN, Bare};
 pub use chance::Chance;
 pub use client::{Client, Response};
+pub use exchange::{Answerer, Body, Caller, Connection, Http, Parts, empty, part, parts};
 pub use fleet::{ControlPlane, Envoy};
 pub use flood::{Flood, Limited, limited};
 pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
@@ -30,7 +33,8 @@ pub use node::Node;
 pub use ports::free_port;
 pub use process::{Process, bare_envoy, envoy, legation};
 pub use traffic::{Events, Hammer};
-pub use unrest::{Edits, Unrest};
+pub use unrest::Unrest;
+pub use wire::Wire;
 
 /// How long anything may take to come about. Reached only when a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -32,7 +32,8 @@ pub struct Edits(watch::Receiver<usize>);
 
 impl Unrest {
     /// Runs a gateway with these routes to one cluster at `svc`, each of them with the filter on it. A route is its prefix and
-    /// further fields of it (`stream: sse`); `cluster` is further fields of the cluster (`protocol: http2`).
+    /// further fields of it (`stream: sse`); `cluster` is further fields of the cluster (`protocol: http2`). Beside them
+    /// `/scarce` is a route that lets one request pass.
     pub async fn start(
         routes: &'static [(&'static str, &'static str)],
         cluster: &'static str,
@@ -77,6 +78,15 @@ impl Edits {
         *self.0.borrow() == EDITS
     }
 
+    /// Does something once for each edit, or less often if it takes longer, and a last time when all are in effect.
+    pub async fn each(&mut self, mut round: impl AsyncFnMut()) {
+        while !self.are_over() {
+            round().await;
+            self.another().await;
+        }
+        round().await;
+    }
+
     /// Waits until another one is in effect, or all are.
     pub async fn another(&mut self) {
         if !self.are_over() {
@@ -117,6 +127,7 @@ listeners:
 routes:
 {own}
 {route}
+- {{name: scarce, match: {{prefix: /scarce}}, cluster: svc, api_key: {{}}, rate_limit: {{limit: 1, window: 1h}}}}
 - {{name: weighted, match: {{prefix: /weighted}}, clusters: [{{name: svc, weight: {weight}}}, {{name: other, weight: 10}}]}}
 - {{name: patient, match: {{prefix: /patient}}, cluster: svc, timeouts: {{request: {patience}}}}}
 - {{name: guarded, match: {{prefix: /guarded}}, cluster: svc{guard}}}

@@ -1,0 +1,243 @@
+//! HTTP/1.1 and HTTP/2 in each pairing of client and upstream: the same exchanges pass, through the filter and fifty edits.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::support::{
+    ALICE_KEY, Answerer, Body, Caller, Connection, Http, PATIENCE, Parts, Unrest, empty, part, parts,
+};
+
+/// How soon an upstream knows that its client has gone.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A way through the gateway.
+struct Way<'a> {
+    from: Http,
+    to: Http,
+    port: u16,
+    upstream: &'a mut Answerer,
+}
+
+/// A request that is answered, seen from both ends.
+struct Exchange {
+    caller: Caller,
+    answer: Response<Incoming>,
+    /// The request's body, where it arrives.
+    upload: Incoming,
+    connection: Connection,
+}
+
+impl Way<'_> {
+    /// Asks, as alice, and gets this answer.
+    async fn exchange(&mut self, method: Method, path: &str, body: Body, answer: Response<Body>) -> Exchange {
+        let mut caller = Caller::connect(self.from, self.port).await;
+        let request = request(method, path, body);
+        let answering = async { self.upstream.asked().await.answer(answer) };
+        let (answer, (upload, connection)) = tokio::join!(caller.ask(request), answering);
+        Exchange { caller, answer: answer.unwrap(), upload, connection }
+    }
+
+    /// Asks for events, of which one has come.
+    async fn begun(&mut self, answer: http::response::Builder) -> (Parts, Exchange) {
+        let (events, body) = parts();
+        let mut exchange = self.exchange(Method::GET, "/events", empty(), answer.body(body).unwrap()).await;
+        events.send("data: 1\n\n").await;
+        assert_eq!(part(exchange.answer.body_mut()).await, "data: 1\n\n");
+        (events, exchange)
+    }
+
+    /// Their length is unknown to all, and they end all the same.
+    async fn events_arrive_one_by_one(&mut self) {
+        let (events, exchange) = self.begun(events()).await;
+        assert!(!exchange.answer.headers().contains_key(CONTENT_LENGTH));
+        let mut answer = exchange.answer.into_body();
+        for event in ["data: 2\n\n", "data: 3\n\n"] {
+            events.send(event).await;
+            assert_eq!(part(&mut answer).await, event);
+        }
+        drop(events);
+        assert_eq!(rest(&mut answer).await, ("".to_owned(), None));
+    }
+
+    async fn an_answer_without_a_body_stays_so(&mut self) {
+        for (method, status, length) in [
+            (Method::HEAD, StatusCode::OK, Some("1000")),
+            (Method::GET, StatusCode::NO_CONTENT, None),
+            (Method::GET, StatusCode::NOT_MODIFIED, None),
+        ] {
+            let mut answer = events().status(status).body(empty()).unwrap();
+            if let Some(length) = length {
+                answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static(length));
+            }
+            let mut exchange = self.exchange(method, "/events", empty(), answer).await;
+            let headers = exchange.answer.headers();
+            assert_eq!(headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes), length.map(str::as_bytes));
+            assert!(!headers.contains_key("x-accel-buffering"), "it is marked as a stream: {headers:?}");
+            assert_eq!(exchange.answer.status(), status);
+            assert_eq!(rest(exchange.answer.body_mut()).await, ("".to_owned(), None));
+        }
+    }
+
+    /// HTTP/1.1 on either side drops them: see `translate/listeners.rs`.
+    async fn trailers_pass_where_both_sides_speak_http2(&mut self) {
+        let pass = self.from == Http::Two && self.to == Http::Two;
+        let trailer =
+            |name: &'static str| HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
+        let ((up, body), (down, answer)) = (parts(), parts());
+        let answer = Response::builder().header("trailer", "x-down").body(answer).unwrap();
+        let mut exchange = self.exchange(Method::POST, "/up", body, answer).await;
+        assert!(!exchange.answer.headers().contains_key("x-accel-buffering"), "only events are marked as a stream");
+        up.send("up").await;
+        up.trailers(trailer("x-up")).await;
+        assert_eq!(rest(&mut exchange.upload).await, ("up".to_owned(), pass.then(|| trailer("x-up"))));
+        down.send("down").await;
+        down.trailers(trailer("x-down")).await;
+        let down = rest(exchange.answer.body_mut()).await;
+        assert_eq!(down, ("down".to_owned(), pass.then(|| trailer("x-down"))));
+    }
+
+    async fn a_client_that_goes_is_gone_for_the_upstream(&mut self) {
+        let mut caller = Caller::connect(self.from, self.port).await;
+        let asking = tokio::spawn(async move { caller.ask(request(Method::GET, "/events", empty())).await });
+        let asked = self.upstream.asked().await;
+        asking.abort();
+        timeout(SOON, asked.unwanted()).await.expect("before it is answered");
+
+        let (events, Exchange { caller, answer, .. }) = self.begun(events()).await;
+        // Over HTTP/2 this ends the request, and the connection stays.
+        drop(answer);
+        timeout(SOON, events.unwanted()).await.expect("while the answer comes");
+        drop(caller);
+
+        let ((upload, body), (_down, answer)) = (parts(), parts());
+        let mut exchange = self.exchange(Method::POST, "/up", body, Response::new(answer)).await;
+        upload.send("some").await;
+        assert_eq!(part(&mut exchange.upload).await, "some");
+        upload.cut().await;
+        let end = timeout(SOON, exchange.upload.frame()).await.expect("in its upload");
+        assert!(matches!(end, Some(Err(_))), "{end:?}");
+    }
+
+    /// It is cut alone, or `with_all` that its connection carries. What the client sees is for `ends`: over HTTP/1.1 Envoy gives
+    /// it a second to take all that came before, and closes then.
+    async fn an_answer_that_is_cut_never_looks_whole(&mut self, with_all: bool, ends: &mut JoinSet<()>) {
+        for framing in [None, Some(100)] {
+            let mut answer = events();
+            if let Some(length) = framing {
+                answer = answer.header(CONTENT_LENGTH, length);
+            }
+            let (events, mut exchange) = self.begun(answer).await;
+            if with_all {
+                exchange.connection.break_off();
+            } else {
+                events.cut().await;
+            }
+            ends.spawn(async move {
+                let end = timeout(PATIENCE, exchange.answer.frame()).await.expect("it ends");
+                assert!(matches!(end, Some(Err(_))), "length {framing:?}, {with_all}: {end:?}");
+                drop((events, exchange.caller));
+            });
+        }
+    }
+}
+
+fn request(method: Method, path: &str, body: Body) -> Request<Body> {
+    let request = Request::builder().method(method).uri(format!("http://any{path}")).header("x-api-key", ALICE_KEY);
+    request.header("te", "trailers").header("trailer", "x-up").body(body).unwrap()
+}
+
+fn events() -> http::response::Builder {
+    Response::builder().header("content-type", "text/event-stream")
+}
+
+/// The rest of a body that ends well, and its trailers.
+async fn rest(body: &mut Incoming) -> (String, Option<HeaderMap>) {
+    let rest = timeout(PATIENCE, body.collect()).await.expect("it ends").expect("it ends well");
+    let trailers = rest.trailers().cloned();
+    (String::from_utf8(rest.to_bytes().to_vec()).unwrap(), trailers)
+}
+
+/// An upload that the upstream sends back as it comes.
+struct Echo {
+    there: Parts,
+    back: Parts,
+    exchange: Exchange,
+}
+
+impl Echo {
+    async fn begin(way: &mut Way<'_>) -> Self {
+        let ((there, body), (back, answer)) = (parts(), parts());
+        let exchange = way.exchange(Method::POST, "/up", body, Response::new(answer)).await;
+        Self { there, back, exchange }
+    }
+
+    /// A part makes the whole round before the next is sent.
+    async fn go_on(&mut self) {
+        self.there.send("there").await;
+        assert_eq!(part(&mut self.exchange.upload).await, "there");
+        self.back.send("and back").await;
+        assert_eq!(part(self.exchange.answer.body_mut()).await, "and back");
+    }
+
+    async fn end(mut self) {
+        drop(self.there);
+        assert_eq!(rest(&mut self.exchange.upload).await.0, "");
+        drop(self.back);
+        assert_eq!(rest(self.exchange.answer.body_mut()).await.0, "");
+    }
+}
+
+async fn exchanges_pass(to: Http, cluster: &'static str) {
+    let mut upstream = Answerer::start(to).await;
+    let routes = &[("/events", "stream: sse"), ("/up", "stream: upload")];
+    let unrest = Unrest::start(routes, cluster, upstream.address).await;
+    let port = unrest.gateway.port;
+    let mut rounds = 0;
+    unrest
+        .during(async |mut edits| {
+            let (mut echoes, mut ends) = (Vec::new(), JoinSet::new());
+            for from in [Http::One, Http::Two] {
+                echoes.push(Echo::begin(&mut Way { from, to, port, upstream: &mut upstream }).await);
+            }
+            edits
+                .each(async || {
+                    for (from, echo) in [Http::One, Http::Two].into_iter().zip(&mut echoes) {
+                        echo.go_on().await;
+                        let mut way = Way { from, to, port, upstream: &mut upstream };
+                        way.events_arrive_one_by_one().await;
+                        way.an_answer_without_a_body_stays_so().await;
+                        way.trailers_pass_where_both_sides_speak_http2().await;
+                        way.a_client_that_goes_is_gone_for_the_upstream().await;
+                        way.an_answer_that_is_cut_never_looks_whole(false, &mut ends).await;
+                    }
+                    rounds += 1;
+                })
+                .await;
+            for echo in echoes {
+                echo.end().await;
+            }
+            for from in [Http::One, Http::Two] {
+                let mut way = Way { from, to, port, upstream: &mut upstream };
+                way.an_answer_that_is_cut_never_looks_whole(true, &mut ends).await;
+            }
+            while let Some(end) = ends.join_next().await {
+                end.unwrap();
+            }
+        })
+        .await;
+    println!("from either to HTTP {to:?}: {rounds} rounds of all exchanges");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_exchanges_pass_to_an_upstream_over_http1() {
+    exchanges_pass(Http::One, "protocol: http1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_exchanges_pass_to_an_upstream_over_http2() {
+    exchanges_pass(Http::Two, "protocol: http2").await;
+}
