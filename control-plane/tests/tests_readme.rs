@@ -1,5 +1,5 @@
-//! `README.md` beside this file says which test proves which rule. Here it is held to that: each test that it names exists, and
-//! each rule that a test's name cites has a row that names the test.
+//! `README.md` beside this file says which test proves which rule, and `docs/streams.md` which test proves what of streams. Here they
+//! are held to that: each test that they name exists, and each rule that a test's name cites has a row that names the test.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -35,21 +35,27 @@ fn tests() -> BTreeSet<String> {
     tests
 }
 
-/// For each rule the tests that its row names; and the tests of rows that are about no rule.
-fn rows() -> (BTreeMap<String, BTreeSet<String>>, BTreeSet<String>) {
-    let text = fs::read_to_string(folder().join("README.md")).unwrap();
-    let (mut rules, mut all) = (BTreeMap::new(), BTreeSet::new());
-    for line in text.lines() {
-        let named = line.split('`').skip(1).step_by(2).filter(|name| name.contains("::") && !name.contains(' '));
-        let named = named.filter(|name| *name != "file::function").map(str::to_owned).collect::<BTreeSet<_>>();
-        all.extend(named.clone());
+/// The tests that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let code = text.split('`').skip(1).step_by(2).filter(|name| name.contains("::") && !name.contains(' '));
+    code.filter(|name| *name != "file::function").map(str::to_owned).collect()
+}
+
+fn readme() -> String {
+    fs::read_to_string(folder().join("README.md")).unwrap()
+}
+
+/// For each rule the tests that its row names.
+fn rows() -> BTreeMap<String, BTreeSet<String>> {
+    let mut rules = BTreeMap::new();
+    for line in readme().lines() {
         let first = line.strip_prefix("| ").and_then(|line| line.split(" |").next()).unwrap_or_default();
         if is_rule(first) {
-            let before = rules.insert(first.to_owned(), named);
+            let before = rules.insert(first.to_owned(), named(line));
             assert!(before.is_none(), "{first} has two rows");
         }
     }
-    (rules, all)
+    rules
 }
 
 fn is_rule(word: &str) -> bool {
@@ -59,17 +65,21 @@ fn is_rule(word: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_the_table_names_exists() {
+fn every_test_that_a_table_names_exists() {
     let tests = tests();
     assert!(tests.len() > 100, "tests are found: {tests:?}");
-    let (_, named) = rows();
-    let missing = named.difference(&tests).collect::<Vec<_>>();
-    assert!(missing.is_empty(), "no such test: {missing:#?}");
+    let streams = fs::read_to_string(folder().join("../../docs/streams.md")).unwrap();
+    for text in [readme(), streams] {
+        let named = named(&text);
+        assert!(!named.is_empty());
+        let missing = named.difference(&tests).collect::<Vec<_>>();
+        assert!(missing.is_empty(), "no such test: {missing:#?}");
+    }
 }
 
 #[test]
 fn every_rule_has_a_row() {
-    let (rules, _) = rows();
+    let rules = rows();
     for (letter, count) in [('G', 15), ('S', 10), ('D', 14), ('O', 8), ('T', 2), ('C', 2)] {
         for number in 1..=count {
             assert!(rules.contains_key(&format!("{letter}{number}")), "{letter}{number} has no row");
@@ -79,7 +89,7 @@ fn every_rule_has_a_row() {
 
 #[test]
 fn every_rule_that_a_tests_name_cites_names_the_test() {
-    let (rules, _) = rows();
+    let rules = rows();
     let mut missing = Vec::new();
     for test in tests() {
         for rule in test.rsplit('_').take_while(|word| is_rule(word)) {

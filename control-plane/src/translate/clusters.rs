@@ -10,7 +10,6 @@ use legation_protos::{
                 Cluster,
                 cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy},
             },
-            core::v3::Http1ProtocolOptions,
             route::v3::route_action::{
                 HashPolicy,
                 hash_policy::{ConnectionProperties, PolicySpecifier},
@@ -32,6 +31,7 @@ use super::{
     common::{duration, from_ads},
     endpoints, flow_control,
     tls::{self, Secrets},
+    trailers,
 };
 use crate::model::{self, ClusterTls, Endpoints, HostPort, LoadBalancing, Protocol};
 
@@ -110,24 +110,21 @@ fn lb_policy(lb: LoadBalancing) -> LbPolicy {
 }
 
 /// How the cluster speaks HTTP, and what a balancer that hashes hashes: here and not in the routes, so that `lb` is a setting
-/// of the cluster alone. HTTP/1.1 is Envoy's default and needs no options.
+/// of the cluster alone.
 fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
     let (protocol, lb) = (cluster.protocol, cluster.lb);
-    if protocol == Protocol::Http1 && !lb.hashes() {
-        return HashMap::new();
-    }
     let explicit =
         |config| UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(config) });
     let upstream_protocol_options = match protocol {
-        Protocol::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())),
+        Protocol::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(trailers::http1())),
         Protocol::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(flow_control::http2(flow_control::STREAMS))),
         Protocol::Auto if cluster.tls.is_some() => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
-            http_protocol_options: Some(Http1ProtocolOptions::default()),
+            http_protocol_options: Some(trailers::http1()),
             http2_protocol_options: Some(flow_control::http2(flow_control::STREAMS)),
             ..AutoHttpConfig::default()
         }),
         Protocol::Auto => UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
-            http_protocol_options: Some(Http1ProtocolOptions::default()),
+            http_protocol_options: Some(trailers::http1()),
             http2_protocol_options: Some(flow_control::http2(flow_control::STREAMS)),
             ..UseDownstreamHttpConfig::default()
         }),

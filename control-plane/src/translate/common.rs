@@ -3,9 +3,18 @@
 use std::time::Duration;
 
 use legation_protos::pb::{
-    envoy::config::core::v3::{
-        Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
-        config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
+    envoy::{
+        config::{
+            common::mutation_rules::v3::{
+                HeaderMutation,
+                header_mutation::{Action, RemoveOnMatch},
+            },
+            core::v3::{
+                Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
+                config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
+            },
+        },
+        r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
     },
     google::protobuf,
 };
@@ -49,4 +58,16 @@ pub(crate) fn bool_value(value: bool) -> Option<protobuf::BoolValue> {
 
 pub(crate) fn u32_value(value: u32) -> Option<protobuf::UInt32Value> {
     Some(protobuf::UInt32Value { value })
+}
+
+/// Removes a header.
+pub(crate) fn remove(header: &str) -> HeaderMutation {
+    HeaderMutation { action: Some(Action::Remove(header.to_owned())) }
+}
+
+/// Removes all headers that begin so.
+pub(crate) fn remove_all(prefix: &str) -> HeaderMutation {
+    let pattern = MatchPattern::Prefix(prefix.to_owned());
+    let matcher = StringMatcher { match_pattern: Some(pattern), ..StringMatcher::default() };
+    HeaderMutation { action: Some(Action::RemoveOnMatch(RemoveOnMatch { key_matcher: Some(matcher) })) }
 }

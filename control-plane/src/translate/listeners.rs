@@ -10,7 +10,6 @@ use legation_protos::{
     pb::{
         envoy::{
             config::{
-                common::mutation_rules::v3::{self as mutation_rules, header_mutation},
                 core::v3::{
                     ExtensionConfigSource, HttpProtocolOptions, TypedExtensionConfig,
                     http_protocol_options::HeadersWithUnderscoresAction,
@@ -33,7 +32,6 @@ use legation_protos::{
                 },
                 http::early_header_mutation::header_mutation::v3::HeaderMutation,
             },
-            r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
         },
         google::protobuf,
     },
@@ -43,11 +41,11 @@ use prost::{Message, Name};
 use serde::Serialize;
 
 use super::{
-    common::{bool_value, from_ads, tcp_address, u32_value},
+    common::{bool_value, from_ads, remove, remove_all, tcp_address, u32_value},
     extensions::FILTER_NAME,
     flow_control,
     tls::{self, Secrets},
-    version,
+    trailers, version,
 };
 use crate::model::{self, ListenerLimits, TlsVersion};
 
@@ -178,6 +176,7 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
                 config_type: Some(ConfigType::TypedConfig(pack(&FilterChainConfig::default()))),
                 ..HttpFilter::default()
             },
+            trailers::filter(),
             HttpFilter {
                 name: "envoy.filters.http.router".to_owned(),
                 config_type: Some(ConfigType::TypedConfig(pack(&Router::default()))),
@@ -208,8 +207,7 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
             max_headers_count: limits.header_count.and_then(u32_value),
             ..HttpProtocolOptions::default()
         }),
-        // No `http_protocol_options`: with `enable_trailers` Envoy 1.40 passes every trailer on, also `content-length`, `host`
-        // and `x-consumer-id`, to upstreams and clients that may take them for headers. Without it drops those of HTTP/1.1.
+        http_protocol_options: Some(trailers::http1()),
         // No `allow_connect`: WebSocket over HTTP/2 would be offered, and Envoy 1.40 gives no upstream over HTTP/1.1 the
         // `sec-websocket-key` that it insists on. Without it clients use HTTP/1.1.
         http2_protocol_options: Some(flow_control::http2(
@@ -217,15 +215,4 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
         )),
         ..HttpConnectionManager::default()
     }
-}
-
-fn remove_all(prefix: &str) -> mutation_rules::HeaderMutation {
-    let pattern = MatchPattern::Prefix(prefix.to_owned());
-    let matcher = StringMatcher { match_pattern: Some(pattern), ..StringMatcher::default() };
-    let remove = header_mutation::RemoveOnMatch { key_matcher: Some(matcher) };
-    mutation_rules::HeaderMutation { action: Some(header_mutation::Action::RemoveOnMatch(remove)) }
-}
-
-fn remove(header: &str) -> mutation_rules::HeaderMutation {
-    mutation_rules::HeaderMutation { action: Some(header_mutation::Action::Remove(header.to_owned())) }
 }

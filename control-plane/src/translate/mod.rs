@@ -15,6 +15,7 @@ mod secrets;
 mod static_bootstrap;
 mod static_raw;
 mod tls;
+mod trailers;
 mod version;
 
 use std::sync::Arc;

@@ -82,22 +82,28 @@ impl Way<'_> {
         }
     }
 
-    /// HTTP/1.1 on either side drops them: see `translate/listeners.rs`.
-    async fn trailers_pass_where_both_sides_speak_http2(&mut self) {
-        let pass = self.from == Http::Two && self.to == Http::Two;
+    /// But for those that say who calls, or what else may not be in trailers.
+    async fn trailers_pass(&mut self) {
         let trailer =
             |name: &'static str| HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
+        let with_forged = |name| {
+            let mut trailers = trailer(name);
+            trailers.extend(trailer("x-consumer-id"));
+            trailers.extend(trailer("x-forwarded-for"));
+            trailers
+        };
         let ((up, body), (down, answer)) = (parts(), parts());
-        let answer = Response::builder().header("trailer", "x-down").body(answer).unwrap();
+        let answer =
+            Response::builder().header("trailer", "x-down, x-consumer-id, x-forwarded-for").body(answer).unwrap();
         let mut exchange = self.exchange(Method::POST, "/up", body, answer).await;
         assert!(!exchange.answer.headers().contains_key("x-accel-buffering"), "only events are marked as a stream");
         up.send("up").await;
-        up.trailers(trailer("x-up")).await;
-        assert_eq!(rest(&mut exchange.upload).await, ("up".to_owned(), pass.then(|| trailer("x-up"))));
+        up.trailers(with_forged("x-up")).await;
+        assert_eq!(rest(&mut exchange.upload).await, ("up".to_owned(), Some(trailer("x-up"))));
         down.send("down").await;
-        down.trailers(trailer("x-down")).await;
+        down.trailers(with_forged("x-down")).await;
         let down = rest(exchange.answer.body_mut()).await;
-        assert_eq!(down, ("down".to_owned(), pass.then(|| trailer("x-down"))));
+        assert_eq!(down, ("down".to_owned(), Some(trailer("x-down"))));
     }
 
     async fn a_client_that_goes_is_gone_for_the_upstream(&mut self) {
@@ -147,7 +153,7 @@ impl Way<'_> {
 
 fn request(method: Method, path: &str, body: Body) -> Request<Body> {
     let request = Request::builder().method(method).uri(format!("http://any{path}")).header("x-api-key", ALICE_KEY);
-    request.header("te", "trailers").header("trailer", "x-up").body(body).unwrap()
+    request.header("te", "trailers").header("trailer", "x-up, x-consumer-id, x-forwarded-for").body(body).unwrap()
 }
 
 fn events() -> http::response::Builder {
@@ -210,7 +216,7 @@ async fn exchanges_pass(to: Http, cluster: &'static str) {
                         let mut way = Way { from, to, port, upstream: &mut upstream };
                         way.events_arrive_one_by_one().await;
                         way.an_answer_without_a_body_stays_so().await;
-                        way.trailers_pass_where_both_sides_speak_http2().await;
+                        way.trailers_pass().await;
                         way.a_client_that_goes_is_gone_for_the_upstream().await;
                         way.an_answer_that_is_cut_never_looks_whole(false, &mut ends).await;
                     }
