@@ -61,6 +61,7 @@ fn route(name: &str, prefix: &str) -> Route {
         }),
         stream: None,
         timeouts: Timeouts { request: None, idle: None, first_byte: None, max_stream: None },
+        max_request_body: None,
         policy: None,
         origin: at(5),
     }
