@@ -167,33 +167,40 @@ async fn rest(body: &mut Incoming) -> (String, Option<HeaderMap>) {
     (String::from_utf8(rest.to_bytes().to_vec()).unwrap(), trailers)
 }
 
-/// An upload that the upstream sends back as it comes.
-struct Echo {
+/// What lasts through all edits: events, and an upload that the upstream sends back as it comes.
+struct Lasting {
+    events: (Parts, Exchange),
     there: Parts,
     back: Parts,
-    exchange: Exchange,
+    echo: Exchange,
 }
 
-impl Echo {
+impl Lasting {
     async fn begin(way: &mut Way<'_>) -> Self {
+        let events = way.begun(events()).await;
         let ((there, body), (back, answer)) = (parts(), parts());
-        let exchange = way.exchange(Method::POST, "/up", body, Response::new(answer)).await;
-        Self { there, back, exchange }
+        let echo = way.exchange(Method::POST, "/up", body, Response::new(answer)).await;
+        Self { events, there, back, echo }
     }
 
     /// A part makes the whole round before the next is sent.
     async fn go_on(&mut self) {
+        let (events, feed) = &mut self.events;
+        events.send("data: more\n\n").await;
+        assert_eq!(part(feed.answer.body_mut()).await, "data: more\n\n");
         self.there.send("there").await;
-        assert_eq!(part(&mut self.exchange.upload).await, "there");
+        assert_eq!(part(&mut self.echo.upload).await, "there");
         self.back.send("and back").await;
-        assert_eq!(part(self.exchange.answer.body_mut()).await, "and back");
+        assert_eq!(part(self.echo.answer.body_mut()).await, "and back");
     }
 
     async fn end(mut self) {
-        drop(self.there);
-        assert_eq!(rest(&mut self.exchange.upload).await.0, "");
+        let (events, mut feed) = self.events;
+        drop((events, self.there));
+        assert_eq!(rest(feed.answer.body_mut()).await.0, "");
+        assert_eq!(rest(&mut self.echo.upload).await.0, "");
         drop(self.back);
-        assert_eq!(rest(self.exchange.answer.body_mut()).await.0, "");
+        assert_eq!(rest(self.echo.answer.body_mut()).await.0, "");
     }
 }
 
@@ -205,14 +212,14 @@ async fn exchanges_pass(to: Http, cluster: &'static str) {
     let mut rounds = 0;
     unrest
         .during(async |mut edits| {
-            let (mut echoes, mut ends) = (Vec::new(), JoinSet::new());
+            let (mut lasting, mut ends) = (Vec::new(), JoinSet::new());
             for from in [Http::One, Http::Two] {
-                echoes.push(Echo::begin(&mut Way { from, to, port, upstream: &mut upstream }).await);
+                lasting.push(Lasting::begin(&mut Way { from, to, port, upstream: &mut upstream }).await);
             }
             edits
                 .each(async || {
-                    for (from, echo) in [Http::One, Http::Two].into_iter().zip(&mut echoes) {
-                        echo.go_on().await;
+                    for (from, lasting) in [Http::One, Http::Two].into_iter().zip(&mut lasting) {
+                        lasting.go_on().await;
                         let mut way = Way { from, to, port, upstream: &mut upstream };
                         way.events_arrive_one_by_one().await;
                         way.an_answer_without_a_body_stays_so().await;
@@ -223,8 +230,8 @@ async fn exchanges_pass(to: Http, cluster: &'static str) {
                     rounds += 1;
                 })
                 .await;
-            for echo in echoes {
-                echo.end().await;
+            for lasting in lasting {
+                lasting.end().await;
             }
             for from in [Http::One, Http::Two] {
                 let mut way = Way { from, to, port, upstream: &mut upstream };

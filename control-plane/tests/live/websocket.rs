@@ -34,6 +34,7 @@ async fn ask(port: u16, path: &str, key: &str) -> Result<(Socket, Response), Err
     let mut request = format!("ws://127.0.0.1:{port}{path}").into_client_request()?;
     request.headers_mut().insert("x-api-key", key.parse()?);
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.set_nodelay(true)?;
     timeout(PATIENCE, client_async(request, stream)).await.expect("an answer")
 }
 
@@ -41,6 +42,7 @@ async fn ask(port: u16, path: &str, key: &str) -> Result<(Socket, Response), Err
 async fn open(port: u16, listener: &TcpListener) -> (Socket, Socket) {
     let accept = async {
         let (stream, _) = timeout(PATIENCE, listener.accept()).await.expect("the gateway connects")?;
+        stream.set_nodelay(true)?;
         accept_async(stream).await
     };
     let (client, server) = tokio::join!(ask(port, "/ws", ALICE_KEY), accept);
