@@ -10,7 +10,7 @@ use legation_protos::{
                 Cluster,
                 cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy},
             },
-            core::v3::{Http1ProtocolOptions, Http2ProtocolOptions},
+            core::v3::Http1ProtocolOptions,
             route::v3::route_action::{
                 HashPolicy,
                 hash_policy::{ConnectionProperties, PolicySpecifier},
@@ -30,7 +30,7 @@ use serde::Serialize;
 
 use super::{
     common::{duration, from_ads},
-    endpoints,
+    endpoints, flow_control,
     tls::{self, Secrets},
 };
 use crate::model::{self, ClusterTls, Endpoints, HostPort, LoadBalancing, Protocol};
@@ -89,6 +89,7 @@ pub(super) fn cluster(cluster: &model::Cluster, secrets: Secrets<'_>) -> Cluster
         eds_cluster_config,
         load_assignment,
         connect_timeout: Some(duration(fragment.connect_timeout)),
+        per_connection_buffer_limit_bytes: flow_control::buffer_limit(),
         lb_policy: lb_policy(fragment.lb).into(),
         // A name with both families would give each endpoint twice, one of which often does not listen.
         dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
@@ -119,15 +120,15 @@ fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
         |config| UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(config) });
     let upstream_protocol_options = match protocol {
         Protocol::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())),
-        Protocol::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default())),
+        Protocol::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(flow_control::http2(flow_control::STREAMS))),
         Protocol::Auto if cluster.tls.is_some() => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
             http_protocol_options: Some(Http1ProtocolOptions::default()),
-            http2_protocol_options: Some(Http2ProtocolOptions::default()),
+            http2_protocol_options: Some(flow_control::http2(flow_control::STREAMS)),
             ..AutoHttpConfig::default()
         }),
         Protocol::Auto => UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
             http_protocol_options: Some(Http1ProtocolOptions::default()),
-            http2_protocol_options: Some(Http2ProtocolOptions::default()),
+            http2_protocol_options: Some(flow_control::http2(flow_control::STREAMS)),
             ..UseDownstreamHttpConfig::default()
         }),
     };

@@ -12,7 +12,7 @@ use legation_protos::{
             config::{
                 common::mutation_rules::v3::{self as mutation_rules, header_mutation},
                 core::v3::{
-                    ExtensionConfigSource, Http2ProtocolOptions, HttpProtocolOptions, TypedExtensionConfig,
+                    ExtensionConfigSource, HttpProtocolOptions, TypedExtensionConfig,
                     http_protocol_options::HeadersWithUnderscoresAction,
                 },
                 listener::v3::{Filter, FilterChain, Listener, ListenerFilter, filter, listener_filter},
@@ -44,6 +44,7 @@ use serde::Serialize;
 use super::{
     common::{bool_value, from_ads, tcp_address, u32_value},
     extensions::FILTER_NAME,
+    flow_control,
     tls::{self, Secrets},
 };
 use crate::model::{self, ListenerLimits, TlsVersion};
@@ -125,6 +126,7 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType,
         }],
         // A client that connects early and says nothing yet keeps its connection.
         continue_on_listener_filters_timeout: true,
+        per_connection_buffer_limit_bytes: flow_control::buffer_limit(),
         ..Listener::default()
     }
 }
@@ -183,12 +185,9 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
             max_headers_count: limits.header_count.and_then(u32_value),
             ..HttpProtocolOptions::default()
         }),
-        http2_protocol_options: Some(Http2ProtocolOptions {
-            max_concurrent_streams: u32_value(limits.streams_per_connection.unwrap_or(100)),
-            initial_stream_window_size: u32_value(64 * 1024),
-            initial_connection_window_size: u32_value(1024 * 1024),
-            ..Http2ProtocolOptions::default()
-        }),
+        http2_protocol_options: Some(flow_control::http2(
+            limits.streams_per_connection.unwrap_or(flow_control::STREAMS),
+        )),
         ..HttpConnectionManager::default()
     }
 }

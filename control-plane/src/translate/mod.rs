@@ -8,6 +8,7 @@ mod clusters;
 pub(crate) mod common;
 pub(crate) mod endpoints;
 mod extensions;
+mod flow_control;
 mod listeners;
 mod routes;
 mod secrets;
