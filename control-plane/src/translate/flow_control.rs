@@ -4,8 +4,8 @@
 //! work, and over HTTP/2 more speed: a stream moves at most its window in a round trip. And a stream that stands still must never
 //! hold up another one of its connection, which may be of another client.
 //!
-//! What Envoy 1.40 does on loopback with one worker, HTTP/1.1 and then HTTP/2 on both sides. CPU is its own for 1 GiB (medians of five interleaved runs), held
-//! is its memory for each stream that stands still, both down and up:
+//! What Envoy 1.40 does on loopback with one worker, HTTP/1.1 and then HTTP/2 on both sides. CPU is its own for 1 GiB (medians of
+//! five interleaved runs), held is its memory for each stream that stands still; both down, then up:
 //!
 //! | buffer  | CPU (s)    | held (KiB)   |
 //! |---------|------------|--------------|

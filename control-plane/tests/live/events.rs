@@ -1,16 +1,120 @@
-//! Server-sent events through the gateway: each arrives as it is sent, whatever is edited meanwhile.
+//! Server-sent events through the gateway: each arrives as it is sent, whatever is edited meanwhile. `EVENTS` says how many.
 
-use crate::support::{Events, Unrest, upstream};
+use std::{env, time::Instant};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use http::{Method, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::{
+    join,
+    time::{Duration, interval, timeout},
+};
+
+use crate::support::{Exchanges, Http, PATIENCE, Pen, Stage, Unrest, body};
+
+const ROUTES: &[(&str, &str)] = &[("/events", "stream: sse")];
+
+/// A client of a stream of events.
+struct Subscriber {
+    body: Incoming,
+    text: String,
+}
+
+impl Subscriber {
+    /// Subscribes; gives what its events are written with, too.
+    async fn new(exchanges: &Exchanges, stage: &Stage) -> (Self, Pen) {
+        let request = exchanges.request(Method::GET, "/events").body(body::none()).unwrap();
+        let begin = async { stage.call().await.begin("text/event-stream").await };
+        let (response, pen) = join!(exchanges.send(request), begin);
+        let response = response.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        (Self { body: response.into_body(), text: String::new() }, pen)
+    }
+
+    /// Waits until all that was not looked at yet is this, and nothing more.
+    async fn gets(&mut self, text: &str) {
+        while self.text.len() < text.len() {
+            let frame = timeout(PATIENCE, self.body.frame()).await;
+            let frame = frame.unwrap_or_else(|_| panic!("{text:?} is held back, there is {:?}", self.text));
+            let data = frame.expect("it goes on").expect("it is not cut").into_data().expect("data");
+            self.text.push_str(str::from_utf8(&data).unwrap());
+        }
+        assert_eq!(self.text, text);
+        self.text.clear();
+    }
+}
+
+/// The median and the worst.
+fn summary(mut lags: Vec<Duration>) -> String {
+    lags.sort();
+    format!("{:.2?}, worst {:.2?}", lags[lags.len() / 2], lags[lags.len() - 1])
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_go_on_through_fifty_edits() {
-    let svc = upstream("svc").await;
-    let unrest = Unrest::start(&[("/events", "stream: sse")], "", svc).await;
-    let mut events = Events::open(unrest.gateway.url("/events/sse")).await;
+async fn each_event_arrives_before_the_next_one_is_sent() {
+    let count = env::var("EVENTS").map_or(200, |count| count.parse().expect("EVENTS is a number"));
+    let stage = Stage::start(Http::One).await;
+    let unrest = Unrest::start(ROUTES, "", stage.upstream.address).await;
+    let direct = Exchanges::open(Http::One, stage.upstream.address.port()).await;
+    let http1 = Exchanges::open(Http::One, unrest.gateway.port).await;
+    let http2 = Exchanges::open(Http::Two, unrest.gateway.port).await;
+    let mut subscribers = Vec::new();
+    for exchanges in [&direct, &http1, &http1, &http1, &http2, &http2, &http2] {
+        let (subscriber, pen) = Subscriber::new(exchanges, &stage).await;
+        subscribers.push((subscriber, pen, Vec::new()));
+    }
+    unrest
+        .during(async |edits| {
+            let mut tick = interval(Duration::from_millis(20));
+            for id in 1.. {
+                tick.tick().await;
+                let event = format!("id: {id}\ndata: {}\n\n", "x".repeat(id % 300));
+                let sent = subscribers.iter_mut().map(async |(subscriber, pen, lags)| {
+                    let sent = Instant::now();
+                    pen.send(Bytes::from(event.clone())).await.unwrap();
+                    subscriber.gets(&event).await;
+                    lags.push(sent.elapsed());
+                });
+                join_all(sent).await;
+                if id >= count && edits.are_over() {
+                    break;
+                }
+            }
+        })
+        .await;
+    let mut lags = subscribers.into_iter().map(|(_, _, lags)| lags);
+    let direct = lags.next().unwrap();
+    println!(
+        "{} events, the median lag: {} direct; {} over HTTP/1.1; {} over HTTP/2",
+        direct.len(),
+        summary(direct),
+        summary(lags.by_ref().take(3).flatten().collect()),
+        summary(lags.flatten().collect()),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_arrives_though_it_is_no_whole_event() {
+    let stage = Stage::start(Http::One).await;
+    let unrest = Unrest::start(ROUTES, "", stage.upstream.address).await;
+    let mut subscribers = Vec::new();
+    for http in Http::BOTH {
+        let exchanges = Exchanges::open(http, unrest.gateway.port).await;
+        subscribers.push(Subscriber::new(&exchanges, &stage).await);
+    }
     unrest
         .during(async |mut edits| {
-            edits.over().await;
-            events.go_on().await;
+            while !edits.are_over() {
+                for text in ["id: 1\nda", "ta: in two writes\n\n", ": a comment to keep it alive\n\n", "\n"] {
+                    for (subscriber, pen) in &mut subscribers {
+                        pen.send(Bytes::from(text)).await.unwrap();
+                        subscriber.gets(text).await;
+                    }
+                }
+                edits.another().await;
+            }
         })
         .await;
 }

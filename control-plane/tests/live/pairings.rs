@@ -17,7 +17,6 @@ const SOON: Duration = Duration::from_secs(1);
 /// A way through the gateway.
 struct Way<'a> {
     from: Http,
-    to: Http,
     port: u16,
     upstream: &'a mut Answerer,
 }
@@ -214,13 +213,13 @@ async fn exchanges_pass(to: Http, cluster: &'static str) {
         .during(async |mut edits| {
             let (mut lasting, mut ends) = (Vec::new(), JoinSet::new());
             for from in [Http::One, Http::Two] {
-                lasting.push(Lasting::begin(&mut Way { from, to, port, upstream: &mut upstream }).await);
+                lasting.push(Lasting::begin(&mut Way { from, port, upstream: &mut upstream }).await);
             }
             edits
                 .each(async || {
                     for (from, lasting) in [Http::One, Http::Two].into_iter().zip(&mut lasting) {
                         lasting.go_on().await;
-                        let mut way = Way { from, to, port, upstream: &mut upstream };
+                        let mut way = Way { from, port, upstream: &mut upstream };
                         way.events_arrive_one_by_one().await;
                         way.an_answer_without_a_body_stays_so().await;
                         way.trailers_pass().await;
@@ -234,7 +233,7 @@ async fn exchanges_pass(to: Http, cluster: &'static str) {
                 lasting.end().await;
             }
             for from in [Http::One, Http::Two] {
-                let mut way = Way { from, to, port, upstream: &mut upstream };
+                let mut way = Way { from, port, upstream: &mut upstream };
                 way.an_answer_that_is_cut_never_looks_whole(true, &mut ends).await;
             }
             while let Some(end) = ends.join_next().await {

@@ -29,6 +29,18 @@ pub enum Http {
     Two,
 }
 
+impl Http {
+    pub const BOTH: [Self; 2] = [Self::One, Self::Two];
+
+    /// As the `protocol` of a cluster.
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Self::One => "protocol: http1",
+            Self::Two => "protocol: http2",
+        }
+    }
+}
+
 pub type Body = BoxBody<Bytes, Cut>;
 
 /// What ends a body before its end.

@@ -2,6 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
 
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::{Client, Process, Response, eventually, free_port, legation};
@@ -97,6 +98,12 @@ impl Gateway {
     /// What `/status` says.
     pub async fn status(&self) -> serde_json::Value {
         self.client.get(&self.admin_url("/status"), &[]).await.json()
+    }
+
+    /// Envoy's process.
+    pub fn envoy_pid(&self) -> Pid {
+        let kept = fs::read_to_string(self.directory().join(".legation/envoy.pid")).expect("the state names it");
+        Pid::from_raw(kept.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a number"))
     }
 
     /// An answer of Envoy's admin interface.

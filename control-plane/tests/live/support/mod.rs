@@ -1,17 +1,22 @@
 //! A whole gateway for a test: the real command, the real Envoy, demo upstreams in this process.
 
 mod bare;
+pub mod body;
 mod chance;
 mod client;
+mod depot;
 mod exchange;
 mod fleet;
 mod flood;
 mod gateway;
 mod load;
+mod memory;
 pub mod mesh;
 mod node;
+mod pace;
 mod ports;
 mod process;
+mod stage;
 pub mod tls;
 mod traffic;
 mod unrest;
@@ -24,16 +29,20 @@ use tokio::{net::TcpListener, time};
 pub use bare::{ADMIN, Bare};
 pub use chance::Chance;
 pub use client::{Client, Response};
+pub use depot::Depot;
 pub use exchange::{Answerer, Body, Caller, Connection, Http, Parts, empty, part, parts};
 pub use fleet::{ControlPlane, Envoy};
 pub use flood::{Flood, Limited, limited};
 pub use gateway::{DELTA, Gateway, Options, SOTW, admin_address};
 pub use load::Load;
+pub use memory::Memory;
 pub use node::Node;
+pub use pace::{Exchanges, Upstream};
 pub use ports::free_port;
 pub use process::{Process, bare_envoy, envoy, legation};
+pub use stage::{Pen, Stage};
 pub use traffic::{Events, Hammer};
-pub use unrest::Unrest;
+pub use unrest::{Edits, Unrest};
 pub use wire::Wire;
 
 /// How long anything may take to come about. Reached only when a test fails.

@@ -28,6 +28,7 @@ struct File {
 }
 
 /// How many edits are in effect.
+#[derive(Clone)]
 pub struct Edits(watch::Receiver<usize>);
 
 impl Unrest {
@@ -39,9 +40,19 @@ impl Unrest {
         cluster: &'static str,
         svc: SocketAddr,
     ) -> Self {
+        Self::start_with(Options::default(), routes, cluster, svc).await
+    }
+
+    /// The same, with options.
+    pub async fn start_with(
+        options: Options,
+        routes: &'static [(&'static str, &'static str)],
+        cluster: &'static str,
+        svc: SocketAddr,
+    ) -> Self {
         let further_port = free_port();
         let file = |port| File { port, further_port, routes, cluster, svc };
-        let gateway = Gateway::start_with(Options::default(), |port| file(port).text(0)).await;
+        let gateway = Gateway::start_with(options, |port| file(port).text(0)).await;
         let file = file(gateway.port);
         Self { gateway, file }
     }
