@@ -10,6 +10,7 @@ pub(crate) mod endpoints;
 mod extensions;
 mod flow_control;
 mod listeners;
+mod request_timeout;
 mod routes;
 mod secrets;
 mod static_bootstrap;
