@@ -12,6 +12,7 @@ mod flow_control;
 mod listeners;
 mod request_timeout;
 mod routes;
+pub(crate) mod runtime;
 mod secrets;
 mod static_bootstrap;
 mod static_raw;
