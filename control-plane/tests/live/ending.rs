@@ -17,11 +17,6 @@ fn file(port: u16) -> String {
     )
 }
 
-fn envoy_pid(gateway: &Gateway) -> Pid {
-    let kept = fs::read_to_string(gateway.directory().join(".legation/envoy.pid")).expect("the state names it");
-    Pid::from_raw(kept.split(' ').next().unwrap().parse().unwrap())
-}
-
 /// Whether a process runs; one that has ended and that nobody has waited for does not.
 fn is_alive(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -32,7 +27,7 @@ fn is_alive(pid: Pid) -> bool {
 async fn a_signal_ends_the_gateway_and_frees_its_ports() {
     let mut gateway = Gateway::start(file).await;
     assert_eq!(gateway.get("/", &[]).await.status, 200);
-    let envoy = envoy_pid(&gateway);
+    let envoy = gateway.envoy_pid();
     gateway.process.signal(Signal::SIGTERM);
     assert_eq!(gateway.process.wait(), Some(0));
     assert!(!is_alive(envoy));
@@ -60,7 +55,7 @@ async fn a_request_under_way_is_answered_before_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envoy_that_dies_is_started_again() {
     let gateway = Gateway::start(file).await;
-    kill(envoy_pid(&gateway), Signal::SIGKILL).unwrap();
+    kill(gateway.envoy_pid(), Signal::SIGKILL).unwrap();
     eventually("it answers again", || async {
         Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
     })
@@ -71,7 +66,7 @@ async fn an_envoy_that_dies_is_started_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_killed_hard_does_not_stop_the_next_one() {
     let mut gateway = Gateway::start(file).await;
-    let left_behind = envoy_pid(&gateway);
+    let left_behind = gateway.envoy_pid();
     gateway.process.signal(Signal::SIGKILL);
     gateway.process.wait();
     assert!(is_alive(left_behind));
@@ -102,7 +97,7 @@ async fn a_run_that_was_killed_hard_does_not_stop_the_next_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_on_the_same_state_is_refused_and_the_first_goes_on() {
     let gateway = Gateway::start(file).await;
-    let first = envoy_pid(&gateway);
+    let first = gateway.envoy_pid();
     let second = legation()
         .arg("run")
         .arg(gateway.path())
@@ -124,7 +119,7 @@ async fn an_envoy_whose_binary_is_gone_for_a_while_is_started_once_it_is_back() 
     let arguments = vec!["--envoy".to_owned(), binary.to_str().unwrap().to_owned()];
     let gateway = Gateway::start_with(Options { arguments, ..Options::default() }, file).await;
     fs::remove_file(&binary).unwrap();
-    kill(envoy_pid(&gateway), Signal::SIGKILL).unwrap();
+    kill(gateway.envoy_pid(), Signal::SIGKILL).unwrap();
     eventually("a start fails", || async { gateway.process.output().contains("cannot start") }).await;
     std::os::unix::fs::symlink(envoy(), &binary).unwrap();
     eventually("it answers again", || async {

@@ -2,6 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
 
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::{Client, Process, Response, eventually, free_port, legation};
@@ -105,6 +106,12 @@ impl Gateway {
         let address = fs::read_to_string(address).expect("Envoy says where its admin interface is");
         let answer = self.client.get(&format!("http://{}{path}", address.trim()), &[]).await;
         String::from_utf8(answer.body.to_vec()).expect("text")
+    }
+
+    /// Its Envoy.
+    pub fn envoy_pid(&self) -> Pid {
+        let kept = fs::read_to_string(self.directory().join(".legation/envoy.pid")).expect("the state names it");
+        Pid::from_raw(kept.split(' ').next().unwrap().parse().unwrap())
     }
 
     /// A counter of Envoy's statistics; 0 if there is none of this name yet.

@@ -7,6 +7,7 @@ mod exchange;
 mod fleet;
 mod flood;
 mod gateway;
+pub mod http2;
 mod load;
 pub mod mesh;
 mod node;
