@@ -195,6 +195,10 @@ pub struct WeightedCluster {
     pub weight: u32,
 }
 
+/// How long an exchange may take, from the first byte of the request to the end, where its route says nothing of it: listeners have
+/// this limit, and a route with another says so.
+pub const MAX_STREAM: Duration = Duration::from_secs(5 * 60);
+
 /// How long things may take. `None` is no limit, which the file writes as `0s`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Timeouts {

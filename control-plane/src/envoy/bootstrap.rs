@@ -46,6 +46,7 @@ use crate::{
     translate::{
         common::{duration, from_ads, tcp_address},
         endpoints,
+        runtime::layered_runtime,
     },
 };
 
@@ -136,6 +137,7 @@ pub fn bootstrap(join: &Join) -> Bootstrap {
         }),
         static_resources: Some(StaticResources { clusters: vec![xds_cluster(join)], ..StaticResources::default() }),
         overload_manager: Some(overload_manager(join.limits)),
+        layered_runtime: Some(layered_runtime()),
         stats_config: Some(StatsConfig { stats_tags: decision_labels(), ..StatsConfig::default() }),
         ..Bootstrap::default()
     }

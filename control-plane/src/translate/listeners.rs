@@ -41,9 +41,9 @@ use prost::{Message, Name};
 use serde::Serialize;
 
 use super::{
-    common::{bool_value, from_ads, remove, remove_all, tcp_address, u32_value},
+    common::{bool_value, duration, from_ads, remove, remove_all, tcp_address, u32_value},
     extensions::FILTER_NAME,
-    flow_control,
+    flow_control, request_timeout,
     tls::{self, Secrets},
     trailers, version,
 };
@@ -51,6 +51,14 @@ use crate::model::{self, ListenerLimits, TlsVersion};
 
 /// How long a client may take to send a request's headers. Envoy's default is for ever.
 const REQUEST_HEADERS_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
+/// How long a client may keep a connection on which it asks for nothing. Envoy's default is an hour, too long for what anybody
+/// can open by the thousand. A request that is under way, such as a stream, is no part of it.
+const IDLE_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 5 * 60, nanos: 0 };
+/// How long a client may take for a TLS handshake. Envoy's default is for ever.
+const HANDSHAKE_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
+/// How long Envoy waits for the first bytes before it goes on without them; only then does the time of a handshake begin. Its
+/// default is 15 s.
+const FIRST_BYTES_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 5, nanos: 0 };
 
 /// The filter that bounds requests' bodies: in every chain from the start, and turned on by routes, as the gateway's filter is.
 pub(super) const BODY_LIMIT: &str = "body_limit";
@@ -116,6 +124,7 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType,
                 network_filter("envoy.filters.network.http_connection_manager", &manager),
             ],
             transport_socket: listener.tls.as_ref().map(|tls| tls::downstream(&listener.name, tls, secrets)),
+            transport_socket_connect_timeout: listener.tls.as_ref().map(|_| HANDSHAKE_TIMEOUT),
             ..FilterChain::default()
         }],
         // In every listener from the start: to add it later would replace the listener.
@@ -125,6 +134,7 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType,
             ..ListenerFilter::default()
         }],
         // A client that connects early and says nothing yet keeps its connection.
+        listener_filters_timeout: Some(FIRST_BYTES_TIMEOUT),
         continue_on_listener_filters_timeout: true,
         per_connection_buffer_limit_bytes: flow_control::buffer_limit(),
         ..Listener::default()
@@ -170,6 +180,7 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
                 config_type: Some(filter),
                 ..HttpFilter::default()
             },
+            request_timeout::filter(),
             HttpFilter {
                 name: BODY_LIMIT.to_owned(),
                 disabled: true,
@@ -205,6 +216,8 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
             // `x_consumer_id` reaches many frameworks as `x-consumer-id`, which only the filter may say.
             headers_with_underscores_action: HeadersWithUnderscoresAction::DropHeader.into(),
             max_headers_count: limits.header_count.and_then(u32_value),
+            idle_timeout: Some(IDLE_TIMEOUT),
+            max_stream_duration: Some(duration(model::MAX_STREAM)),
             ..HttpProtocolOptions::default()
         }),
         http_protocol_options: Some(trailers::http1()),

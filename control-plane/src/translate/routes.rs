@@ -1,5 +1,7 @@
 //! Routes (RDS): one route configuration for each listener, ordered so that the most specific route comes first.
 
+use std::time::Duration;
+
 use legation_protos::{
     pack,
     pb::{
@@ -32,6 +34,7 @@ use super::{
     common::{bool_value, duration, limit, u32_value},
     extensions::FILTER_NAME,
     listeners::BODY_LIMIT,
+    request_timeout,
 };
 use crate::model::{self, Action, Forward, HeaderMatch, HeaderValueMatch, PathMatch, Stream, Timeouts};
 
@@ -81,6 +84,11 @@ pub(super) fn route_configuration(listener: &model::Listener, routes: &[RouteFra
 
 /// `request_body` is what the listener allows.
 fn build(route: &RouteFragment<'_>, request_body: Option<u64>) -> Route {
+    let filters = [
+        route.filtered.then(|| turn_on(FILTER_NAME, Any::default())),
+        largest_body(route, request_body).map(|limit| turn_on(BODY_LIMIT, body_limit(limit))),
+        unheeded_request(route.timeouts).map(|limit| turn_on(request_timeout::NAME, request_timeout::on_route(limit))),
+    ];
     Route {
         name: route.name.to_owned(),
         r#match: Some(matcher(route.matcher)),
@@ -95,20 +103,14 @@ fn build(route: &RouteFragment<'_>, request_body: Option<u64>) -> Route {
                 ..DirectResponseAction::default()
             }),
         }),
-        typed_per_filter_config: route
-            .filtered
-            .then(|| (FILTER_NAME, Any::default()))
-            .into_iter()
-            .chain(largest_body(route, request_body).map(|limit| (BODY_LIMIT, body_limit(limit))))
-            .map(|(filter, config)| (filter.to_owned(), turn_on(config)))
-            .collect(),
+        typed_per_filter_config: filters.into_iter().flatten().collect(),
         ..Route::default()
     }
 }
 
 /// A filter that is disabled in the chain is enabled by a configuration for a route, which may be empty.
-fn turn_on(config: Any) -> Any {
-    pack(&FilterConfig { config: Some(config), ..FilterConfig::default() })
+fn turn_on(filter: &str, config: Any) -> (String, Any) {
+    (filter.to_owned(), pack(&FilterConfig { config: Some(config), ..FilterConfig::default() }))
 }
 
 /// The largest body of a request, in bytes: what the route says, else what the listener says, but not of routes whose requests are
@@ -133,6 +135,20 @@ fn body_limit(largest: u64) -> Any {
     };
     let chain = FilterChain { filters: vec![filter] };
     pack(&FilterChainConfigPerRoute { filter_chain: Some(chain) })
+}
+
+/// The route's longest life, unless its listener has the same.
+fn own_max_stream(timeouts: &Timeouts) -> Option<MaxStreamDuration> {
+    let differs = timeouts.max_stream != Some(model::MAX_STREAM);
+    differs.then(|| MaxStreamDuration {
+        max_stream_duration: Some(limit(timeouts.max_stream)),
+        ..MaxStreamDuration::default()
+    })
+}
+
+/// The route's request timeout, if Envoy does not heed it where it stands: beside a longest life of the route's own.
+fn unheeded_request(timeouts: &Timeouts) -> Option<Duration> {
+    timeouts.request.filter(|_| own_max_stream(timeouts).is_some())
 }
 
 fn matcher(matcher: &model::RouteMatch) -> RouteMatch {
@@ -185,7 +201,7 @@ fn header_matcher(name: &str, pattern: MatchPattern) -> HeaderMatcher {
 }
 
 fn forwarding(route: &RouteFragment<'_>, forward: &Forward) -> RouteAction {
-    let Timeouts { request, idle, first_byte, max_stream } = *route.timeouts;
+    let Timeouts { request, idle, first_byte, .. } = *route.timeouts;
     let (prefix_rewrite, regex_rewrite) = rewrite(&route.matcher.path, forward.rewrite_prefix.as_deref());
     RouteAction {
         cluster_specifier: Some(cluster_specifier(forward)),
@@ -194,10 +210,7 @@ fn forwarding(route: &RouteFragment<'_>, forward: &Forward) -> RouteAction {
         // Explicit even where it is none: Envoy's own default of 15 s ends a response in its middle, with status 200.
         timeout: Some(limit(request)),
         idle_timeout: Some(limit(idle)),
-        max_stream_duration: max_stream.map(|longest| MaxStreamDuration {
-            max_stream_duration: Some(duration(longest)),
-            ..MaxStreamDuration::default()
-        }),
+        max_stream_duration: own_max_stream(route.timeouts),
         // Without a condition to retry on, the first try is the only one, and Envoy's timeout of a try ends with the first
         // byte of the response.
         retry_policy: first_byte.map(|first_byte| RetryPolicy {

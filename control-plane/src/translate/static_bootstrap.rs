@@ -10,7 +10,10 @@ use legation_protos::pb::envoy::config::{
     },
 };
 
-use super::{Module, clusters, common::tcp_address, endpoints, extensions, listeners, routes, tls::Secrets};
+use super::{
+    Module, clusters, common::tcp_address, endpoints, extensions, listeners, routes, runtime::layered_runtime,
+    tls::Secrets,
+};
 use crate::model::{self, Endpoints, Model};
 
 /// A bootstrap that serves what the model says, the filter's module inside. `admin` is where Envoy's admin interface
@@ -37,6 +40,7 @@ pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr
             address: Some(tcp_address(admin.ip().to_string(), admin.port())),
             ..Admin::default()
         }),
+        layered_runtime: Some(layered_runtime()),
         ..Bootstrap::default()
     }
 }

@@ -65,8 +65,19 @@ fn an_empty_value_is_an_empty_list_or_an_empty_mapping() {
 
 #[test]
 fn timeouts_are_explicit() {
-    let expected = Timeouts { request: Some(MINUTE), idle: Some(5 * MINUTE), first_byte: None, max_stream: None };
+    let longest = Some(5 * MINUTE);
+    let expected = Timeouts { request: Some(MINUTE), idle: Some(5 * MINUTE), first_byte: None, max_stream: longest };
     assert_eq!(route("match: {prefix: /}, cluster: svc").timeouts, expected);
+}
+
+#[test]
+fn an_exchange_may_take_four_minutes_more_than_its_response() {
+    for (request, longest) in
+        [("1s", Some(5)), ("1m", Some(5)), ("2m", Some(6)), ("1d", Some(24 * 60 + 4)), ("0s", None)]
+    {
+        let timeouts = route(&format!("match: {{prefix: /}}, cluster: svc, timeouts: {{request: {request}}}")).timeouts;
+        assert_eq!(timeouts.max_stream, longest.map(|minutes| minutes * MINUTE), "{request}");
+    }
 }
 
 #[test]

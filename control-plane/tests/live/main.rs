@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 
 mod accuracy;
+mod attacks;
 mod bad_files;
 mod bodies;
 mod channel;

@@ -139,6 +139,7 @@ listeners: [{{name: http, port: {port}}}]
 routes:
 - {{name: first, match: {{prefix: /first}}, cluster: silent, timeouts: {{first_byte: 200ms}}}}
 - {{name: whole, match: {{prefix: /whole}}, cluster: svc, timeouts: {{request: 500ms}}}}
+- {{name: both, match: {{prefix: /both}}, cluster: silent, timeouts: {{request: 200ms, max_stream: 1h}}}}
 - {{name: begun, match: {{prefix: /begun}}, cluster: svc, stream: sse, timeouts: {{first_byte: 300ms}}}}
 clusters:
 - {{name: svc, endpoints: ["{svc}"]}}
@@ -149,6 +150,7 @@ clusters:
     })
     .await;
     assert_eq!(gateway.get("/first", &[]).await.status, 504);
+    assert_eq!(gateway.get("/both", &[]).await.status, 504);
     // Three events take 600 ms: the response ends before its end.
     assert!(gateway.client.try_get(&gateway.url("/whole/sse?count=4"), &[]).await.is_err());
     // A response that has begun in time goes on.

@@ -49,6 +49,8 @@ fn retype_any(any: &mut DynamicMessage, from: &str, to: &str) -> Result<(), Desc
         retype(&mut inner, from, to)?;
         Any { type_url: packed.type_url, value: inner.encode_to_vec() }
     };
+    // To transcode is to merge: what is empty in the other would leave what was there.
+    any.clear();
     any.transcode_from(&other).map_err(unreadable)
 }
 

@@ -79,6 +79,8 @@ mod tests {
         };
         let message = EnvoyMessage::from_value(ROUTES, filter(empty_any())).expect("it is one");
         assert_eq!(to_value(ROUTES, message.body()).expect("it is shown"), filter(json!({})));
+        let stand_in = empty_anys::STAND_IN.as_bytes();
+        assert!(!message.body().windows(stand_in.len()).any(|bytes| bytes == stand_in), "Envoy would see it");
     }
 
     #[test]

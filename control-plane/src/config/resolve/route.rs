@@ -11,13 +11,16 @@ use crate::{
         report::Report,
         schema, value,
     },
-    model::{Route, Stream, Timeouts},
+    model::{self, Route, Stream, Timeouts},
 };
 
 /// From the end of a request to the end of its response, where nothing else is said.
 pub const REQUEST: Duration = Duration::from_secs(60);
 /// Without a byte either way, where nothing else is said.
 const IDLE: Duration = Duration::from_secs(5 * 60);
+/// For a request to come in, where nothing else is said: `request` counts from its end only, and `idle` anew from each byte, so
+/// that a body which trickles in would have no end.
+const SENDING: Duration = model::MAX_STREAM.saturating_sub(REQUEST);
 /// The longest life of a stream, where nothing else is said.
 const MAX_STREAM: Duration = Duration::from_secs(86_400);
 const STREAMS: &[(&str, Stream)] = &[
@@ -71,7 +74,8 @@ fn max_request_body(route: &schema::Route, stream: Option<Stream>, report: &mut 
     size
 }
 
-/// What the file says counts; a stream's request may take for ever unless it says otherwise, but its life has an end.
+/// What the file says counts; a stream's request may take for ever unless it says otherwise, but its life has an end, as that
+/// of any other exchange has.
 fn timeouts(written: Option<&schema::Timeouts>, is_stream: bool, report: &mut Report) -> Option<Timeouts> {
     let mut timeout = |field: fn(&schema::Timeouts) -> &Field<Text>, what: &str, default: Option<Duration>| {
         let Some(timeouts) = written else { return Some(default) };
@@ -80,6 +84,8 @@ fn timeouts(written: Option<&schema::Timeouts>, is_stream: bool, report: &mut Re
     let request = timeout(|timeouts| &timeouts.request, "`request`", (!is_stream).then_some(REQUEST));
     let idle = timeout(|timeouts| &timeouts.idle, "`idle`", Some(IDLE));
     let first_byte = timeout(|timeouts| &timeouts.first_byte, "`first_byte`", None);
-    let max_stream = timeout(|timeouts| &timeouts.max_stream, "`max_stream`", is_stream.then_some(MAX_STREAM));
+    let longest =
+        if is_stream { Some(MAX_STREAM) } else { request.flatten().map(|request| SENDING + request.max(REQUEST)) };
+    let max_stream = timeout(|timeouts| &timeouts.max_stream, "`max_stream`", longest);
     Some(Timeouts { request: request?, idle: idle?, first_byte: first_byte?, max_stream: max_stream? })
 }

@@ -9,6 +9,7 @@ mod exchange;
 mod fleet;
 mod flood;
 mod gateway;
+pub mod http2;
 mod load;
 mod memory;
 pub mod mesh;

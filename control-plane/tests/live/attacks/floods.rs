@@ -1,0 +1,86 @@
+//! Frames of HTTP/2 that cost Envoy more than their sender, without an end.
+
+use std::iter;
+
+use futures::future::join_all;
+use tokio::{io::AsyncWriteExt as _, time};
+
+use super::scene::{MIB, Scene, block};
+use crate::support::{
+    PATIENCE,
+    http2::{
+        CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, field,
+        frame, headers,
+    },
+};
+
+/// The most that Envoy may take of a flood. It ends the connection far earlier; what is more is on the way.
+const MOST: usize = 64 * MIB;
+
+/// Sends these, without reading what comes back or reading it, until Envoy ends the connection.
+async fn flood(name: &str, port: u16, reads: bool, frames: impl Iterator<Item = Vec<u8>>) {
+    let Connection { mut reader, mut writer } = Connection::open(port).await;
+    let mut frames = frames;
+    let writing = async {
+        let mut sent = 0;
+        loop {
+            let many: Vec<u8> = frames.by_ref().take(500).flatten().collect();
+            if many.is_empty() || writer.write_all(&many).await.is_err() {
+                return sent;
+            }
+            sent += many.len();
+            assert!(sent < MOST, "{name}: Envoy takes it all");
+        }
+    };
+    let reading = async {
+        let mut last = None;
+        while reads && let Some(frame) = reader.next().await {
+            last = if frame.kind == GOAWAY { Some(frame.error_code()) } else { last };
+        }
+        last
+    };
+    let both = async { tokio::join!(writing, reading) };
+    let ended = time::timeout(PATIENCE, both).await;
+    let (sent, error) = ended.unwrap_or_else(|_| panic!("{name}: Envoy does not end it"));
+    println!("{name}: ended after {} KiB, GOAWAY {error:?}", sent / 1024);
+}
+
+/// Streams that are reset as soon as they are there.
+fn resets(path: &str) -> impl Iterator<Item = Vec<u8>> {
+    let block = block("GET", path);
+    let cancelled = 8_u32.to_be_bytes();
+    (1..1_000_000)
+        .step_by(2)
+        .map(move |stream| [headers(END_STREAM, stream, &block), frame(RST_STREAM, 0, stream, &cancelled)].concat())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_frames_ends_its_connection_alone() {
+    let scene = Scene::open(&<_>::default()).await;
+    let port = scene.gateway.port;
+    let again = |frame: Vec<u8>| iter::repeat(frame);
+    let begun = |flags, method, path| iter::once(frame(HEADERS, flags, 1, &block(method, path)));
+    let many = field(b"x-a", &[b'b'; 1000]).repeat(16);
+    let post = begun(END_HEADERS, "POST", "/fine");
+    tokio::join!(
+        flood("CONTINUATION", port, true, begun(END_STREAM, "GET", "/").chain(again(frame(CONTINUATION, 0, 1, &many)))),
+        flood(
+            "empty CONTINUATION",
+            port,
+            true,
+            begun(END_STREAM, "GET", "/").chain(again(frame(CONTINUATION, 0, 1, b"")))
+        ),
+        flood("PING", port, true, again(frame(PING, 0, 0, &[0; 8]))),
+        flood("PING, unread", port, false, again(frame(PING, 0, 0, &[0; 8]))),
+        flood("SETTINGS", port, true, again(frame(SETTINGS, 0, 0, b""))),
+        flood("SETTINGS, unread", port, false, again(frame(SETTINGS, 0, 0, b""))),
+        flood("empty DATA", port, true, post.chain(again(frame(DATA, 0, 1, b"")))),
+        flood("resets of what the gateway answers", port, true, resets("/")),
+    );
+    // Neither did the upstream hear of all that were begun to be reset.
+    join_all((0..4).map(|_| flood("resets of what the upstream answers", port, true, resets("/fine/hold")))).await;
+    let begun = scene.gateway.envoy_counter("cluster.fine.upstream_rq_cancelled").await;
+    println!("{begun} requests of 4 connections reached the upstream");
+    assert!(begun < 4 * 500, "{begun}");
+    scene.is_unharmed(16).await;
+}

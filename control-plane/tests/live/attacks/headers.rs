@@ -1,0 +1,110 @@
+//! Headers and streams beyond what a listener takes where its file says nothing.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use tokio::{io::AsyncWriteExt as _, time};
+
+use super::scene::{Scene, block, exchange, head, statuses};
+use crate::support::{
+    PATIENCE,
+    http2::{Connection, DATA, END_STREAM, HEADERS, HELLO, RST_STREAM, field, frame, headers, length},
+};
+
+/// How a stream was refused that may be tried again, as it was not begun.
+const REFUSED_STREAM: u32 = 7;
+
+/// The next stream that was answered (`None`) or reset.
+async fn next_end(connection: &mut Connection) -> (u32, Option<u32>) {
+    let next = async {
+        loop {
+            let frame = connection.reader.next().await.expect("the connection goes on");
+            match frame.kind {
+                RST_STREAM => return (frame.stream, Some(frame.error_code())),
+                HEADERS | DATA if frame.flags & END_STREAM != 0 => return (frame.stream, None),
+                _ => {}
+            }
+        }
+    };
+    time::timeout(PATIENCE, next).await.expect("an end of a stream")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_with_too_many_headers_are_refused_alone() {
+    let scene = Scene::open(&<_>::default()).await;
+    let port = scene.gateway.port;
+    let cases = [
+        ("x-a: b\r\n".repeat(80), "200"),
+        ("x-a: b\r\n".repeat(100), "431"),
+        ("x-a: b\r\n".repeat(1_000_000), "431"),
+        (format!("x-a: {}\r\n", "b".repeat(50_000)), "200"),
+        (format!("x-a: {}\r\n", "b".repeat(70_000)), "431"),
+        (format!("x-a: {}\r\n", "b".repeat(10_000_000)), "431"),
+        (format!("{}: b\r\n", "x".repeat(10_000_000)), "431"),
+    ];
+    join_all(cases.map(async |(headers, status)| {
+        let answer = exchange(port, head("GET /", &format!("connection: close\r\n{headers}")).as_bytes()).await;
+        assert_eq!(statuses(&answer), [status], "{} bytes: {answer}", headers.len());
+    }))
+    .await;
+    let long = exchange(port, format!("GET /{} HTTP/1.1\r\n", "a".repeat(10_000_000)).as_bytes()).await;
+    assert_eq!(statuses(&long), ["431"], "{long}");
+
+    // Of HPACK: what is in the table once is named by one byte each time.
+    let bomb = |name: &[u8], value: &[u8]| {
+        [&[0x40], &*length(name.len()), name, &*length(value.len()), value, &[0xbe; 16_000]].concat()
+    };
+    let mut connection = Connection::open(port).await;
+    let mut stream = 1;
+    for (more, is_answered) in [
+        (field(b"x-a", b"b").repeat(80), true),
+        (field(b"x-a", b"b").repeat(200), false),
+        (field(b"x-a", &[b'b'; 1000]).repeat(70), false),
+        (field(b"cookie", b"a=b").repeat(200), false),
+        (bomb(b"x-a", &[b'b'; 3900]), false),
+        (bomb(b"cookie", &[b'b'; 3900]), false),
+        (Vec::new(), true),
+    ] {
+        connection.writer.write_all(&headers(END_STREAM, stream, &[block("GET", "/"), more].concat())).await.unwrap();
+        let (ended, error) = next_end(&mut connection).await;
+        assert_eq!((ended, error.is_none()), (stream, is_answered), "{error:?}");
+        stream += 2;
+    }
+    scene.is_unharmed(32).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_a_hundred_streams_and_one_more_is_refused() {
+    let scene = Scene::open(&<_>::default()).await;
+    // Before it has acknowledged Envoy's settings a client need not know of the limit.
+    let mut connection = Connection::connect(scene.gateway.port).await;
+    connection.writer.write_all(HELLO).await.unwrap();
+    let begin = |stream| headers(0, stream, &block("POST", "/fine/hold"));
+    let end = |stream| frame(DATA, END_STREAM, stream, b"");
+    let mut open: BTreeSet<u32> = (0..100).map(|number| 2 * number + 1).collect();
+    let all: Vec<u8> = open.iter().copied().flat_map(begin).chain(begin(201)).collect();
+    connection.writer.write_all(&all).await.unwrap();
+    assert_eq!(next_end(&mut connection).await, (201, Some(REFUSED_STREAM)));
+
+    // The hundred go on, and where one ends there is room for another.
+    connection.writer.write_all(&end(1)).await.unwrap();
+    assert_eq!(next_end(&mut connection).await, (1, None));
+    connection.writer.write_all(&begin(203)).await.unwrap();
+    open.remove(&1);
+    open.insert(203);
+    let ends: Vec<u8> = open.iter().copied().flat_map(end).collect();
+    connection.writer.write_all(&ends).await.unwrap();
+    while !open.is_empty() {
+        let (stream, error) = next_end(&mut connection).await;
+        assert_eq!(error, None, "{stream}");
+        assert!(open.remove(&stream), "{stream}");
+    }
+
+    // Who knows of the limit and goes beyond it is ended.
+    let mut connection = Connection::open(scene.gateway.port).await;
+    let all: Vec<u8> = (0..101).flat_map(|number| begin(2 * number + 1)).collect();
+    connection.writer.write_all(&all).await.unwrap();
+    let ended = async { while connection.reader.next().await.is_some() {} };
+    time::timeout(PATIENCE, ended).await.expect("it ends");
+    scene.is_unharmed(32).await;
+}

@@ -1,0 +1,115 @@
+//! Upstreams that answer with something else than a response: the client gets an answer all the same, soon.
+
+use futures::future::join_all;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::scene::{POLICY, Parts, Scene, exchange, head, statuses, upstream_that};
+use crate::support::http2::{ACK, CONTINUATION, END_HEADERS, HEADERS, Reader, SETTINGS, field, frame, headers};
+
+/// What an upstream sends once, and then again and again for as long as it is listened to.
+struct Says {
+    http2: bool,
+    first: Vec<u8>,
+    again: Vec<u8>,
+    status: &'static str,
+}
+
+fn says(status: &'static str, first: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Says {
+    Says { http2: false, first: first.into(), again: again.into(), status }
+}
+
+/// The same of an upstream that speaks HTTP/2 and was asked by stream 1.
+fn says_in_http2(status: &'static str, first: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Says {
+    Says { http2: true, ..says(status, first, again) }
+}
+
+async fn answer(connection: TcpStream, http2: bool, first: Vec<u8>, again: Vec<u8>) {
+    let (mut reader, mut writer) = connection.into_split();
+    // A request's beginning, which Envoy sends in one piece, or what a connection of HTTP/2 begins with.
+    let _ = reader.read_exact(&mut [0; 24]).await;
+    let mut frames = Reader::new(reader);
+    if http2 {
+        while frames.next().await.is_some_and(|frame| frame.kind != HEADERS) {}
+        let _ = writer.write_all(&[frame(SETTINGS, 0, 0, b""), frame(SETTINGS, ACK, 0, b"")].concat()).await;
+    }
+    let mut sent = writer.write_all(&first).await;
+    while sent.is_ok() && !again.is_empty() {
+        sent = writer.write_all(&again).await;
+    }
+    // Until Envoy ends it.
+    while frames.next().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_an_upstream_answers_the_client_gets_an_answer() {
+    const OK: &str = "HTTP/1.1 200 OK\r\n";
+    const NOT_OVER: &str = "504";
+    let field_of = |length| field(b"x-a", &vec![b'b'; length]);
+    let ok2 = || vec![0x88];
+    let cases = [
+        says("502", OK, "x-a: b\r\n".repeat(1000)),
+        says("502", OK.to_owned() + "x-a: ", "b".repeat(10_000)),
+        says("502", "HTTP/1.1 200 ", "b".repeat(10_000)),
+        says("502", format!("{OK}x-a: {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(1 << 20)), ""),
+        says("502", format!("{OK}{}content-length: 0\r\n\r\n", "x-a: b\r\n".repeat(5000)), ""),
+        says("502", "\0\u{ff} garbage\r\n\r\n", ""),
+        says("502", "", "\u{ff}\u{fe}".repeat(5000)),
+        says("502", OK.to_owned() + "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", ""),
+        says("502", OK.to_owned() + "content-length: 5\r\ncontent-length: 6\r\n\r\nhello!", ""),
+        says(NOT_OVER, "", "HTTP/1.1 100 Continue\r\n\r\n".repeat(100)),
+        says(NOT_OVER, "", "HTTP/1.1 102 Processing\r\n\r\n".repeat(100)),
+        says(NOT_OVER, "", "HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n".repeat(100)),
+        says(NOT_OVER, OK, ""),
+        says_in_http2("503", headers(0, 1, &[ok2(), field_of(1000).repeat(70)].concat()), ""),
+        says_in_http2("503", headers(0, 1, &[ok2(), field_of(1).repeat(500)].concat()), ""),
+        says_in_http2("503", frame(HEADERS, 0, 1, &ok2()), frame(CONTINUATION, 0, 1, &field_of(1000).repeat(16))),
+        says_in_http2("502", OK, ""),
+        says_in_http2(NOT_OVER, frame(HEADERS, END_HEADERS, 1, &field(b":status", b"103")), ""),
+    ];
+    let ends = ["timeouts: {request: 2s}", "stream: sse, timeouts: {idle: 2s}"];
+    let asked: Vec<_> = cases.iter().flat_map(|case| ends.map(|end| (case, end))).collect();
+    let mut parts = Parts::default();
+    for (number, (Says { http2, first, again, .. }, end)) in asked.iter().enumerate() {
+        let (http2, first, again) = (*http2, first.clone(), again.clone());
+        let address = upstream_that(move |connection| answer(connection, http2, first.clone(), again.clone())).await;
+        let protocol = if http2 { "http2" } else { "http1" };
+        parts.clusters += &format!("- {{name: c{number}, endpoints: [\"{address}\"], protocol: {protocol}}}\n");
+        parts.routes +=
+            &format!("- {{name: r{number}, match: {{path: /{number}}}, cluster: c{number}, {end}, {POLICY}}}\n");
+    }
+    let scene = Scene::open(&parts).await;
+    join_all(asked.iter().enumerate().map(async |(number, (case, end))| {
+        let request = head(&format!("GET /{number}"), "connection: close\r\n");
+        let answers = exchange(scene.gateway.port, request.as_bytes()).await;
+        let first = String::from_utf8_lossy(&case.first[..case.first.len().min(80)]).into_owned();
+        let said = statuses(&answers);
+        let (interim, last): (Vec<_>, Vec<_>) = said.into_iter().partition(|status| status.starts_with('1'));
+        assert!(interim.len() <= 1, "{end} {first:?}: {answers}");
+        assert_eq!(last, [case.status], "{end} {first:?}: {answers}");
+    }))
+    .await;
+    scene.is_unharmed(32).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_upstream_says_beyond_its_answer_is_nobodys() {
+    let svc = upstream_that(async |mut connection: TcpStream| {
+        while connection.read(&mut [0; 4096]).await.is_ok_and(|count| count > 0) {
+            let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nmine\
+                          HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray";
+            let _ = connection.write_all(twice).await;
+        }
+    })
+    .await;
+    let routes = format!("- {{name: svc, match: {{prefix: /svc}}, cluster: svc, {POLICY}}}");
+    let clusters = format!("- {{name: svc, endpoints: [\"{svc}\"]}}");
+    let scene = Scene::open(&Parts { routes, clusters, ..Parts::default() }).await;
+    for _ in 0..20 {
+        let answer = exchange(scene.gateway.port, head("GET /svc", "connection: close\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("mine"), "{answer}");
+    }
+    scene.is_unharmed(32).await;
+}
