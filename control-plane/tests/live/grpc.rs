@@ -130,6 +130,7 @@ async fn serve() -> (SocketAddr, Arc<Beside>) {
     let told = beside.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            let _ = stream.set_nodelay(true);
             let beside = beside.clone();
             let answer = service_fn(move |request: Request<Incoming>| {
                 let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();

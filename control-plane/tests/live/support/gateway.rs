@@ -114,12 +114,6 @@ impl Gateway {
         String::from_utf8(answer.body.to_vec()).expect("text")
     }
 
-    /// Its Envoy.
-    pub fn envoy_pid(&self) -> Pid {
-        let kept = fs::read_to_string(self.directory().join(".legation/envoy.pid")).expect("the state names it");
-        Pid::from_raw(kept.split(' ').next().unwrap().parse().unwrap())
-    }
-
     /// A counter of Envoy's statistics; 0 if there is none of this name yet.
     pub async fn envoy_counter(&self, name: &str) -> u64 {
         let stats = self.envoy_admin("/stats").await;
