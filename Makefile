@@ -1,12 +1,13 @@
 # `make` lists the targets. Needs rustup, python3 with venv, make and a C compiler; everything else is fetched. The tests
-# need h2load (nghttp2), too, which `make h2load` can install as root on Debian and Ubuntu only.
+# need h2load (nghttp2), too, which `make h2load` can install as root on Debian and Ubuntu only; the benchmarks also need
+# nginx, HAProxy and Caddy, which `make peers` can fetch there.
 #
 # ENVOY=/path/to/envoy uses that Envoy instead of the fetched one. CARGO_TARGET_DIR is honoured for what cargo builds.
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup envoy grpcio h2load build wasm oci up test lint bench
+.PHONY: help setup envoy grpcio h2load peers build wasm oci up test lint bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ grpcio: ## fetch gRPC's own client into target/grpcio/ if it is missing
 
 h2load: ## install the load generator of the tests if it is missing
 	@scripts/h2load
+
+peers: ## put nginx, HAProxy and Caddy, for the benchmarks, into target/peers/ if they are missing
+	@scripts/peers
 
 build: setup envoy ## build legation (filter embedded) and the demo upstream in release mode
 	cargo build --release --package legation --package upstream
@@ -42,5 +46,5 @@ test: setup envoy grpcio h2load ## run all tests, those with a real Envoy and wi
 lint: setup ## formatting, clippy for the host and for wasm, scripts, licences
 	@scripts/lint
 
-bench: setup ## run the benchmarks
+bench: setup envoy h2load peers ## run the benchmarks
 	cargo bench --workspace --benches

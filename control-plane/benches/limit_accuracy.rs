@@ -16,8 +16,8 @@ mod support;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
-use shared::envoy::{Variant, dump, replace_filters};
+use serde_json::json;
+use shared::envoy::{self, dump, local_ratelimit, replace_filters};
 use support::{Flood, Gateway, Limited, Options, eventually, free_port, limited};
 use tokio::time::sleep;
 
@@ -34,16 +34,6 @@ const ALGORITHMS: [Limited; 2] = [
 
 /// Envoy's.
 const NATIVE: Limited = Limited { algorithm: "local_ratelimit", limit: LIMIT, burst: LIMIT, fields: "" };
-
-fn local_ratelimit() -> Value {
-    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
-    json!({"name": "local_ratelimit", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-        "stat_prefix": "limit",
-        "token_bucket": {"max_tokens": LIMIT, "tokens_per_fill": LIMIT / 10, "fill_interval": "0.1s"},
-        "filter_enabled": always, "filter_enforced": always
-    }})
-}
 
 /// Waits for the next second by the clock: some algorithms count in windows that begin there.
 async fn full_second() {
@@ -67,8 +57,9 @@ async fn measure(workers: usize) {
     drop(gateway);
     let port = free_port();
     let mut bootstrap = dump(&limited(port, &[NATIVE], 0).replace("/local_ratelimit", "/measured"));
-    replace_filters(&mut bootstrap, vec![local_ratelimit()]);
-    let envoy = Variant::start(NATIVE.algorithm, workers, port, &bootstrap);
+    let bucket = json!({"max_tokens": LIMIT, "tokens_per_fill": LIMIT / 10, "fill_interval": "0.1s"});
+    replace_filters(&mut bootstrap, vec![local_ratelimit(&bucket)]);
+    let envoy = envoy::start(NATIVE.algorithm, workers, port, &bootstrap);
     eventually("it answers", async || envoy.answers().await).await;
     // What the question took from the bucket comes back.
     sleep(Duration::from_secs(1)).await;

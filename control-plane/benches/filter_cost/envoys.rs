@@ -5,7 +5,10 @@ use std::{fmt, fs};
 use serde_json::{Value, json};
 
 use crate::{
-    shared::envoy::{Variant, dump, replace_filters},
+    shared::{
+        envoy::{self, api_key_auth, dump, local_ratelimit, replace_filters},
+        variant::Variant,
+    },
     support::{ALICE_KEY, ALICE_SHA256, free_port, upstream},
 };
 
@@ -54,14 +57,15 @@ pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
     };
     let ours = |name: &str, policy: &str, others: usize| {
         let port = free_port();
-        Variant::start(name, 1, port, &dump(&file(port, policy, others)))
+        envoy::start(name, 1, port, &dump(&file(port, policy, others)))
     };
     let replaced = |name: &str, filters: Vec<Value>| {
         let port = free_port();
         let mut bootstrap = dump(&file(port, "", 0));
         replace_filters(&mut bootstrap, filters);
-        Variant::start(name, 1, port, &bootstrap)
+        envoy::start(name, 1, port, &bootstrap)
     };
+    let bucket = json!({"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"});
     let limited = format!(", api_key: {{}}, rate_limit: {LIMIT}");
     let mut variants = vec![
         replaced("nothing", vec![]),
@@ -69,7 +73,7 @@ pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
         ours("Legation: key and identity", ", api_key: {}", 0),
         ours("Legation: key, identity, limit and its response fields", &limited, 0),
         ours("Legation: the same in a gateway of 50 policies", &limited, 49),
-        replaced(NATIVE, vec![api_key_auth(), local_ratelimit()]),
+        replaced(NATIVE, vec![api_key_auth(), local_ratelimit(&bucket)]),
         replaced("Lua: key, identity and limit", vec![lua()]),
     ];
     if let Ok(module) = std::env::var("PEER_WASM") {
@@ -78,25 +82,6 @@ pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
         variants.push(replaced("PEER_WASM", vec![peer(&module, &configuration)]));
     }
     variants
-}
-
-fn api_key_auth() -> Value {
-    json!({"name": "api_key_auth", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
-        "credentials": [{"key": ALICE_KEY, "client": "alice"}],
-        "key_sources": [{"header": "x-api-key"}],
-        "forwarding": {"header": "x-consumer-id", "hide_credentials": true}
-    }})
-}
-
-fn local_ratelimit() -> Value {
-    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
-    json!({"name": "local_ratelimit", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-        "stat_prefix": "limit",
-        "token_bucket": {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"},
-        "filter_enabled": always, "filter_enforced": always
-    }})
 }
 
 fn lua() -> Value {

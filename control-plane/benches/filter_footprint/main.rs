@@ -22,8 +22,9 @@ use std::{
 };
 
 use shared::{
-    cost::{added, median, resident_mib},
-    envoy::{Variant, dump, replace_filters},
+    cost::{added, median},
+    envoy::{self, dump, replace_filters},
+    variant::Variant,
 };
 use support::{free_port, legation};
 use tempfile::TempDir;
@@ -41,7 +42,7 @@ fn start(keys: Option<usize>, workers: usize) -> Variant {
     if keys.is_none() {
         replace_filters(&mut bootstrap, vec![]);
     }
-    Variant::start(name(keys), workers, port, &bootstrap)
+    envoy::start(name(keys), workers, port, &bootstrap)
 }
 
 fn name(keys: Option<usize>) -> String {
@@ -144,7 +145,7 @@ async fn memory() {
             let envoy = start(keys, workers);
             first_answer(&envoy).await;
             sleep(Duration::from_secs(1)).await;
-            resident.push(resident_mib(envoy.pid()));
+            resident.push(envoy.resident_mib());
         }
         bare = if keys.is_none() { resident.clone() } else { bare };
         print!("  {:<12}", name(keys));

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
-use super::envoy::Variant;
+use super::variant::Variant;
 
 /// Requests in a window: long against the clock of the scheduler, short against what the machine does beside.
 const WINDOW: usize = 10_000;
@@ -10,7 +10,7 @@ const ROUNDS: usize = 15;
 const CONNECTIONS: usize = 8;
 
 /// The CPU time of all threads of a process.
-fn cpu(pid: i32) -> Duration {
+pub fn cpu(pid: i32) -> Duration {
     threads_cpu(pid, |_| true)
 }
 
@@ -50,8 +50,8 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Sends a window of requests, all of which must be answered with 200. Gives microseconds of CPU time a request.
-fn window(variant: &Variant, arguments: &[String]) -> f64 {
-    let before = cpu(variant.pid());
+pub fn window(variant: &Variant, arguments: &[String]) -> f64 {
+    let before = variant.cpu();
     let mut load = Command::new(std::env::var("H2LOAD").unwrap_or_else(|_| "h2load".to_owned()));
     load.args(["--h1", "-t", "1", "-c", &CONNECTIONS.to_string(), "-n", &WINDOW.to_string()]);
     // Where the arguments name a file of URIs, they go to this Envoy all the same.
@@ -59,7 +59,7 @@ fn window(variant: &Variant, arguments: &[String]) -> f64 {
     let output = load.output().expect("h2load runs (`make h2load` installs it)");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains(&format!("status codes: {WINDOW} 2xx")), "{}: {said}", variant.name);
-    (cpu(variant.pid()) - before).as_secs_f64() * 1e6 / WINDOW as f64
+    (variant.cpu() - before).as_secs_f64() * 1e6 / WINDOW as f64
 }
 
 /// Microseconds of CPU time of a request without a filter, and how many each filter adds, where h2load has these arguments

@@ -1,48 +1,28 @@
 //! Envoys that are the same but for the filter: what `legation dump --static` makes of a file, with other filters in its place.
 
-use std::{fs, process::Command, time::Instant};
+use std::{fs, path::Path, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{ALICE_KEY, Client, Process, envoy, legation};
+use super::variant::Variant;
+use crate::support::{ALICE_KEY, envoy, legation};
 
-/// A running Envoy.
-pub struct Variant {
-    pub name: String,
-    pub started: Instant,
-    process: Process,
-    port: u16,
-    _folder: TempDir,
+/// Starts one with so many workers.
+pub fn start(name: impl Into<String>, workers: usize, port: u16, bootstrap: &Value) -> Variant {
+    let folder = TempDir::new().unwrap();
+    let mut command = command(folder.path(), workers, bootstrap);
+    Variant::start(name, port, folder, &mut command)
 }
 
-impl Variant {
-    /// Starts it with so many workers.
-    pub fn start(name: impl Into<String>, workers: usize, port: u16, bootstrap: &Value) -> Self {
-        let name = name.into();
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("envoy.json");
-        fs::write(&path, bootstrap.to_string()).unwrap();
-        let mut command = Command::new(envoy());
-        command.arg("-c").arg(&path).args(["--disable-hot-restart", "--log-level", "error"]);
-        command.args(["--concurrency", &workers.to_string()]);
-        let started = Instant::now();
-        let process = Process::start(&name, &mut command);
-        Self { name, started, process, port, _folder: folder }
-    }
-
-    pub fn pid(&self) -> i32 {
-        self.process.pid().as_raw()
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/measured", self.port)
-    }
-
-    pub async fn answers(&self) -> bool {
-        let answer = Client::new().try_get(&self.url(), &[("x-api-key", ALICE_KEY)]).await;
-        answer.is_ok_and(|answer| answer.status == 200)
-    }
+/// What starts one, with its bootstrap in the folder.
+pub fn command(folder: &Path, workers: usize, bootstrap: &Value) -> Command {
+    let path = folder.join("envoy.json");
+    fs::write(&path, bootstrap.to_string()).unwrap();
+    let mut command = Command::new(envoy());
+    command.arg("-c").arg(&path).args(["--disable-hot-restart", "--log-level", "error"]);
+    command.args(["--concurrency", &workers.to_string()]);
+    command
 }
 
 /// What `legation dump --static` prints for a file.
@@ -65,4 +45,25 @@ pub fn replace_filters(bootstrap: &mut Value, filters: Vec<Value>) {
     let chain = manager["http_filters"].as_array_mut().expect("a list of filters");
     let router = chain.pop().expect("the router is the last");
     *chain = filters.into_iter().chain([router]).collect();
+}
+
+/// Envoy's own key check, which knows alice by her key in the clear.
+pub fn api_key_auth() -> Value {
+    json!({"name": "api_key_auth", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
+        "credentials": [{"key": ALICE_KEY, "client": "alice"}],
+        "key_sources": [{"header": "x-api-key"}],
+        "forwarding": {"header": "x-consumer-id", "hide_credentials": true}
+    }})
+}
+
+/// Envoy's own limit, the same for all callers together.
+pub fn local_ratelimit(bucket: &Value) -> Value {
+    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
+    json!({"name": "local_ratelimit", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "limit",
+        "token_bucket": bucket,
+        "filter_enabled": always, "filter_enforced": always
+    }})
 }

@@ -1,0 +1,70 @@
+//! Streams of events that are open at the same time, each on its own connection.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{interval, timeout},
+};
+
+use crate::{answer::Answer, stamp, support::PATIENCE};
+
+/// Opened so far apart: their events come one by one, not all at once.
+const PACE: Duration = Duration::from_millis(1);
+
+/// Streams that are read as events come. They end with it.
+pub struct Crowd {
+    lags: Arc<Mutex<Vec<f64>>>,
+    readers: JoinSet<()>,
+}
+
+impl Crowd {
+    /// So many streams, with an event each period, after the first event of each.
+    pub async fn open(port: u16, streams: usize, period: Duration) -> Self {
+        let lags = Arc::<Mutex<Vec<f64>>>::default();
+        let mut readers = JoinSet::new();
+        let (tell, mut opened) = mpsc::unbounded_channel();
+        let mut pace = interval(PACE);
+        for _ in 0..streams {
+            pace.tick().await;
+            readers.spawn(read(port, path(period), lags.clone(), tell.clone()));
+        }
+        drop(tell);
+        let first_events = async {
+            for _ in 0..streams {
+                opened.recv().await.expect("every stream has a first event");
+            }
+        };
+        timeout(PATIENCE, first_events).await.expect("every stream has its first event in time");
+        Self { lags, readers }
+    }
+
+    /// The lags, in microseconds, of all events that were read since the last call.
+    pub fn lags(&mut self) -> Vec<f64> {
+        assert!(self.readers.try_join_next().is_none(), "every stream goes on");
+        std::mem::take(&mut *self.lags.lock().unwrap())
+    }
+}
+
+/// Where the upstream has a stream with an event each period.
+pub fn path(period: Duration) -> String {
+    format!("/events/{}", period.as_micros())
+}
+
+async fn read(port: u16, path: String, lags: Arc<Mutex<Vec<f64>>>, tell: mpsc::UnboundedSender<()>) {
+    let mut answer = Answer::to(port, &path).await;
+    let mut tell = Some(tell);
+    loop {
+        let now = stamp::now();
+        let stamps = stamp::take(&mut answer.body);
+        if !stamps.is_empty() {
+            tell.take().into_iter().for_each(|tell| tell.send(()).unwrap());
+        }
+        lags.lock().unwrap().extend(stamps.iter().map(|stamp| (now - stamp) as f64 / 1e3));
+        answer.read().await;
+    }
+}
