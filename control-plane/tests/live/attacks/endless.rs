@@ -79,10 +79,13 @@ async fn an_endless_answer_is_held_back_by_a_client_that_does_not_read() {
             write_until_stalled(&mut writer, &[b'a'; 0x10000]).await;
             counted.fetch_add(1, Ordering::Relaxed);
             let _ = reader.read_to_end(&mut Vec::new()).await;
+            counted.fetch_sub(1, Ordering::Relaxed);
         }
     })
     .await;
-    let routes = format!("- {{name: down, match: {{prefix: /down}}, cluster: svc, stream: download, {POLICY}}}");
+    let timeouts = "timeouts: {idle: 3s}";
+    let routes =
+        format!("- {{name: down, match: {{prefix: /down}}, cluster: svc, stream: download, {timeouts}, {POLICY}}}");
     let clusters = format!("- {{name: svc, endpoints: [\"{svc}\"]}}");
     let scene = Scene::open(&Parts { routes, clusters, ..Parts::default() }).await;
     let address = ([127, 0, 0, 1], scene.gateway.port).into();
@@ -101,6 +104,7 @@ async fn an_endless_answer_is_held_back_by_a_client_that_does_not_read() {
     let asked: Vec<u8> = HELLO.iter().copied().chain(frame(SETTINGS, 0, 0, &no_window)).chain(asked).collect();
     over_http2.writer.write_all(&asked).await.unwrap();
     eventually("all are held back", || async { stalled.load(Ordering::Relaxed) == 2 * OF_EACH }).await;
+    eventually("none is held any longer", || async { stalled.load(Ordering::Relaxed) == 0 }).await;
     drop((over_http1, over_http2));
     scene.is_unharmed(96).await;
 }
