@@ -2,17 +2,13 @@
 
 use std::{env, time::Instant};
 
-use bytes::Bytes;
 use futures::future::join_all;
-use http::{Method, header};
+use http::{Method, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::{
-    join,
-    time::{Duration, interval, timeout},
-};
+use tokio::time::{Duration, interval, timeout};
 
-use crate::support::{Exchanges, Http, PATIENCE, Pen, Stage, Unrest, body};
+use crate::support::{Exchanges, Http, PATIENCE, Parts, Stage, Unrest, empty, parts};
 
 const ROUTES: &[(&str, &str)] = &[("/events", "stream: sse")];
 
@@ -24,13 +20,15 @@ struct Subscriber {
 
 impl Subscriber {
     /// Subscribes; gives what its events are written with, too.
-    async fn new(exchanges: &Exchanges, stage: &Stage) -> (Self, Pen) {
-        let request = exchanges.request(Method::GET, "/events").body(body::none()).unwrap();
-        let begin = async { stage.call().await.begin("text/event-stream").await };
-        let (response, pen) = join!(exchanges.send(request), begin);
-        let response = response.unwrap();
+    async fn new(exchanges: &Exchanges, stage: &Stage) -> (Self, Parts) {
+        let request = exchanges.request(Method::GET, "/events").body(empty()).unwrap();
+        let (answer, asked) = stage.call(exchanges, request).await;
+        let (parts, body) = parts();
+        let response = Response::builder().header(header::CONTENT_TYPE, "text/event-stream").body(body).unwrap();
+        asked.apart().1.send(response);
+        let response = answer.await.unwrap().unwrap();
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
-        (Self { body: response.into_body(), text: String::new() }, pen)
+        (Self { body: response.into_body(), text: String::new() }, parts)
     }
 
     /// Waits until all that was not looked at yet is this, and nothing more.
@@ -56,14 +54,14 @@ fn summary(mut lags: Vec<Duration>) -> String {
 async fn each_event_arrives_before_the_next_one_is_sent() {
     let count = env::var("EVENTS").map_or(200, |count| count.parse().expect("EVENTS is a number"));
     let stage = Stage::start(Http::One).await;
-    let unrest = Unrest::start(ROUTES, "", stage.upstream.address).await;
-    let direct = Exchanges::open(Http::One, stage.upstream.address.port()).await;
+    let unrest = Unrest::start(ROUTES, "", stage.address).await;
+    let direct = Exchanges::open(Http::One, stage.address.port()).await;
     let http1 = Exchanges::open(Http::One, unrest.gateway.port).await;
     let http2 = Exchanges::open(Http::Two, unrest.gateway.port).await;
     let mut subscribers = Vec::new();
     for exchanges in [&direct, &http1, &http1, &http1, &http2, &http2, &http2] {
-        let (subscriber, pen) = Subscriber::new(exchanges, &stage).await;
-        subscribers.push((subscriber, pen, Vec::new()));
+        let (subscriber, parts) = Subscriber::new(exchanges, &stage).await;
+        subscribers.push((subscriber, parts, Vec::new()));
     }
     unrest
         .during(async |edits| {
@@ -71,9 +69,9 @@ async fn each_event_arrives_before_the_next_one_is_sent() {
             for id in 1.. {
                 tick.tick().await;
                 let event = format!("id: {id}\ndata: {}\n\n", "x".repeat(id % 300));
-                let sent = subscribers.iter_mut().map(async |(subscriber, pen, lags)| {
+                let sent = subscribers.iter_mut().map(async |(subscriber, parts, lags)| {
                     let sent = Instant::now();
-                    pen.send(Bytes::from(event.clone())).await.unwrap();
+                    parts.send(event.clone()).await;
                     subscriber.gets(&event).await;
                     lags.push(sent.elapsed());
                 });
@@ -98,7 +96,7 @@ async fn each_event_arrives_before_the_next_one_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_arrives_though_it_is_no_whole_event() {
     let stage = Stage::start(Http::One).await;
-    let unrest = Unrest::start(ROUTES, "", stage.upstream.address).await;
+    let unrest = Unrest::start(ROUTES, "", stage.address).await;
     let mut subscribers = Vec::new();
     for http in Http::BOTH {
         let exchanges = Exchanges::open(http, unrest.gateway.port).await;
@@ -108,8 +106,8 @@ async fn what_is_written_arrives_though_it_is_no_whole_event() {
         .during(async |mut edits| {
             while !edits.are_over() {
                 for text in ["id: 1\nda", "ta: in two writes\n\n", ": a comment to keep it alive\n\n", "\n"] {
-                    for (subscriber, pen) in &mut subscribers {
-                        pen.send(Bytes::from(text)).await.unwrap();
+                    for (subscriber, parts) in &mut subscribers {
+                        parts.send(text).await;
                         subscriber.gets(text).await;
                     }
                 }

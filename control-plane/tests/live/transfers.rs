@@ -9,6 +9,7 @@ use tokio::join;
 use crate::support::{
     Depot, Edits, Exchanges, Http, Memory, Unrest,
     body::{self, Reader},
+    empty,
 };
 
 const ROUTES: &[(&str, &str)] = &[("/down", "stream: download"), ("/up", "stream: upload")];
@@ -150,7 +151,7 @@ async fn a_download_that_was_cut_is_resumed_where_it_was() {
         if offset > 0 {
             request = request.header(header::RANGE, format!("bytes={offset}-")).header(header::IF_RANGE, version);
         }
-        exchanges.send(request.body(body::none()).unwrap()).await.unwrap()
+        exchanges.send(request.body(empty()).unwrap()).await.unwrap()
     };
     let resumed = async |client: Http, mut edits: Edits| {
         let exchanges = Exchanges::open(client, unrest.gateway.port).await;

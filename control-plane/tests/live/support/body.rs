@@ -1,24 +1,16 @@
 //! Bodies whose every byte says where it belongs: one that is lost, doubled or out of its place shows.
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
-use futures::StreamExt;
-use http_body_util::{BodyExt, Empty, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::{Frame, Incoming};
-use tokio::{sync::mpsc, time};
-use tokio_stream::wrappers::ReceiverStream;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time;
 
-use super::{Chance, PATIENCE};
-
-/// A body to be sent.
-pub type Sent = UnsyncBoxBody<Bytes, Infallible>;
+use super::{Body, Chance, PATIENCE, Parts, parts};
 
 /// After so many bytes they repeat: a prime, so that what usually goes missing (a buffer, a frame) is no multiple of it.
 const PERIOD: usize = 1_048_573;
@@ -37,28 +29,22 @@ pub fn piece(offset: u64, length: u64) -> Bytes {
     BYTES.slice(start..start + length.min(PERIOD as u64) as usize)
 }
 
-/// Writes a body, from an offset on. The body ends when it is dropped.
+/// Writes a body's bytes, from an offset on. The body ends when it is dropped.
 pub struct Writer {
     offset: u64,
-    pieces: mpsc::Sender<Bytes>,
+    parts: Parts,
     /// Goes up with what was written.
     count: Arc<AtomicU64>,
 }
 
 /// A body that begins at an offset and what writes it.
-pub fn writer(offset: u64, count: Arc<AtomicU64>) -> (Writer, Sent) {
-    let (pieces, body) = mpsc::channel(1);
-    let frames = ReceiverStream::new(body).map(|piece| Ok(Frame::data(piece)));
-    (Writer { offset, pieces, count }, StreamBody::new(frames).boxed_unsync())
-}
-
-/// No body.
-pub fn none() -> Sent {
-    Empty::new().boxed_unsync()
+pub fn writer(offset: u64, count: Arc<AtomicU64>) -> (Writer, Body) {
+    let (parts, body) = parts();
+    (Writer { offset, parts, count }, body)
 }
 
 /// A whole body of this length.
-pub fn whole(length: u64) -> Sent {
+pub fn whole(length: u64) -> Body {
     let (writer, body) = writer(0, Arc::default());
     tokio::spawn(writer.finish(length));
     body
@@ -70,7 +56,7 @@ impl Writer {
         while self.offset < end {
             let piece = piece(self.offset, PIECE.min(end - self.offset));
             let length = piece.len() as u64;
-            if self.pieces.send(piece).await.is_err() {
+            if !self.parts.offer(piece).await {
                 return false;
             }
             self.offset += length;
@@ -82,6 +68,11 @@ impl Writer {
     /// The same, and ends the body.
     pub async fn finish(mut self, end: u64) {
         self.write_to(end).await;
+    }
+
+    /// Writes nothing more and waits until nobody would take it.
+    pub async fn is_cut(self) {
+        time::timeout(PATIENCE, self.parts.unwanted()).await.expect("it is cut");
     }
 }
 

@@ -69,8 +69,13 @@ pub fn empty() -> Body {
 }
 
 impl Parts {
-    pub async fn send(&self, part: &'static str) {
-        self.frame(Ok(Frame::data(part.into()))).await;
+    pub async fn send(&self, part: impl Into<Bytes>) {
+        assert!(self.offer(part.into()).await, "it is still taken");
+    }
+
+    /// The same; false if nobody takes it any more.
+    pub async fn offer(&self, part: Bytes) -> bool {
+        self.0.send(Ok(Frame::data(part))).await.is_ok()
     }
 
     /// Ends it with trailers.
@@ -221,9 +226,23 @@ impl Asked {
         (request.into_body(), Connection(connection))
     }
 
+    /// The request's body, and what answers.
+    pub fn apart(self) -> (Incoming, Reply) {
+        (self.request.into_body(), Reply(self.answer))
+    }
+
     /// Waits until nobody wants an answer any more.
     pub async fn unwanted(mut self) {
         self.answer.closed().await;
+    }
+}
+
+/// Answers a request that has come apart from its body. Dropped, it cuts the exchange.
+pub struct Reply(oneshot::Sender<Response<Body>>);
+
+impl Reply {
+    pub fn send(self, response: Response<Body>) {
+        self.0.send(response).expect("the request is not given up");
     }
 }
 

@@ -24,10 +24,7 @@ use tokio::{
     time,
 };
 
-use super::{
-    ALICE_KEY, Http, PATIENCE,
-    body::{self, Reader, Sent},
-};
+use super::{ALICE_KEY, Body, Http, PATIENCE, body::Reader, empty};
 
 /// Over HTTP/2, a stream has a window of this size, and a connection more than all streams of a test take: whatever stalls a
 /// stream is not at the ends.
@@ -37,9 +34,10 @@ const CONNECTION_WINDOW: u32 = 1 << 30;
 const SLOWEST: u64 = 4 << 10;
 
 /// A client's exchanges: over HTTP/2 all on one connection, over HTTP/1.1 each on a connection of its own.
+#[derive(Clone)]
 pub struct Exchanges {
     port: u16,
-    shared: Option<http2::SendRequest<Sent>>,
+    shared: Option<http2::SendRequest<Body>>,
 }
 
 impl Exchanges {
@@ -68,11 +66,11 @@ impl Exchanges {
     }
 
     /// The head of the answer; its body is still to come.
-    pub async fn send(&self, request: Request<Sent>) -> Result<Response<Incoming>, String> {
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, String> {
         self.send_within(PATIENCE, request).await
     }
 
-    async fn send_within(&self, patience: Duration, request: Request<Sent>) -> Result<Response<Incoming>, String> {
+    async fn send_within(&self, patience: Duration, request: Request<Body>) -> Result<Response<Incoming>, String> {
         let answer = async {
             match self.shared.clone() {
                 Some(mut sender) => {
@@ -92,7 +90,7 @@ impl Exchanges {
 
     /// The body that is answered, whatever its length.
     pub async fn download(&self, path: &str) -> Result<Reader, String> {
-        let response = self.send(self.request(Method::GET, path).body(body::none()).expect("a request")).await?;
+        let response = self.send(self.request(Method::GET, path).body(empty()).expect("a request")).await?;
         match response.status().as_u16() {
             200 => Ok(Reader::new(0, response.into_body())),
             status => Err(format!("{path} is answered with {status}")),
@@ -100,7 +98,7 @@ impl Exchanges {
     }
 
     /// Sends a body of this length, all of which is taken.
-    pub async fn upload(&self, path: &str, length: u64, body: Sent) -> Result<(), String> {
+    pub async fn upload(&self, path: &str, length: u64, body: Body) -> Result<(), String> {
         let request = self.request(Method::PUT, path).header(header::CONTENT_LENGTH, length);
         // Answered at its end only.
         let patience = PATIENCE + Duration::from_millis(length / SLOWEST);
@@ -131,7 +129,7 @@ impl Upstream {
     pub async fn answering<A, F>(http: Http, answer: A) -> Self
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-        F: Future<Output = Response<Sent>> + Send + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

@@ -1,61 +1,34 @@
-//! An upstream whose every answer the test gives, as slowly as it likes.
+//! Exchanges of which the test plays both ends, several at once.
 
-use bytes::Bytes;
-use futures::StreamExt;
+use std::net::SocketAddr;
+
 use http::{Request, Response};
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
-use tokio::{
-    sync::{Mutex, mpsc, oneshot},
-    time,
-};
-use tokio_stream::wrappers::ReceiverStream;
+use hyper::body::Incoming;
+use tokio::{sync::Mutex, task::JoinHandle};
 
-use super::{Http, PATIENCE, Upstream, body::Sent};
+use super::{Answerer, Asked, Body, Exchanges, Http};
 
+/// An upstream whose every answer the test gives.
 pub struct Stage {
-    pub upstream: Upstream,
-    calls: Mutex<mpsc::Receiver<Call>>,
+    pub address: SocketAddr,
+    answerer: Mutex<Answerer>,
 }
 
-/// A request that came, not yet answered. Dropped, it is answered with nothing, and that is an error.
-pub struct Call {
-    pub request: Request<Incoming>,
-    answer: oneshot::Sender<Response<Sent>>,
-}
-
-/// What an answer's body is written with; dropped, it ends it.
-pub type Pen = mpsc::Sender<Bytes>;
+/// An answer to come.
+pub type Answer = JoinHandle<Result<Response<Incoming>, String>>;
 
 impl Stage {
     pub async fn start(http: Http) -> Self {
-        let (came, calls) = mpsc::channel(1);
-        let answer = move |request| {
-            let came = came.clone();
-            async move {
-                let (answer, given) = oneshot::channel();
-                came.send(Call { request, answer }).await.expect("the test waits for it");
-                given.await.expect("the test answers")
-            }
-        };
-        Self { upstream: Upstream::answering(http, answer).await, calls: Mutex::new(calls) }
+        let answerer = Answerer::start(http).await;
+        Self { address: answerer.address, answerer: Mutex::new(answerer) }
     }
 
-    /// The next request.
-    pub async fn call(&self) -> Call {
-        let mut calls = self.calls.lock().await;
-        time::timeout(PATIENCE, calls.recv()).await.expect("a request comes").expect("the upstream lives")
-    }
-}
-
-impl Call {
-    /// Answers with 200 and a body that is still to be written.
-    pub async fn begin(self, content_type: &str) -> Pen {
-        let (pen, pieces) = mpsc::channel(1);
-        let frames = ReceiverStream::new(pieces).map(|piece| Ok(Frame::data(piece)));
-        let response = Response::builder().header("content-type", content_type);
-        let response = response.body(StreamBody::new(frames).boxed_unsync()).expect("a response");
-        self.answer.send(response).ok().expect("the request waits for it");
-        pen
+    /// Sends a request; gives the answer to come and the request as it came.
+    pub async fn call(&self, exchanges: &Exchanges, request: Request<Body>) -> (Answer, Asked) {
+        // One at a time, so that each gets its own.
+        let mut answerer = self.answerer.lock().await;
+        let exchanges = exchanges.clone();
+        let answer = tokio::spawn(async move { exchanges.send(request).await });
+        (answer, answerer.asked().await)
     }
 }

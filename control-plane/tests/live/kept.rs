@@ -1,0 +1,140 @@
+//! A running stream keeps the route that it began with: whatever the file says of that route meanwhile is for those who come
+//! after.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::support::{
+    ALICE_KEY, ALICE_SHA256, BOB_SHA256, Direction, Exchanges, Flow, Gateway, Http, Options, Stage, eventually,
+    upstream,
+};
+use futures::future::join_all;
+
+const LIMIT: Duration = Duration::from_millis(300);
+
+/// The file after so many edits, with these fields of the route that the streams began with; without any, it is not there, and
+/// neither is its cluster.
+fn file(port: u16, [one, two]: [SocketAddr; 2], edits: usize, fields: &str) -> String {
+    let fields = fields.replace("POLICY", "api_key: {}, rate_limit: {limit: 1000, window: 1h}");
+    let (route, cluster) = match fields.as_str() {
+        "" => (String::new(), String::new()),
+        fields => (
+            format!("- {{name: kept, match: {{prefix: /kept}}, {fields}}}"),
+            format!("- {{name: one, endpoints: [\"{one}\"]}}"),
+        ),
+    };
+    format!(
+        r#"
+version: 1
+listeners: [{{name: http, port: {port}}}]
+routes:
+{route}
+- {{name: edits, match: {{prefix: /edits}}, respond: {{status: 200, body: "{edits}"}}}}
+clusters:
+{cluster}
+- {{name: two, endpoints: ["{two}"]}}
+consumers:
+- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}
+- {{name: bob, api_keys: [{{sha256: {BOB_SHA256}}}]}}
+"#
+    )
+}
+
+/// A gateway, its clusters, and streams that are running, of both clients and in both directions.
+struct Running {
+    gateway: Gateway,
+    stage: Stage,
+    addresses: [SocketAddr; 2],
+    clients: [Exchanges; 2],
+    flows: Vec<Flow>,
+    edits: usize,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let stage = Stage::start(Http::One).await;
+        let addresses = [stage.address, upstream("two").await];
+        let first = "cluster: one, stream: download, POLICY";
+        // One worker, so that an edit whose effect is seen is in effect for all.
+        let options = Options::from(&["--concurrency", "1"][..]);
+        let gateway = Gateway::start_with(options, |port| file(port, addresses, 0, first)).await;
+        let clients = [Exchanges::open(Http::One, gateway.port).await, Exchanges::open(Http::Two, gateway.port).await];
+        let mut flows = Vec::new();
+        for client in &clients {
+            for direction in [Direction::Down, Direction::Up] {
+                flows.push(Flow::begin(client, &stage, "/kept", direction).await);
+            }
+        }
+        Self { gateway, stage, addresses, clients, flows, edits: 0 }
+    }
+
+    /// Gives the route these fields.
+    async fn edit(&mut self, fields: &str) {
+        self.edits += 1;
+        self.gateway.edit(&file(self.gateway.port, self.addresses, self.edits, fields)).await;
+        let number = self.edits.to_string();
+        eventually("the edit takes effect", || async { self.gateway.get("/edits", &[]).await.body == number }).await;
+    }
+
+    /// All streams that run still do.
+    async fn go_on(&mut self) {
+        join_all(self.flows.iter_mut().map(Flow::moves)).await;
+    }
+
+    /// A stream that begins now.
+    async fn new(&self) -> Flow {
+        Flow::begin(&self.clients[1], &self.stage, "/kept", Direction::Down).await
+    }
+
+    /// Waits until a request that comes now is answered with this.
+    async fn answers(&self, status: u16) {
+        eventually("a request is answered anew", || async {
+            self.gateway.get("/kept", &[("x-api-key", ALICE_KEY)]).await.status == status
+        })
+        .await;
+    }
+}
+
+/// What becomes of those who come after an edit.
+enum Newcomer {
+    /// A stream, which is cut after [`LIMIT`]; it moves, or does not.
+    IsCut {
+        moving: bool,
+    },
+    IsWhole,
+    /// A request, which is answered with this at once.
+    Gets(u16),
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_stream_keeps_the_route_that_it_began_with() {
+    use Newcomer::{Gets, IsCut, IsWhole};
+
+    let mut running = Running::start().await;
+    for (fields, newcomer) in [
+        // What those that run live longer than, or are silent for longer.
+        ("cluster: one, stream: download, timeouts: {max_stream: 300ms}, POLICY", IsCut { moving: true }),
+        ("cluster: one, stream: download, timeouts: {idle: 300ms}, POLICY", IsCut { moving: false }),
+        ("cluster: one, stream: download, timeouts: {request: 300ms}, POLICY", IsCut { moving: true }),
+        // Another preset, and none.
+        ("cluster: one, stream: sse, POLICY", IsWhole),
+        ("cluster: one, POLICY", IsWhole),
+        // The filter goes, and comes back such that it would refuse them.
+        ("cluster: one, stream: download", IsWhole),
+        ("cluster: one, stream: download, api_key: {consumers: [bob]}", Gets(403)),
+        // The route leads elsewhere, answers by itself, and is gone, with their cluster.
+        ("cluster: two, stream: download", Gets(200)),
+        ("respond: {status: 204}", Gets(204)),
+        ("", Gets(404)),
+    ] {
+        running.edit(fields).await;
+        match newcomer {
+            IsCut { moving } => drop(running.new().await.is_aborted_after(LIMIT, moving).await),
+            IsWhole => running.new().await.is_whole().await,
+            Gets(status) => running.answers(status).await,
+        }
+        running.go_on().await;
+    }
+    for flow in running.flows {
+        flow.is_whole().await;
+    }
+}

@@ -1,0 +1,92 @@
+//! The limits of a stream's time, with the filter on the route and the file edited meanwhile: one that moves a byte now and then
+//! outlives `idle`, and one that a limit ends is aborted on both sides, and never looks whole.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use http::Method;
+use tokio::{join, time};
+
+use crate::support::{Direction, Exchanges, Flow, Http, Stage, Unrest, empty};
+
+/// Of every limit here.
+const LIMIT: Duration = Duration::from_secs(1);
+const ROUTES: &[(&str, &str)] = &[
+    ("/idle", "stream: download, timeouts: {idle: 1s}"),
+    ("/longest", "stream: download, timeouts: {max_stream: 1s}"),
+    ("/request", "stream: download, timeouts: {request: 1s}"),
+    ("/first", "stream: download, timeouts: {first_byte: 1s}"),
+];
+
+/// A gateway and an upstream, for both clients.
+async fn start() -> (Stage, Unrest, [Exchanges; 2]) {
+    let stage = Stage::start(Http::One).await;
+    let unrest = Unrest::start(ROUTES, "", stage.address).await;
+    let port = unrest.gateway.port;
+    let clients = join!(Exchanges::open(Http::One, port), Exchanges::open(Http::Two, port));
+    (stage, unrest, clients.into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_moves_a_byte_now_and_then_outlives_the_limits_that_are_not_of_its_life() {
+    let (stage, unrest, clients) = start().await;
+    let cases = [("/idle", Direction::Down), ("/idle", Direction::Up), ("/first", Direction::Down)];
+    unrest
+        .during(async |edits| {
+            let flows = clients.iter().flat_map(|client| cases.map(|(path, direction)| (client, path, direction)));
+            let flows = flows.map(async |(client, path, direction)| {
+                let mut flow = Flow::begin(client, &stage, path, direction).await;
+                let mut tick = time::interval(LIMIT / 3);
+                while !edits.are_over() || flow.age() < 2 * LIMIT {
+                    tick.tick().await;
+                    flow.moves().await;
+                }
+                flow.is_whole().await;
+            });
+            join_all(flows).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_a_limit_ends_is_aborted_on_both_sides_and_never_looks_whole() {
+    let (stage, unrest, clients) = start().await;
+    let cases = [
+        ("/idle", Direction::Down, false),
+        ("/idle", Direction::Up, false),
+        ("/longest", Direction::Down, true),
+        ("/longest", Direction::Down, false),
+        ("/longest", Direction::Up, true),
+        ("/request", Direction::Down, true),
+    ];
+    unrest
+        .during(async |mut edits| {
+            let flows = clients.iter().zip(Http::BOTH).flat_map(|client| cases.map(|case| (client, case)));
+            let flows = flows.map(async |((client, http), (path, direction, moving))| {
+                let flow = Flow::begin(client, &stage, path, direction).await;
+                let said = flow.is_aborted_after(LIMIT, moving).await;
+                println!("{http:?} {path} {direction:?}, {}: {said}", if moving { "moving" } else { "silent" });
+            });
+            join_all(flows).await;
+            edits.over().await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_does_not_answer_in_time_is_answered_for_with_504() {
+    let (stage, unrest, clients) = start().await;
+    unrest
+        .during(async |mut edits| {
+            for client in &clients {
+                let began = Instant::now();
+                let request = client.request(Method::GET, "/first").body(empty()).unwrap();
+                let (answer, asked) = stage.call(client, request).await;
+                let (answer, ()) = join!(answer, asked.unwanted());
+                assert_eq!(answer.unwrap().unwrap().status(), 504);
+                assert!(began.elapsed() > LIMIT * 9 / 10, "{:?} is too soon", began.elapsed());
+            }
+            edits.over().await;
+        })
+        .await;
+}
