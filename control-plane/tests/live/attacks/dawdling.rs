@@ -15,7 +15,7 @@ use tokio::{
     time,
 };
 
-use super::scene::{POLICY, Parts, Scene, block, connect, head, statuses, upstream_that};
+use super::scene::{Parts, Scene, block, connect, head, statuses, upstream_that};
 use crate::support::{
     PATIENCE, eventually, free_port,
     http2::{self, DATA, HEADERS, RST_STREAM, frame},
@@ -54,42 +54,13 @@ fn is_about(took: Duration, seconds: f64) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_that_never_come_to_the_point_are_ended() {
+async fn who_takes_too_long_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     Authority::new("public").issue("gateway.test").write(folder.path(), "public");
     let (https, files) = (free_port(), folder.path().join("public").display().to_string());
-    let listeners = format!("- {{name: https, port: {https}, tls: {{cert_file: {files}.pem, key_file: {files}.key}}}}");
-    let scene = Scene::open(&Parts { listeners, ..Parts::default() }).await;
-    let http = scene.gateway.port;
-
-    let hello: &[u8] = &[0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
-    let cases: &[(u16, &[u8], &[u8], f64, &str)] = &[
-        (http, b"G", b"E", 10.0, "HTTP/1.1 408 "),
-        (http, b"GET / HTTP/1.1\r\nhost: a\r\nx-a: ", b"b", 10.0, "HTTP/1.1 408 "),
-        (http, b"GET / HTTP/1.1\r\nhost: a\r\n", b"x-a: b\r\n", 10.0, "HTTP/1.1 4"),
-        (https, b"", b"", 15.0, ""),
-        (https, hello, b"", 15.0, ""),
-        (https, hello, b"\0", 15.0, ""),
-    ];
-    let trickling = join_all(cases.iter().map(async |(port, first, bit, seconds, expected)| {
-        let (answer, took) = trickle(*port, first, bit).await;
-        assert!(answer.starts_with(expected), "{answer:?}");
-        assert!(is_about(took, *seconds), "{:?} took {took:?}", String::from_utf8_lossy(first));
-    }));
-    let http2 = async {
-        let begun = Instant::now();
-        let mut connection = http2::Connection::open(http).await;
-        connection.writer.write_all(&frame(HEADERS, 0, 1, &block("GET", "/"))).await.unwrap();
-        let ended = async { while connection.reader.next().await.expect("it goes on").kind != RST_STREAM {} };
-        time::timeout(PATIENCE, ended).await.expect("the stream ends");
-        assert!(is_about(begun.elapsed(), 10.0));
-    };
-    tokio::join!(trickling, http2);
-    scene.is_unharmed(32).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_trickle_in_are_ended() {
+    let mut parts = Parts::default();
+    parts.listeners =
+        format!("- {{name: https, port: {https}, tls: {{cert_file: {files}.pem, key_file: {files}.key}}}}");
     // An upstream that waits for the rest of each request, and how many it waits for.
     let waiting = Arc::<AtomicUsize>::default();
     let counted = waiting.clone();
@@ -103,32 +74,73 @@ async fn bodies_that_trickle_in_are_ended() {
     })
     .await;
     let timeouts = "timeouts: {idle: 1s, max_stream: 2s}";
-    let routes = format!(
-        "- {{name: plain, match: {{prefix: /plain}}, cluster: patient, {timeouts}, {POLICY}}}\n\
-         - {{name: upload, match: {{prefix: /upload}}, cluster: patient, stream: upload, {timeouts}, {POLICY}}}\n"
-    );
-    let clusters = format!("- {{name: patient, endpoints: [\"{patient}\"]}}");
-    let scene = Scene::open(&Parts { routes, clusters, ..Parts::default() }).await;
+    parts.add("plain", patient, timeouts, "");
+    parts.add("upload", patient, &format!("stream: upload, {timeouts}"), "");
+    let scene = Scene::open(&parts).await;
     let port = scene.gateway.port;
+    let bodies = async {
+        tokio::join!(bodies_over_http1(port), bodies_over_http2(port), bodies_that_nobody_wants(port));
+        eventually("the upstream waits no more", || async { waiting.load(Ordering::Relaxed) == 0 }).await;
+    };
+    tokio::join!(heads_over_http1(port), head_over_http2(port), handshakes(https), bodies);
+    scene.is_unharmed(32).await;
+}
 
-    let length = "content-length: 1000000\r\n";
-    let chunked = "transfer-encoding: chunked\r\n";
-    // Of these the upstream sees a byte now and then, so that the longest life ends them; of the others nothing.
+async fn heads_over_http1(port: u16) {
+    let cases: [(&[u8], &[u8]); 2] = [(b"G", b"E"), (b"GET / HTTP/1.1\r\nhost: a\r\nx-a: ", b"b")];
+    join_all(cases.map(async |(first, bit)| {
+        let (answer, took) = trickle(port, first, bit).await;
+        assert_eq!(statuses(&answer), ["408"], "{answer}");
+        assert!(is_about(took, 10.0), "{took:?}");
+    }))
+    .await;
+}
+
+/// The stream ends, and the connection may have others.
+async fn head_over_http2(port: u16) {
+    let begun = Instant::now();
+    let mut connection = http2::Connection::open(port).await;
+    connection.writer.write_all(&frame(HEADERS, 0, 1, &block("GET", "/"))).await.unwrap();
+    let ended = async { while connection.reader.next().await.expect("it goes on").kind != RST_STREAM {} };
+    time::timeout(PATIENCE, ended).await.expect("the stream ends");
+    assert!(is_about(begun.elapsed(), 10.0), "{:?}", begun.elapsed());
+}
+
+/// Envoy waits 5 s for the first bytes, and then 10 s for the whole.
+async fn handshakes(port: u16) {
+    const HELLO: &[u8] = &[0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
+    let cases: [(&[u8], &[u8]); 3] = [(b"", b""), (HELLO, b""), (HELLO, b"\0")];
+    join_all(cases.map(async |(first, bit)| {
+        let (answer, took) = trickle(port, first, bit).await;
+        assert!(answer.is_empty() && is_about(took, 15.0), "{took:?} {answer}");
+    }))
+    .await;
+}
+
+const LENGTH: &str = "content-length: 1000000\r\n";
+const CHUNKED: &str = "transfer-encoding: chunked\r\n";
+
+async fn bodies_over_http1(port: u16) {
+    // Of the first the upstream sees a byte now and then, so that the longest life ends them; of the others nothing.
     let cases = [
-        (length, "", "a", 2.0),
-        (chunked, "", "1\r\na\r\n", 2.0),
-        (length, "", "", 1.0),
-        (chunked, "5;", "a", 1.0),
-        (chunked, "0\r\nx-a: ", "b", 1.0),
+        (LENGTH, "", "a", 2.0),
+        (CHUNKED, "", "1\r\na\r\n", 2.0),
+        (LENGTH, "", "", 1.0),
+        (CHUNKED, "5;", "a", 1.0),
+        (CHUNKED, "0\r\nx-a: ", "b", 1.0),
     ];
-    let trickling = ["/plain", "/upload"].into_iter().flat_map(|path| cases.map(|case| (path, case)));
-    let trickling = join_all(trickling.map(async |(path, (framing, first, bit, seconds))| {
+    let cases = ["/plain", "/upload"].into_iter().flat_map(|path| cases.map(|case| (path, case)));
+    join_all(cases.map(async |(path, (framing, first, bit, seconds))| {
         let first = head(&format!("POST {path}"), framing) + first;
         let (answer, took) = trickle(port, first.as_bytes(), bit.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert_eq!(statuses(&answer), ["408"], "{answer}");
         assert!(is_about(took, seconds), "{first}{bit} took {took:?}");
-    }));
-    let http2 = join_all(["/plain", "/upload"].map(async |path| {
+    }))
+    .await;
+}
+
+async fn bodies_over_http2(port: u16) {
+    join_all(["/plain", "/upload"].map(async |path| {
         let begun = Instant::now();
         let mut connection = http2::Connection::open(port).await;
         connection.writer.write_all(&http2::headers(0, 1, &block("POST", path))).await.unwrap();
@@ -140,15 +152,17 @@ async fn bodies_that_trickle_in_are_ended() {
             }
         }
         assert!(is_about(begun.elapsed(), 2.0), "{path} took {:?}", begun.elapsed());
-    }));
-    // Who is refused, or answered by the gateway, is not listened to any longer.
-    let keyless = format!("POST / HTTP/1.1\r\nhost: a\r\n{length}\r\n");
-    let refused = join_all([(keyless, "401"), (head("POST /", length), "200")].map(async |(first, status)| {
+    }))
+    .await;
+}
+
+/// Who is refused, or answered by the gateway, is not listened to any longer.
+async fn bodies_that_nobody_wants(port: u16) {
+    let keyless = format!("POST / HTTP/1.1\r\nhost: a\r\n{LENGTH}\r\n");
+    join_all([(keyless, "401"), (head("POST /", LENGTH), "200")].map(async |(first, status)| {
         let (answer, took) = trickle(port, first.as_bytes(), b"a").await;
         assert_eq!(statuses(&answer), [status], "{answer}");
         assert!(is_about(took, 0.2), "{took:?}");
-    }));
-    tokio::join!(trickling, http2, refused);
-    eventually("the upstream waits no more", || async { waiting.load(Ordering::Relaxed) == 0 }).await;
-    scene.is_unharmed(32).await;
+    }))
+    .await;
 }

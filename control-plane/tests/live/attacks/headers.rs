@@ -30,9 +30,14 @@ async fn next_end(connection: &mut Connection) -> (u32, Option<u32>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_with_too_many_headers_are_refused_alone() {
+async fn what_is_beyond_the_limits_of_a_listener_is_refused_alone() {
     let scene = Scene::open(&<_>::default()).await;
     let port = scene.gateway.port;
+    tokio::join!(headers_over_http1(port), headers_over_http2(port), a_stream_beyond_a_hundred(port));
+    scene.is_unharmed(32).await;
+}
+
+async fn headers_over_http1(port: u16) {
     let cases = [
         ("x-a: b\r\n".repeat(80), "200"),
         ("x-a: b\r\n".repeat(100), "431"),
@@ -49,7 +54,9 @@ async fn requests_with_too_many_headers_are_refused_alone() {
     .await;
     let long = exchange(port, format!("GET /{} HTTP/1.1\r\n", "a".repeat(10_000_000)).as_bytes()).await;
     assert_eq!(statuses(&long), ["431"], "{long}");
+}
 
+async fn headers_over_http2(port: u16) {
     // Of HPACK: what is in the table once is named by one byte each time.
     let bomb = |name: &[u8], value: &[u8]| {
         [&[0x40], &*length(name.len()), name, &*length(value.len()), value, &[0xbe; 16_000]].concat()
@@ -70,14 +77,11 @@ async fn requests_with_too_many_headers_are_refused_alone() {
         assert_eq!((ended, error.is_none()), (stream, is_answered), "{error:?}");
         stream += 2;
     }
-    scene.is_unharmed(32).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_has_a_hundred_streams_and_one_more_is_refused() {
-    let scene = Scene::open(&<_>::default()).await;
+async fn a_stream_beyond_a_hundred(port: u16) {
     // Before it has acknowledged Envoy's settings a client need not know of the limit.
-    let mut connection = Connection::connect(scene.gateway.port).await;
+    let mut connection = Connection::connect(port).await;
     connection.writer.write_all(HELLO).await.unwrap();
     let begin = |stream| headers(0, stream, &block("POST", "/fine/hold"));
     let end = |stream| frame(DATA, END_STREAM, stream, b"");
@@ -101,10 +105,9 @@ async fn a_connection_has_a_hundred_streams_and_one_more_is_refused() {
     }
 
     // Who knows of the limit and goes beyond it is ended.
-    let mut connection = Connection::open(scene.gateway.port).await;
+    let mut connection = Connection::open(port).await;
     let all: Vec<u8> = (0..101).flat_map(|number| begin(2 * number + 1)).collect();
     connection.writer.write_all(&all).await.unwrap();
     let ended = async { while connection.reader.next().await.is_some() {} };
     time::timeout(PATIENCE, ended).await.expect("it ends");
-    scene.is_unharmed(32).await;
 }

@@ -8,7 +8,7 @@ use tokio::{
     time,
 };
 
-use crate::support::{ALICE_KEY, ALICE_SHA256, Events, Gateway, Hammer, PATIENCE, http2::field, upstream};
+use crate::support::{ALICE_KEY, ALICE_SHA256, Events, Gateway, Hammer, Options, PATIENCE, http2::field, upstream};
 
 /// Turns the filter on, and lets alice pass.
 pub const POLICY: &str = "api_key: {}, rate_limit: {limit: 1000000, window: 1h, by: consumer}";
@@ -19,8 +19,16 @@ pub const MIB: usize = 1 << 20;
 #[derive(Default)]
 pub struct Parts {
     pub listeners: String,
-    pub routes: String,
-    pub clusters: String,
+    routes: String,
+    clusters: String,
+}
+
+impl Parts {
+    /// Adds a route and a cluster of this name, whose prefix and whose only endpoint these are, with further fields of either.
+    pub fn add(&mut self, name: &str, endpoint: SocketAddr, route: &str, cluster: &str) {
+        self.routes += &format!("- {{name: {name}, match: {{prefix: /{name}}}, cluster: {name}, {POLICY}, {route}}}\n");
+        self.clusters += &format!("- {{name: {name}, endpoints: [\"{endpoint}\"], {cluster}}}\n");
+    }
 }
 
 /// A gateway that others use.
@@ -38,7 +46,9 @@ impl Scene {
     /// `/fine`, which the others use, and `/`, which the gateway answers by itself. All routes have the filter on them.
     pub async fn open(parts: &Parts) -> Self {
         let fine = upstream("fine").await;
-        let gateway = Gateway::start(|port| file(port, fine, parts)).await;
+        // At the end there are streams that never end.
+        let options = Options { drain: "0s", ..Options::default() };
+        let gateway = Gateway::start_with(options, |port| file(port, fine, parts)).await;
         let others = Hammer::start(gateway.url("/fine"));
         let events = Events::open(gateway.url("/fine/events/sse")).await;
         let pid = gateway.envoy_pid();

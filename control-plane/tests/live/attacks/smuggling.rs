@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::scene::{POLICY, Parts, Scene, exchange, head, statuses, upstream_that};
+use super::scene::{Parts, Scene, exchange, head, statuses, upstream_that};
 
 /// What came over the connections to an upstream: of each request the first line, and its body as it was framed.
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
@@ -135,9 +135,9 @@ async fn no_request_hides_another() {
     let seen = Seen::default();
     let recorded = seen.clone();
     let svc = upstream_that(move |connection| record(connection, recorded.clone())).await;
-    let routes = format!("- {{name: svc, match: {{prefix: /svc}}, cluster: svc, {POLICY}}}");
-    let clusters = format!("- {{name: svc, endpoints: [\"{svc}\"]}}");
-    let scene = Scene::open(&Parts { routes, clusters, ..Parts::default() }).await;
+    let mut parts = Parts::default();
+    parts.add("svc", svc, "", "");
+    let scene = Scene::open(&parts).await;
     let port = scene.gateway.port;
     let mut expected = Vec::new();
     let cases = CASES.iter().enumerate().map(|(number, (headers, body, outcome))| {

@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::scene::{POLICY, Parts, Scene, exchange, head, statuses, upstream_that};
+use super::scene::{Parts, Scene, exchange, head, statuses, upstream_that};
 use crate::support::http2::{ACK, CONTINUATION, END_HEADERS, HEADERS, Reader, SETTINGS, field, frame, headers};
 
 /// What an upstream sends once, and then again and again for as long as it is listened to.
@@ -43,13 +43,13 @@ async fn answer(connection: TcpStream, http2: bool, first: Vec<u8>, again: Vec<u
     while frames.next().await.is_some() {}
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_an_upstream_answers_the_client_gets_an_answer() {
-    const OK: &str = "HTTP/1.1 200 OK\r\n";
-    const NOT_OVER: &str = "504";
+const OK: &str = "HTTP/1.1 200 OK\r\n";
+const NOT_OVER: &str = "504";
+
+fn cases() -> Vec<Says> {
     let field_of = |length| field(b"x-a", &vec![b'b'; length]);
     let ok2 = || vec![0x88];
-    let cases = [
+    vec![
         says("502", OK, "x-a: b\r\n".repeat(1000)),
         says("502", OK.to_owned() + "x-a: ", "b".repeat(10_000)),
         says("502", "HTTP/1.1 200 ", "b".repeat(10_000)),
@@ -68,48 +68,46 @@ async fn whatever_an_upstream_answers_the_client_gets_an_answer() {
         says_in_http2("503", frame(HEADERS, 0, 1, &ok2()), frame(CONTINUATION, 0, 1, &field_of(1000).repeat(16))),
         says_in_http2("502", OK, ""),
         says_in_http2(NOT_OVER, frame(HEADERS, END_HEADERS, 1, &field(b":status", b"103")), ""),
-    ];
-    let ends = ["timeouts: {request: 2s}", "stream: sse, timeouts: {idle: 2s}"];
-    let asked: Vec<_> = cases.iter().flat_map(|case| ends.map(|end| (case, end))).collect();
-    let mut parts = Parts::default();
-    for (number, (Says { http2, first, again, .. }, end)) in asked.iter().enumerate() {
-        let (http2, first, again) = (*http2, first.clone(), again.clone());
-        let address = upstream_that(move |connection| answer(connection, http2, first.clone(), again.clone())).await;
-        let protocol = if http2 { "http2" } else { "http1" };
-        parts.clusters += &format!("- {{name: c{number}, endpoints: [\"{address}\"], protocol: {protocol}}}\n");
-        parts.routes +=
-            &format!("- {{name: r{number}, match: {{path: /{number}}}, cluster: c{number}, {end}, {POLICY}}}\n");
-    }
-    let scene = Scene::open(&parts).await;
-    join_all(asked.iter().enumerate().map(async |(number, (case, end))| {
-        let request = head(&format!("GET /{number}"), "connection: close\r\n");
-        let answers = exchange(scene.gateway.port, request.as_bytes()).await;
-        let first = String::from_utf8_lossy(&case.first[..case.first.len().min(80)]).into_owned();
-        let said = statuses(&answers);
-        let (interim, last): (Vec<_>, Vec<_>) = said.into_iter().partition(|status| status.starts_with('1'));
-        assert!(interim.len() <= 1, "{end} {first:?}: {answers}");
-        assert_eq!(last, [case.status], "{end} {first:?}: {answers}");
-    }))
-    .await;
-    scene.is_unharmed(32).await;
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_upstream_says_beyond_its_answer_is_nobodys() {
-    let svc = upstream_that(async |mut connection: TcpStream| {
-        while connection.read(&mut [0; 4096]).await.is_ok_and(|count| count > 0) {
-            let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nmine\
-                          HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray";
-            let _ = connection.write_all(twice).await;
-        }
-    })
-    .await;
-    let routes = format!("- {{name: svc, match: {{prefix: /svc}}, cluster: svc, {POLICY}}}");
-    let clusters = format!("- {{name: svc, endpoints: [\"{svc}\"]}}");
-    let scene = Scene::open(&Parts { routes, clusters, ..Parts::default() }).await;
-    for _ in 0..20 {
-        let answer = exchange(scene.gateway.port, head("GET /svc", "connection: close\r\n").as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("mine"), "{answer}");
+async fn whatever_an_upstream_answers_the_client_gets_an_answer() {
+    let (cases, ends) = (cases(), ["timeouts: {request: 2s}", "stream: sse, timeouts: {idle: 2s}"]);
+    let asked: Vec<_> = cases.iter().flat_map(|case| ends.map(|end| (case, end))).enumerate().collect();
+    let mut parts = Parts::default();
+    for (number, (Says { http2, first, again, .. }, end)) in &asked {
+        let (http2, first, again) = (*http2, first.clone(), again.clone());
+        let address = upstream_that(move |connection| answer(connection, http2, first.clone(), again.clone())).await;
+        parts.add(&number.to_string(), address, end, if http2 { "protocol: http2" } else { "" });
     }
+    parts.add("stray", upstream_that(say_more).await, "", "");
+    let scene = Scene::open(&parts).await;
+    let asking = join_all(asked.iter().map(async |(number, (case, end))| {
+        let request = head(&format!("GET /{number}"), "connection: close\r\n");
+        let answers = exchange(scene.gateway.port, request.as_bytes()).await;
+        let first = String::from_utf8_lossy(&case.first[..case.first.len().min(80)]);
+        let (interim, last): (Vec<_>, Vec<_>) =
+            statuses(&answers).into_iter().partition(|status| status.starts_with('1'));
+        assert!(interim.len() <= 1, "{end} {first:?}: {answers}");
+        assert_eq!(last, [case.status], "{end} {first:?}: {answers}");
+    }));
+    tokio::join!(asking, nobody_gets_what_is_more(scene.gateway.port));
     scene.is_unharmed(32).await;
+}
+
+/// Answers, and then with what nobody has asked for.
+async fn say_more(mut connection: TcpStream) {
+    while connection.read(&mut [0; 4096]).await.is_ok_and(|count| count > 0) {
+        let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nmine\
+                      HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray";
+        let _ = connection.write_all(twice).await;
+    }
+}
+
+async fn nobody_gets_what_is_more(port: u16) {
+    for _ in 0..20 {
+        let answer = exchange(port, head("GET /stray", "connection: close\r\n").as_bytes()).await;
+        assert!(answer.starts_with(OK) && answer.ends_with("mine"), "{answer}");
+    }
 }
