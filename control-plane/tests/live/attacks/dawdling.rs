@@ -83,7 +83,7 @@ async fn who_takes_too_long_is_ended() {
         eventually("the upstream waits no more", || async { waiting.load(Ordering::Relaxed) == 0 }).await;
     };
     tokio::join!(heads_over_http1(port), head_over_http2(port), handshakes(https), bodies);
-    scene.is_unharmed(32).await;
+    scene.ends_unharmed(32).await;
 }
 
 async fn heads_over_http1(port: u16) {

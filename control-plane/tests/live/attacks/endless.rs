@@ -50,7 +50,7 @@ async fn a_body_without_an_end_is_held_back_by_who_does_not_read_it() {
     parts.add("down", endless, "stream: download, timeouts: {idle: 3s}", "");
     let scene = Scene::open(&parts).await;
     tokio::join!(uploads(scene.gateway.port), answers(scene.gateway.port, &counts));
-    scene.is_unharmed(64).await;
+    scene.ends_unharmed(64).await;
 }
 
 async fn never_read(connection: TcpStream) {

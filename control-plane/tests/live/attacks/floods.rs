@@ -82,5 +82,5 @@ async fn a_flood_of_frames_ends_its_connection_alone() {
     let begun = scene.gateway.envoy_counter("cluster.fine.upstream_rq_cancelled").await;
     println!("{begun} requests of 4 connections reached the upstream");
     assert!(begun < 4 * 500, "{begun}");
-    scene.is_unharmed(16).await;
+    scene.ends_unharmed(16).await;
 }

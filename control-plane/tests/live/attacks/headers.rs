@@ -34,7 +34,7 @@ async fn what_is_beyond_the_limits_of_a_listener_is_refused_alone() {
     let scene = Scene::open(&<_>::default()).await;
     let port = scene.gateway.port;
     tokio::join!(headers_over_http1(port), headers_over_http2(port), a_stream_beyond_a_hundred(port));
-    scene.is_unharmed(32).await;
+    scene.ends_unharmed(32).await;
 }
 
 async fn headers_over_http1(port: u16) {

@@ -48,7 +48,7 @@ async fn thousands_of_idle_connections_and_streams_leave_room_for_the_others() {
     // Who comes now is served, too.
     let answer = scene.gateway.get("/fine", &[("x-api-key", ALICE_KEY)]).await;
     assert_eq!(answer.status, 200);
-    scene.is_unharmed(128).await;
+    scene.ends_unharmed(128).await;
 }
 
 /// A whole Envoy configuration, as `dump --static` writes it, but that a client may be idle for a second only.

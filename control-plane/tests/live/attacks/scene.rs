@@ -59,7 +59,7 @@ impl Scene {
     }
 
     /// Makes sure that the others were served and are, and that Envoy never took more than this further memory, in MiB.
-    pub async fn is_unharmed(mut self, most: usize) {
+    pub async fn ends_unharmed(mut self, most: usize) {
         self.events.go_on().await;
         let (took, answered) = (self.begun.elapsed(), self.others.stop().await);
         println!("{answered} requests of others in {took:?}");

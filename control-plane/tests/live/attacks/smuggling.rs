@@ -163,5 +163,5 @@ async fn no_request_hides_another() {
     seen.sort();
     expected.sort();
     assert_eq!(seen, expected);
-    scene.is_unharmed(32).await;
+    scene.ends_unharmed(32).await;
 }

@@ -93,7 +93,7 @@ async fn whatever_an_upstream_answers_the_client_gets_an_answer() {
         assert_eq!(last, [case.status], "{end} {first:?}: {answers}");
     }));
     tokio::join!(asking, nobody_gets_what_is_more(scene.gateway.port));
-    scene.is_unharmed(32).await;
+    scene.ends_unharmed(32).await;
 }
 
 /// Answers, and then with what nobody has asked for.
