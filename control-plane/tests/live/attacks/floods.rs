@@ -1,6 +1,6 @@
 //! Frames of HTTP/2 that cost Envoy more than their sender, without an end.
 
-use std::iter;
+use std::iter::{once, repeat};
 
 use futures::future::join_all;
 use tokio::{io::AsyncWriteExt as _, time};
@@ -18,9 +18,8 @@ use crate::support::{
 const MOST: usize = 64 * MIB;
 
 /// Sends these, without reading what comes back or reading it, until Envoy ends the connection.
-async fn flood(name: &str, port: u16, reads: bool, frames: impl Iterator<Item = Vec<u8>>) {
+async fn flood(name: &str, port: u16, reads: bool, mut frames: impl Iterator<Item = Vec<u8>>) {
     let Connection { mut reader, mut writer } = Connection::open(port).await;
-    let mut frames = frames;
     let writing = async {
         let mut sent = 0;
         loop {
@@ -58,29 +57,23 @@ fn resets(path: &str) -> impl Iterator<Item = Vec<u8>> {
 async fn a_flood_of_frames_ends_its_connection_alone() {
     let scene = Scene::open(&<_>::default()).await;
     let port = scene.gateway.port;
-    let again = |frame: Vec<u8>| iter::repeat(frame);
-    let begun = |flags, method, path| iter::once(frame(HEADERS, flags, 1, &block(method, path)));
+    let after = |flags, method, path| once(frame(HEADERS, flags, 1, &block(method, path)));
+    let (get, post) = (after(END_STREAM, "GET", "/"), after(END_HEADERS, "POST", "/fine"));
     let many = field(b"x-a", &[b'b'; 1000]).repeat(16);
-    let post = begun(END_HEADERS, "POST", "/fine");
     tokio::join!(
-        flood("CONTINUATION", port, true, begun(END_STREAM, "GET", "/").chain(again(frame(CONTINUATION, 0, 1, &many)))),
-        flood(
-            "empty CONTINUATION",
-            port,
-            true,
-            begun(END_STREAM, "GET", "/").chain(again(frame(CONTINUATION, 0, 1, b"")))
-        ),
-        flood("PING", port, true, again(frame(PING, 0, 0, &[0; 8]))),
-        flood("PING, unread", port, false, again(frame(PING, 0, 0, &[0; 8]))),
-        flood("SETTINGS", port, true, again(frame(SETTINGS, 0, 0, b""))),
-        flood("SETTINGS, unread", port, false, again(frame(SETTINGS, 0, 0, b""))),
-        flood("empty DATA", port, true, post.chain(again(frame(DATA, 0, 1, b"")))),
+        flood("CONTINUATION", port, true, get.clone().chain(repeat(frame(CONTINUATION, 0, 1, &many)))),
+        flood("empty CONTINUATION", port, true, get.chain(repeat(frame(CONTINUATION, 0, 1, b"")))),
+        flood("PING", port, true, repeat(frame(PING, 0, 0, &[0; 8]))),
+        flood("PING, unread", port, false, repeat(frame(PING, 0, 0, &[0; 8]))),
+        flood("SETTINGS", port, true, repeat(frame(SETTINGS, 0, 0, b""))),
+        flood("SETTINGS, unread", port, false, repeat(frame(SETTINGS, 0, 0, b""))),
+        flood("empty DATA", port, true, post.chain(repeat(frame(DATA, 0, 1, b"")))),
         flood("resets of what the gateway answers", port, true, resets("/")),
     );
-    // Neither did the upstream hear of all that were begun to be reset.
+    // An upstream hears of few of them.
     join_all((0..4).map(|_| flood("resets of what the upstream answers", port, true, resets("/fine/hold")))).await;
     let begun = scene.gateway.envoy_counter("cluster.fine.upstream_rq_cancelled").await;
     println!("{begun} requests of 4 connections reached the upstream");
-    assert!(begun < 4 * 500, "{begun}");
+    assert!(begun < 4 * 100, "{begun}");
     scene.ends_unharmed(16).await;
 }

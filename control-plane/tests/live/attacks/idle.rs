@@ -20,7 +20,7 @@ use crate::support::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_idle_connections_and_streams_leave_room_for_the_others() {
-    // Those that this process has of its own.
+    // Each connection is an open file, here as in Envoy, which has what `legation run` has.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let scene = Scene::open(&<_>::default()).await;
