@@ -18,9 +18,9 @@ const MIB: u64 = 1 << 20;
 /// More than sockets and Envoy take of a stream, by far.
 const LENGTH: u64 = 64 * MIB;
 
-/// Downloads of one client that stand still, and a third as many uploads. A connection has room for that many and the others, and
-/// these are more than half of what it has room for, which takes a larger window (see `translate/flow_control.rs`).
-const EACH: u64 = 57;
+/// Downloads of one client that stand still, and a quarter as many uploads: nearly as many as a connection may have, so that others
+/// pass only if its window has room for more than all of them (see `translate/flow_control.rs`).
+const EACH: u64 = 75;
 
 /// Waits until a count stays what it is for a while; gives it.
 async fn still(count: impl Fn() -> u64) -> u64 {
@@ -48,7 +48,7 @@ async fn others_pass(exchanges: &[Exchanges]) {
 
 async fn streams_that_stand_still_hold_up_nobody(client: Http, cluster: Http, downloads: u64) {
     let downloads = env::var("STALLED").map_or(downloads, |count| count.parse().expect("STALLED is a number"));
-    let uploads = downloads / 3;
+    let uploads = downloads / 4;
     let depot = Depot::start(cluster).await;
     // One worker, so that over HTTP/2 all streams share connections to the cluster.
     let options = Options::from(&["--concurrency", "1"][..]);
