@@ -51,8 +51,8 @@ fn summary(mut lags: Vec<Duration>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_event_arrives_before_the_next_one_is_sent() {
-    let count = env::var("EVENTS").map_or(200, |count| count.parse().expect("EVENTS is a number"));
+async fn each_event_or_part_of_one_arrives_before_the_next_is_sent() {
+    let count: usize = env::var("EVENTS").map_or(200, |count| count.parse().expect("EVENTS is a number"));
     let stage = Stage::start(Http::One).await;
     let unrest = Unrest::start(ROUTES, "", stage.address).await;
     let direct = Exchanges::open(Http::One, stage.address.port()).await;
@@ -68,11 +68,16 @@ async fn each_event_arrives_before_the_next_one_is_sent() {
             let mut tick = interval(Duration::from_millis(20));
             for id in 1.. {
                 tick.tick().await;
-                let event = format!("id: {id}\ndata: {}\n\n", "x".repeat(id % 300));
+                let text = match id % 4 {
+                    1 => format!("id: {id}\ndata: {}\n\n", "whole ".repeat(id % 300)),
+                    2 => format!("id: {id}\nda"),
+                    3 => "ta: in two writes\n\n".to_owned(),
+                    _ => ": a comment that keeps it alive\n\n".to_owned(),
+                };
                 let sent = subscribers.iter_mut().map(async |(subscriber, parts, lags)| {
                     let sent = Instant::now();
-                    parts.send(event.clone()).await;
-                    subscriber.gets(&event).await;
+                    parts.send(text.clone()).await;
+                    subscriber.gets(&text).await;
                     lags.push(sent.elapsed());
                 });
                 join_all(sent).await;
@@ -91,28 +96,4 @@ async fn each_event_arrives_before_the_next_one_is_sent() {
         summary(lags.by_ref().take(3).flatten().collect()),
         summary(lags.flatten().collect()),
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_arrives_though_it_is_no_whole_event() {
-    let stage = Stage::start(Http::One).await;
-    let unrest = Unrest::start(ROUTES, "", stage.address).await;
-    let mut subscribers = Vec::new();
-    for http in Http::BOTH {
-        let exchanges = Exchanges::open(http, unrest.gateway.port).await;
-        subscribers.push(Subscriber::new(&exchanges, &stage).await);
-    }
-    unrest
-        .during(async |mut edits| {
-            while !edits.are_over() {
-                for text in ["id: 1\nda", "ta: in two writes\n\n", ": a comment to keep it alive\n\n", "\n"] {
-                    for (subscriber, parts) in &mut subscribers {
-                        parts.send(text).await;
-                        subscriber.gets(text).await;
-                    }
-                }
-                edits.another().await;
-            }
-        })
-        .await;
 }

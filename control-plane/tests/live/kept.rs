@@ -9,7 +9,7 @@ use crate::support::{
 };
 use futures::future::join_all;
 
-const LIMIT: Duration = Duration::from_millis(300);
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// The file after so many edits, with these fields of the route that the streams began with; without any, it is not there, and
 /// neither is its cluster.
@@ -45,7 +45,8 @@ struct Running {
     stage: Stage,
     addresses: [SocketAddr; 2],
     clients: [Exchanges; 2],
-    flows: Vec<Flow>,
+    moving: Vec<Flow>,
+    silent: Vec<Flow>,
     edits: usize,
 }
 
@@ -58,13 +59,14 @@ impl Running {
         let options = Options::from(&["--concurrency", "1"][..]);
         let gateway = Gateway::start_with(options, |port| file(port, addresses, 0, first)).await;
         let clients = [Exchanges::open(Http::One, gateway.port).await, Exchanges::open(Http::Two, gateway.port).await];
-        let mut flows = Vec::new();
+        let (mut moving, mut silent) = (Vec::new(), Vec::new());
         for client in &clients {
             for direction in [Direction::Down, Direction::Up] {
-                flows.push(Flow::begin(client, &stage, "/kept", direction).await);
+                moving.push(Flow::begin(client, &stage, "/kept", direction).await);
+                silent.push(Flow::begin(client, &stage, "/kept", direction).await);
             }
         }
-        Self { gateway, stage, addresses, clients, flows, edits: 0 }
+        Self { gateway, stage, addresses, clients, moving, silent, edits: 0 }
     }
 
     /// Gives the route these fields.
@@ -75,9 +77,9 @@ impl Running {
         eventually("the edit takes effect", || async { self.gateway.get("/edits", &[]).await.body == number }).await;
     }
 
-    /// All streams that run still do.
+    /// The streams that move still do.
     async fn go_on(&mut self) {
-        join_all(self.flows.iter_mut().map(Flow::moves)).await;
+        join_all(self.moving.iter_mut().map(Flow::moves)).await;
     }
 
     /// A stream that begins now.
@@ -110,11 +112,12 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
     use Newcomer::{Gets, IsCut, IsWhole};
 
     let mut running = Running::start().await;
+    let mut cut = Vec::new();
     for (fields, newcomer) in [
-        // What those that run live longer than, or are silent for longer.
-        ("cluster: one, stream: download, timeouts: {max_stream: 300ms}, POLICY", IsCut { moving: true }),
-        ("cluster: one, stream: download, timeouts: {idle: 300ms}, POLICY", IsCut { moving: false }),
-        ("cluster: one, stream: download, timeouts: {request: 300ms}, POLICY", IsCut { moving: true }),
+        // Those that run live longer than these, and some of them are silent for longer.
+        ("cluster: one, stream: download, timeouts: {max_stream: 1s}, POLICY", IsCut { moving: true }),
+        ("cluster: one, stream: download, timeouts: {idle: 1s}, POLICY", IsCut { moving: false }),
+        ("cluster: one, stream: download, timeouts: {request: 1s}, POLICY", IsCut { moving: true }),
         // Another preset, and none.
         ("cluster: one, stream: sse, POLICY", IsWhole),
         ("cluster: one, POLICY", IsWhole),
@@ -128,13 +131,18 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
     ] {
         running.edit(fields).await;
         match newcomer {
-            IsCut { moving } => drop(running.new().await.is_aborted_after(LIMIT, moving).await),
+            IsCut { moving } => cut.push(tokio::spawn(running.new().await.is_aborted_after(LIMIT, moving))),
             IsWhole => running.new().await.is_whole().await,
             Gets(status) => running.answers(status).await,
         }
         running.go_on().await;
     }
-    for flow in running.flows {
+    // They keep theirs, too.
+    for newcomer in cut {
+        newcomer.await.unwrap();
+    }
+    for mut flow in running.moving.into_iter().chain(running.silent) {
+        flow.moves().await;
         flow.is_whole().await;
     }
 }

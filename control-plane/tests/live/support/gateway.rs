@@ -114,6 +114,12 @@ impl Gateway {
         String::from_utf8(answer.body.to_vec()).expect("text")
     }
 
+    /// The bytes that Envoy has allocated, as it counts them itself.
+    pub async fn envoy_allocated(&self) -> u64 {
+        let memory: serde_json::Value = serde_json::from_str(&self.envoy_admin("/memory").await).expect("JSON");
+        memory["allocated"].as_str().and_then(|allocated| allocated.parse().ok()).expect("a number")
+    }
+
     /// A counter of Envoy's statistics; 0 if there is none of this name yet.
     pub async fn envoy_counter(&self, name: &str) -> u64 {
         let stats = self.envoy_admin("/stats").await;

@@ -20,11 +20,6 @@ impl Memory {
         Self { pid, before: field(pid, "VmRSS:") }
     }
 
-    /// How many bytes it has more than at the beginning.
-    pub fn growth(&self) -> u64 {
-        field(self.pid, "VmRSS:").saturating_sub(self.before)
-    }
-
     /// How many bytes it had more at some time since.
     pub fn peak(&self) -> u64 {
         field(self.pid, "VmHWM:").saturating_sub(self.before)
