@@ -52,8 +52,9 @@ use crate::model::{self, ListenerLimits, TlsVersion};
 /// How long a client may take to send a request's headers. Envoy's default is for ever.
 const REQUEST_HEADERS_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
 /// How long a client may keep a connection on which it asks for nothing. Envoy's default is an hour, too long for what anybody
-/// can open by the thousand. A request that is under way, such as a stream, is no part of it.
-const IDLE_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 5 * 60, nanos: 0 };
+/// can open by the thousand; a load balancer before us may keep connections for ten minutes (Google Cloud's does), and would ask over one
+/// that is just being closed if we kept them for less. A request that is under way, such as a stream, is no part of it.
+const IDLE_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 11 * 60, nanos: 0 };
 /// How long a client may take for a TLS handshake. Envoy's default is for ever.
 const HANDSHAKE_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
 /// How long Envoy waits for the first bytes before it goes on without them; only then does the time of a handshake begin. Its
