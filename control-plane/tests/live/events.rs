@@ -25,7 +25,7 @@ impl Subscriber {
         let (answer, asked) = stage.call(exchanges, request).await;
         let (parts, body) = parts();
         let response = Response::builder().header(header::CONTENT_TYPE, "text/event-stream").body(body).unwrap();
-        asked.apart().1.send(response);
+        drop(asked.answer(response));
         let response = answer.await.unwrap().unwrap();
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
         (Self { body: response.into_body(), text: String::new() }, parts)

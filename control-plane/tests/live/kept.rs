@@ -3,11 +3,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use futures::future::join_all;
+
 use crate::support::{
     ALICE_KEY, ALICE_SHA256, BOB_SHA256, Direction, Exchanges, Flow, Gateway, Http, Options, Stage, eventually,
     upstream,
 };
-use futures::future::join_all;
 
 const LIMIT: Duration = Duration::from_secs(1);
 

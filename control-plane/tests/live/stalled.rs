@@ -4,13 +4,16 @@
 
 use std::{
     env,
-    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures::future::join_all;
 use tokio::time::{self, Duration};
 
-use crate::support::{Depot, Exchanges, Http, Memory, Options, PATIENCE, Unrest, body};
+use crate::support::{Depot, Exchanges, Gateway, Http, Memory, Options, PATIENCE, Unrest, body, eventually};
 
 const ROUTES: &[(&str, &str)] = &[("/down", "stream: download"), ("/up", "stream: upload")];
 const KIB: u64 = 1 << 10;
@@ -21,6 +24,30 @@ const LENGTH: u64 = 64 * MIB;
 /// Downloads of one client that stand still, and a quarter as many uploads: nearly as many as a connection may have, so that others
 /// pass only if its window has room for more than all of them (see `translate/flow_control.rs`).
 const EACH: u64 = 75;
+
+/// What each of some streams that stand still has come to, in KiB.
+struct Each {
+    /// As whoever sends it has sent: it is in sockets, those of the client and of the cluster too, and in Envoy.
+    sent: u64,
+    /// As Envoy has more of allocated.
+    held: u64,
+}
+
+impl Each {
+    /// Begins streams, and waits until nothing more of them moves.
+    async fn of<T>(
+        count: u64,
+        gateway: &Gateway,
+        sent: impl Fn() -> u64,
+        begin: impl AsyncFnOnce() -> Vec<T>,
+    ) -> (Vec<T>, Self) {
+        let (sent_before, allocated) = (sent(), gateway.envoy_allocated().await);
+        let streams = begin().await;
+        let sent = still(sent).await - sent_before;
+        let held = gateway.envoy_allocated().await - allocated;
+        (streams, Self { sent: sent / count / KIB, held: held / count / KIB })
+    }
+}
 
 /// Waits until a count stays what it is for a while; gives it.
 async fn still(count: impl Fn() -> u64) -> u64 {
@@ -37,12 +64,12 @@ async fn still(count: impl Fn() -> u64) -> u64 {
     last
 }
 
-/// A download and an upload, as if nothing stood still.
-async fn others_pass(exchanges: &[Exchanges]) {
-    for exchanges in exchanges {
-        let read = exchanges.download(&format!("/down/{}", 4 * MIB)).await.unwrap().finish().await;
+/// A download and an upload of each client, as if nothing stood still.
+async fn others_pass(clients: &[Exchanges]) {
+    for client in clients {
+        let read = client.download(&format!("/down/{}", 4 * MIB)).await.unwrap().finish().await;
         assert_eq!(read.unwrap(), 4 * MIB);
-        exchanges.upload("/up", 4 * MIB, body::whole(4 * MIB)).await.unwrap();
+        client.upload("/up", 4 * MIB, body::whole(4 * MIB)).await.unwrap();
     }
 }
 
@@ -53,69 +80,68 @@ async fn streams_that_stand_still_hold_up_nobody(client: Http, cluster: Http, do
     // One worker, so that over HTTP/2 all streams share connections to the cluster.
     let options = Options::from(&["--concurrency", "1"][..]);
     let unrest = Unrest::start_with(options, ROUTES, cluster.protocol(), depot.upstream.address).await;
-    let exchanges: Vec<_> =
-        join_all((0..downloads.div_ceil(EACH)).map(|_| Exchanges::open(client, unrest.gateway.port))).await;
-    let exchanges: Arc<[Exchanges]> = exchanges.into();
-    others_pass(&exchanges).await;
+    let gateway = &unrest.gateway;
+    let clients = (0..downloads.div_ceil(EACH)).map(|_| Exchanges::open(client, gateway.port));
+    let clients = &join_all(clients).await;
+    let client_of = |number: u64, count: u64| &clients[(number * clients.len() as u64 / count) as usize];
+    others_pass(clients).await;
+    let memory = Memory::of(gateway);
+    let at_first = gateway.envoy_allocated().await;
 
-    let of = |number: u64, count: u64| (number * exchanges.len() as u64 / count) as usize;
-
-    let memory = Memory::of(&unrest.gateway);
-    let allocated = async || unrest.gateway.envoy_allocated().await;
-    let before = allocated().await;
     let path = format!("/down/{LENGTH}");
-    let readers = (0..downloads).map(|number| exchanges[of(number, downloads)].download(&path));
-    let readers = join_all(readers).await;
-    let given = still(|| depot.given()).await / downloads;
-    let held_down = (allocated().await - before) / downloads;
-    others_pass(&exchanges).await;
+    let read_nothing = async || {
+        let begun = join_all((0..downloads).map(|number| client_of(number, downloads).download(&path))).await;
+        begun.into_iter().map(Result::unwrap).collect()
+    };
+    let (mut readers, down) = Each::of(downloads, gateway, || depot.given(), read_nothing).await;
+    others_pass(clients).await;
 
-    let before = allocated().await;
     let sent = Arc::<AtomicU64>::default();
-    let mut tasks: Vec<_> = (0..uploads)
-        .map(|number| {
+    let take_nothing = async || {
+        let begin = |number| {
             let (writer, body) = body::writer(0, sent.clone());
             tokio::spawn(writer.finish(LENGTH));
-            let (exchanges, number) = (exchanges.clone(), of(number, uploads));
-            tokio::spawn(async move { exchanges[number].upload("/up/allowed", LENGTH, body).await })
-        })
-        .collect();
-    let taken = still(|| sent.load(Ordering::Relaxed)).await / uploads;
-    let held_up = (allocated().await - before) / uploads;
-    others_pass(&exchanges).await;
-    println!(
-        "{client:?} to {cluster:?}: {downloads} downloads, {} KiB given and {} KiB held of each; {uploads} uploads, {} KiB taken \
-         and {} KiB held of each; {} connections to the cluster",
-        given / KIB,
-        held_down / KIB,
-        taken / KIB,
-        held_up / KIB,
-        depot.upstream.connections(),
-    );
+            let client = client_of(number, uploads).clone();
+            tokio::spawn(async move { client.upload("/up/allowed", LENGTH, body).await })
+        };
+        (0..uploads).map(begin).collect()
+    };
+    let (mut waiting, up) = Each::of(uploads, gateway, || sent.load(Ordering::Relaxed), take_nothing).await;
+    others_pass(clients).await;
+    let connections = depot.upstream.connections() as u64;
     if cluster == Http::Two {
-        assert_eq!(depot.upstream.connections() as u64, (downloads + uploads + 1).div_ceil(100));
+        assert_eq!(connections, (downloads + uploads + 1).div_ceil(100));
     }
 
     unrest
         .during(async |mut edits| {
             edits.over().await;
-            others_pass(&exchanges).await;
+            others_pass(clients).await;
         })
         .await;
-    // Sockets hold most of it, those of the clients and of the cluster too.
-    assert!(given < 16 * MIB && taken < 16 * MIB);
-    assert!(held_down < MIB && held_up < MIB);
-    assert!(memory.peak() < (downloads + uploads) * MIB, "{} KiB", memory.peak() / KIB);
+    println!(
+        "{client:?} to {cluster:?}, {connections} connections: {downloads} downloads, of each {} KiB given and {} held; \
+         {uploads} uploads, of each {} KiB sent and {} held; the process grew by {} at most",
+        down.sent,
+        down.held,
+        up.sent,
+        up.held,
+        memory.peak() / KIB,
+    );
+    assert!(down.sent < 16 * KIB && up.sent < 16 * KIB);
+    assert!(down.held < KIB && up.held < KIB);
+    assert!(memory.peak() < (downloads + uploads) * MIB);
 
-    // What moves again is whole.
-    let moving = tasks.pop().unwrap();
-    for task in tasks {
-        task.abort();
+    // What moves again is whole, and what goes away is held no longer.
+    let moving = waiting.pop().unwrap();
+    for upload in waiting {
+        upload.abort();
     }
     depot.allow_all();
     moving.await.unwrap().unwrap();
-    let mut readers = readers.into_iter();
-    assert_eq!(readers.next().unwrap().unwrap().finish().await.unwrap(), LENGTH);
+    assert_eq!(readers.pop().unwrap().finish().await.unwrap(), LENGTH);
+    drop(readers);
+    eventually("nothing is held any more", || async { gateway.envoy_allocated().await < at_first + 4 * MIB }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,11 @@
 //! Large bodies through the gateway, with the filter on the route and the file edited meanwhile: whole, byte for byte, and with
 //! no more memory than small ones. `TRANSFER_MIB` says how large.
 
-use std::{env, sync::Arc, time::Instant};
+use std::{
+    env,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{Method, header};
 use tokio::join;
@@ -33,7 +37,7 @@ async fn large_bodies_pass_whole_and_take_no_memory(client: Http, cluster: Http)
     let unrest = Unrest::start(ROUTES, cluster.protocol(), depot.upstream.address).await;
     let exchanges = &Exchanges::open(client, unrest.gateway.port).await;
     // Everything has run once.
-    exchanges.download("/down/1048576").await.unwrap().finish().await.unwrap();
+    exchanges.download(&format!("/down/{MIB}")).await.unwrap().finish().await.unwrap();
     exchanges.upload("/up", MIB, body::whole(MIB)).await.unwrap();
     let length = length();
     let path = format!("/down/{length}");
@@ -87,7 +91,7 @@ async fn large_bodies_pass_whole_and_take_no_memory(client: Http, cluster: Http)
     let start = Instant::now();
     exchanges.upload("/up", length, body::whole(length)).await.unwrap();
     let up = start.elapsed();
-    let rate = |elapsed: std::time::Duration| (length / MIB) as f64 / elapsed.as_secs_f64();
+    let rate = |elapsed: Duration| (length / MIB) as f64 / elapsed.as_secs_f64();
     println!(
         "{client:?} to {cluster:?}, {} MiB: {:.0} MiB/s down, {:.0} MiB/s up; Envoy took {} KiB at most, {} during the edits",
         length / MIB,
