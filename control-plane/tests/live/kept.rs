@@ -84,7 +84,7 @@ impl Running {
     }
 
     /// A stream that begins now.
-    async fn new(&self) -> Flow {
+    async fn newcomer(&self) -> Flow {
         Flow::begin(&self.clients[1], &self.stage, "/kept", Direction::Down).await
     }
 
@@ -132,8 +132,8 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
     ] {
         running.edit(fields).await;
         match newcomer {
-            IsCut { moving } => cut.push(tokio::spawn(running.new().await.is_aborted_after(LIMIT, moving))),
-            IsWhole => running.new().await.is_whole().await,
+            IsCut { moving } => cut.push(tokio::spawn(running.newcomer().await.aborts_after(LIMIT, moving))),
+            IsWhole => running.newcomer().await.ends_whole().await,
             Gets(status) => running.answers(status).await,
         }
         running.go_on().await;
@@ -144,6 +144,6 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
     }
     for mut flow in running.moving.into_iter().chain(running.silent) {
         flow.moves().await;
-        flow.is_whole().await;
+        flow.ends_whole().await;
     }
 }

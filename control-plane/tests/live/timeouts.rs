@@ -41,7 +41,7 @@ async fn a_stream_that_moves_a_byte_now_and_then_outlives_the_limits_that_are_no
                     tick.tick().await;
                     flow.moves().await;
                 }
-                flow.is_whole().await;
+                flow.ends_whole().await;
             });
             join_all(flows).await;
         })
@@ -64,7 +64,7 @@ async fn a_stream_that_a_limit_ends_is_aborted_on_both_sides_and_never_looks_who
             let flows = clients.iter().zip(Http::BOTH).flat_map(|client| cases.map(|case| (client, case)));
             let flows = flows.map(async |((client, http), (path, direction, moving))| {
                 let flow = Flow::begin(client, &stage, path, direction).await;
-                let said = flow.is_aborted_after(LIMIT, moving).await;
+                let said = flow.aborts_after(LIMIT, moving).await;
                 println!("{http:?} {path} {direction:?}, {}: {said}", if moving { "moving" } else { "silent" });
             });
             // An upstream that does not answer.

@@ -70,8 +70,8 @@ impl Writer {
         self.write_to(end).await;
     }
 
-    /// Writes nothing more and waits until nobody would take it.
-    pub async fn is_cut(self) {
+    /// Waits until nobody takes it any more.
+    pub async fn unwanted(&self) {
         time::timeout(PATIENCE, self.parts.unwanted()).await.expect("it is cut");
     }
 }

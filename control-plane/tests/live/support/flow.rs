@@ -67,7 +67,7 @@ impl Flow {
     }
 
     /// Ends it, and sees that it is whole.
-    pub async fn is_whole(self) {
+    pub async fn ends_whole(self) {
         let end = self.reader.offset;
         drop(self.writer);
         assert_eq!(self.reader.finish().await, Ok(end));
@@ -79,7 +79,7 @@ impl Flow {
 
     /// Sees that it is aborted at both ends, but not before this limit of its life, while it moves a byte now and then; or where
     /// it moves none, of the time since the last one. Gives what an upload's client is told.
-    pub async fn is_aborted_after(self, limit: Duration, moving: bool) -> String {
+    pub async fn aborts_after(self, limit: Duration, moving: bool) -> String {
         let Self { began, moved, mut writer, reader, upload } = self;
         let mut end = reader.offset + 1;
         let write = async {
@@ -88,7 +88,7 @@ impl Flow {
                 end += 1;
                 tick.tick().await;
             }
-            writer.is_cut().await;
+            writer.unwanted().await;
         };
         let ends = time::timeout(PATIENCE, async { join!(reader.finish(), write) });
         let (read, ()) = ends.await.expect("it is aborted");
