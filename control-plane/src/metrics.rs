@@ -193,17 +193,19 @@ impl Metrics {
         self.nacks.get_or_create(&of(kind)).inc();
     }
 
-    /// All that drains; a listener that does no more is not shown any more.
-    pub(crate) fn draining(&self, drains: &[Drain]) {
-        self.draining_streams.clear();
-        self.drains_until.clear();
-        for drain in drains {
-            let labels = ListenerLabels { listener: drain.listener.clone() };
-            let open = i64::try_from(drain.open_streams).unwrap_or(i64::MAX);
-            self.draining_streams.get_or_create(&labels).inc_by(open);
-            let until = self.drains_until.get_or_create(&labels);
-            let (soonest, this) = (until.get(), drain.until_unix());
-            until.set(if soonest > 0.0 { soonest.min(this) } else { this });
+    /// All that drains now, and what did before: a listener that does no more is not shown any more.
+    pub(crate) fn draining(&self, before: &[Drain], now: &[Drain]) {
+        let labels = |drain: &Drain| ListenerLabels { listener: drain.listener.clone() };
+        for drain in now {
+            let of_listener = || now.iter().filter(|it| it.listener == drain.listener);
+            let streams: u64 = of_listener().map(|it| it.open_streams).sum();
+            let until = of_listener().map(Drain::until_unix).fold(f64::INFINITY, f64::min);
+            self.draining_streams.get_or_create(&labels(drain)).set(i64::try_from(streams).unwrap_or(i64::MAX));
+            self.drains_until.get_or_create(&labels(drain)).set(until);
+        }
+        for gone in before.iter().filter(|drain| now.iter().all(|it| it.listener != drain.listener)) {
+            self.draining_streams.remove(&labels(gone));
+            self.drains_until.remove(&labels(gone));
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Reloader {
     /// The files that it named when it last said which, as they were then.
     files: NamedFiles,
     newest: Newest,
+    /// What was last seen to be confirmed.
+    confirmed: Option<Arc<Snapshot>>,
     /// When the change was noticed that led to it.
     noticed: Instant,
     /// What was newest before: word that nodes have it may come late.
@@ -100,6 +102,7 @@ impl Reloader {
             seen: None,
             files: NamedFiles::default(),
             newest: Newest::default(),
+            confirmed: None,
             noticed: Instant::now(),
             superseded: Newest::default(),
         }
@@ -164,6 +167,7 @@ impl Reloader {
             Some(Outcome::Confirmed(generation)) => {
                 tracing::info!("generation {generation} is confirmed");
                 self.status.confirmed(generation);
+                self.say_drained(generation);
                 let known = [&self.newest, &self.superseded].into_iter().find(|it| it.generation == generation);
                 if let Some(confirmed) = known {
                     self.keep(self.state.keep_confirmed(&confirmed.content));
@@ -317,27 +321,32 @@ impl Reloader {
         );
     }
 
+    /// Says which listeners nodes drain for it.
+    fn say_drained(&mut self, generation: u64) {
+        let confirmed = self.plans.borrow().snapshot().filter(|it| it.generation() == generation).cloned();
+        let Some(confirmed) = confirmed else { return };
+        if let Some(before) = &self.confirmed {
+            for listener in before.drained_by(&confirmed) {
+                tracing::info!("generation {generation} changes or removes listener {listener}: its old form drains");
+            }
+        }
+        self.confirmed = Some(confirmed);
+    }
+
     /// Tells the streams where to be, if that is news.
     fn serve(&mut self) {
         let plan = self.rollout.plan();
         self.status.in_canary(self.rollout.in_canary());
-        let before = {
+        let (before, is_news) = {
             let current = self.plans.borrow();
-            if current.same_as(&plan) {
-                return;
-            }
-            current.snapshot().cloned()
+            (current.generation(), !current.same_as(&plan))
         };
-        let generation = |snapshot: &Arc<Snapshot>| snapshot.generation();
+        if !is_news {
+            return;
+        }
         // Said once for each generation: it starts the clock of how long the nodes take.
-        if let Some(now) = plan.snapshot().filter(|now| before.as_ref().map(generation) != Some(now.generation())) {
-            for listener in before.iter().flat_map(|before| before.drained_by(now)) {
-                let generation = now.generation();
-                tracing::warn!(
-                    "generation {generation} drains listener {listener}: its streams go on for the drain time of each Envoy"
-                );
-            }
-            self.status.serving(now.generation(), self.noticed);
+        if let Some(generation) = plan.generation().filter(|generation| before != Some(*generation)) {
+            self.status.serving(generation, self.noticed);
         }
         self.plans.send_replace(plan);
     }

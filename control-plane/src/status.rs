@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub use drains::Drain;
-use drains::DrainReport;
+use drains::{DrainReport, Drains};
 
 /// A response without an answer for this long makes its node stale.
 const STALE: Duration = Duration::from_secs(5);
@@ -46,8 +46,8 @@ struct State {
     canary: Option<u64>,
     rejected: Option<(u64, Diagnostic)>,
     diagnostics: Vec<Diagnostic>,
-    /// What drains on the local Envoy, and its node id.
-    drains: (String, Vec<Drain>),
+    /// What drains on the local Envoy.
+    drains: Drains,
     propagation: Propagation,
     streams: BTreeMap<StreamId, Stream>,
     /// How many streams each node has: one, or one for each kind where it does not aggregate.
@@ -168,7 +168,7 @@ impl Status {
                 path: self.path.clone(),
                 diagnostics: state.all_diagnostics().map(DiagnosticReport::from).collect(),
             },
-            draining: state.drains.1.iter().map(|drain| drain.report(&state.drains.0)).collect(),
+            draining: state.drains.listeners.iter().map(|drain| drain.report(&state.drains.node)).collect(),
             nodes: nodes.into_values().collect(),
         }
     }
@@ -321,7 +321,7 @@ impl TypeState {
 pub struct Report {
     generation: Generations,
     file: FileReport,
-    /// Listeners of the local Envoy that an edit replaced or removed, and that still have streams.
+    /// Listeners of the local Envoy that an edit replaced or removed, and that still have connections.
     draining: Vec<DrainReport>,
     nodes: Vec<NodeReport>,
 }

@@ -19,8 +19,3 @@ use prost::{Message, Name};
 pub fn pack<M: Message + Name>(message: &M) -> Any {
     Any { type_url: M::type_url(), value: message.encode_to_vec() }
 }
-
-/// The message in an `Any`; none where it is another one, or is not whole.
-pub fn unpack<M: Message + Name + Default>(any: &Any) -> Option<M> {
-    if any.type_url == M::type_url() { M::decode(any.value.as_slice()).ok() } else { None }
-}

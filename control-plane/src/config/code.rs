@@ -98,6 +98,8 @@ codes! {
     EXPIRED_CERTIFICATE = "expired_certificate";
     /// A chain in which one certificate is not issued by the next.
     CERTIFICATE_ORDER = "certificate_order";
+    /// A timeout that another one always comes before.
+    USELESS_TIMEOUT = "useless_timeout";
     /// gRPC to a cluster that speaks HTTP/1.1, or WebSocket to one that speaks HTTP/2.
     PROTOCOL_MISMATCH = "protocol_mismatch";
 }

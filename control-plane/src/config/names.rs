@@ -24,8 +24,9 @@ pub struct Kind {
     reserved: &'static [&'static str],
 }
 
-/// Listeners. Nothing in the file refers to one yet.
-pub const LISTENER: Kind = Kind { noun: "listener", unknown: code::INVALID_VALUE, any_visible: false, reserved: &[] };
+/// Listeners. Nothing in the file refers to one yet. Envoy's statistics of its own admin interface have the name of one.
+pub const LISTENER: Kind =
+    Kind { noun: "listener", unknown: code::INVALID_VALUE, any_visible: false, reserved: &["admin"] };
 /// Routes. Nothing in the file refers to one.
 pub const ROUTE: Kind = Kind { noun: "route", unknown: code::INVALID_VALUE, any_visible: false, reserved: &[] };
 /// Clusters. The bootstrap's own, which leads to the control plane, is not theirs to take.

@@ -1,47 +1,85 @@
 //! What the supervisor asks of a local Envoy's admin interface.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::Duration,
+};
 
-use crate::http_client;
+use serde_json::Value;
+
+use crate::{http_client, translate::CONNECTION_LIMIT};
 
 pub use crate::http_client::AskError;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What Envoy says of connections and requests that are open, by its gauges.
+/// What Envoy says of its listeners.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Gauges {
-    /// Listeners and filter chains that drain.
-    pub draining: u64,
-    /// Open connections, by the `stat_prefix` of the filter that counts them.
+pub struct Listeners {
+    /// How long Envoy has been running, in seconds.
+    pub uptime: u64,
+    /// Where the forms of listeners that are in use count their connections (the `stat_prefix` of that filter).
+    pub in_use: BTreeSet<String>,
+    /// Open connections of each form, by the same.
     pub connections: BTreeMap<String, u64>,
     /// Requests that are under way, by listener (the `stat_prefix` of its HTTP connection manager).
     pub streams: BTreeMap<String, u64>,
+    /// Open connections over HTTP/2, by listener.
+    pub http2: BTreeMap<String, u64>,
 }
 
-impl Gauges {
-    /// The requests that are under way through all listeners.
-    pub fn all_streams(&self) -> u64 {
-        self.streams.values().sum()
+impl Listeners {
+    /// The open connections of a form.
+    pub fn connections(&self, prefix: &str) -> u64 {
+        self.connections.get(prefix).copied().unwrap_or_default()
+    }
+
+    /// The forms that have connections and are not in use: prefix, listener, and how many.
+    pub fn not_in_use(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        let forms = self.connections.iter().filter(|(prefix, open)| **open > 0 && !self.in_use.contains(*prefix));
+        forms.filter_map(|(prefix, open)| Some((prefix.as_str(), prefix.rsplit_once('-')?.0, *open)))
+    }
+
+    /// How many streams so many connections of a listener have at most. Envoy counts streams by listener, not by its form.
+    pub fn most_streams(&self, listener: &str, connections: u64) -> u64 {
+        let of = |counts: &BTreeMap<String, u64>| counts.get(listener).copied().unwrap_or_default();
+        let of_all = of(&self.streams);
+        if of(&self.http2) == 0 { of_all.min(connections) } else { of_all }
     }
 
     /// From Envoy's lines, `NAME: VALUE`.
-    fn parse(text: &str) -> Self {
-        let mut gauges = Self::default();
+    fn read_gauges(&mut self, text: &str) {
         let lines = text.lines().filter_map(|line| line.rsplit_once(": "));
         for (name, value) in lines.filter_map(|(name, value)| Some((name, value.parse::<u64>().ok()?))) {
             let between = |before: &str, after: &str| Some(name.strip_prefix(before)?.strip_suffix(after)?.to_owned());
-            if name.starts_with("listener_manager.") {
-                gauges.draining += value;
+            if name == "server.uptime" {
+                self.uptime = value;
             } else if let Some(prefix) = between("connection_limit.", ".active_connections") {
-                gauges.connections.insert(prefix, value);
-            } else if let Some(listener) = between("http.", ".downstream_rq_active")
-                && listener != "admin"
-            {
-                gauges.streams.insert(listener, value);
+                self.connections.insert(prefix, value);
+            } else if let Some(listener) = between("http.", ".downstream_rq_active") {
+                self.streams.insert(listener, value);
+            } else if let Some(listener) = between("http.", ".downstream_cx_http2_active") {
+                self.http2.insert(listener, value);
             }
         }
-        gauges
+        // Envoy's own admin interface; no listener of the file may be called so.
+        self.streams.remove("admin");
+    }
+
+    /// From Envoy's dump of its dynamic listeners.
+    fn read_dump(&mut self, dump: &Value) {
+        let items = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let listeners =
+            items(dump, "configs").into_iter().filter_map(|it| it.pointer("/active_state/listener").cloned());
+        let chains = listeners.flat_map(|listener| items(&listener, "filter_chains"));
+        let filters = chains.flat_map(|chain| items(&chain, "filters"));
+        let counting = filters.filter(|filter| filter.get("name").is_some_and(|name| name == CONNECTION_LIMIT));
+        let prefixes =
+            counting.filter_map(|filter| Some(filter.pointer("/typed_config/stat_prefix")?.as_str()?.to_owned()));
+        self.in_use.extend(prefixes);
     }
 }
 
@@ -50,14 +88,29 @@ pub fn address(written: &Path) -> Option<SocketAddr> {
     fs::read_to_string(written).ok()?.trim().parse().ok()
 }
 
-/// What is open.
+/// What Envoy says of its listeners.
+///
+/// # Errors
+/// Envoy does not answer within a second, or not as expected.
+pub async fn listeners(admin: SocketAddr) -> Result<Listeners, AskError> {
+    let mut listeners = Listeners::default();
+    listeners.read_gauges(&ask(admin, "GET", &gauges("connection_limit\\..*\\.active_connections|server\\.uptime|http\\..*\\.downstream_(rq|cx_http2)_active")).await?);
+    listeners.read_dump(&serde_json::from_str(&ask(admin, "GET", "/config_dump?resource=dynamic_listeners").await?)?);
+    Ok(listeners)
+}
+
+/// The requests that are under way through all listeners.
 ///
 /// # Errors
 /// Envoy does not answer within a second.
-pub async fn gauges(admin: SocketAddr) -> Result<Gauges, AskError> {
-    const NAMES: &str = "/stats?type=Gauges&filter=^(listener_manager\\.total_(filter_chains|listeners)_draining\
-                         |connection_limit\\..*\\.active_connections|http\\..*\\.downstream_rq_active)$";
-    Ok(Gauges::parse(&ask(admin, "GET", NAMES).await?))
+pub async fn active_requests(admin: SocketAddr) -> Result<u64, AskError> {
+    let mut listeners = Listeners::default();
+    listeners.read_gauges(&ask(admin, "GET", &gauges("http\\..*\\.downstream_rq_active")).await?);
+    Ok(listeners.streams.values().sum())
+}
+
+fn gauges(pattern: &str) -> String {
+    format!("/stats?type=Gauges&filter=^({pattern})$")
 }
 
 /// Has Envoy close its listeners; requests that are under way go on.
@@ -75,16 +128,42 @@ async fn ask(admin: SocketAddr, method: &str, path: &str) -> Result<String, AskE
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn the_gauges_are_read_from_envoys_lines() {
         let said = "connection_limit.a.b-1f.active_connections: 3\nhttp.a.b.downstream_rq_active: 2\n\
-                    http.admin.downstream_rq_active: 1\nlistener_manager.total_filter_chains_draining: 1\n\
-                    listener_manager.total_listeners_draining: 2\nno line\n";
-        let gauges = Gauges::parse(said);
-        assert_eq!(gauges.draining, 3);
-        assert_eq!(gauges.connections, BTreeMap::from([("a.b-1f".to_owned(), 3)]));
-        assert_eq!((gauges.streams.clone(), gauges.all_streams()), (BTreeMap::from([("a.b".to_owned(), 2)]), 2));
+                    http.admin.downstream_rq_active: 1\nhttp.a.b.downstream_cx_http2_active: 4\nserver.uptime: 9\nno line\n";
+        let mut listeners = Listeners::default();
+        listeners.read_gauges(said);
+        let one = |name: &str, value| BTreeMap::from([(name.to_owned(), value)]);
+        let expected = Listeners {
+            uptime: 9,
+            in_use: BTreeSet::new(),
+            connections: one("a.b-1f", 3),
+            streams: one("a.b", 2),
+            http2: one("a.b", 4),
+        };
+        assert_eq!(listeners, expected);
+        assert_eq!(listeners.not_in_use().collect::<Vec<_>>(), [("a.b-1f", "a.b", 3)]);
+    }
+
+    #[test]
+    fn the_forms_in_use_are_read_from_envoys_dump() {
+        let listener = |prefix: &str| {
+            let limit = json!({"name": CONNECTION_LIMIT, "typed_config": {"stat_prefix": prefix}});
+            let manager = json!({"name": "manager", "typed_config": {"stat_prefix": "a"}});
+            json!({"listener": {"filter_chains": [{"filters": [limit, manager]}]}})
+        };
+        let dump = json!({"configs": [
+            {"active_state": listener("a-1"), "warming_state": listener("a-2"), "draining_state": listener("a-0")},
+            {"draining_state": listener("b-0")},
+            {"active_state": {"listener": {}}},
+        ]});
+        let mut listeners = Listeners::default();
+        listeners.read_dump(&dump);
+        assert_eq!(listeners.in_use, BTreeSet::from(["a-1".to_owned()]));
     }
 }

@@ -1,9 +1,11 @@
-//! Which listeners of the local Envoy drain: forms of a listener that an edit replaced or removed, and that still have streams.
+//! Which listeners of the local Envoy drain: forms of a listener that an edit replaced or removed, and that still have connections.
 //!
-//! Envoy says so by its gauges: each form of a listener counts its connections under a prefix of its own.
+//! All of it is what Envoy says. Each form of a listener counts its connections under a prefix of its own, and Envoy's dump tells
+//! which forms are in use.
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -15,20 +17,22 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::admin::{self, Gauges};
+use super::admin::{self, Listeners};
 use crate::{
     snapshot::Snapshot,
     status::{Drain, Status},
-    translate::connections_prefix,
     xds::Plan,
 };
 
 /// Between two looks: soon after an edit, and later less and less often. Envoy goes through all of its statistics for each.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// How long after an edit Envoy may begin to drain: a listener may wait for its clusters first.
-const BEGINS_WITHIN: Duration = Duration::from_secs(20);
+/// How long after an edit Envoy may begin to drain: a listener waits for its clusters, and then for its routes.
+const BEGINS_WITHIN: Duration = Duration::from_secs(40);
+/// Envoy cuts a little after the drain time.
+const SLACK: Duration = Duration::from_secs(10);
+/// So often in a row Envoy may fail to answer before nothing is said of it any more.
+const MOST_FAILURES: u32 = 3;
 
 /// What to follow.
 pub struct Followed {
@@ -46,13 +50,14 @@ pub struct Followed {
 
 /// Looks after each change of listeners what drains, until nothing does, for ever.
 pub async fn follow(mut followed: Followed) {
-    let mut served = Served::new(followed.plans.borrow_and_update().target(followed.node));
+    let mut listeners = versions(followed.plans.borrow_and_update().target(followed.node));
+    let mut change = Change { generation: None, at: SystemTime::now() };
     let mut drains = Drains::default();
-    let (mut pause, mut last_change) = (FIRST_PAUSE, None::<Instant>);
+    let (mut pause, mut next, mut begins_until, mut failures) = (FIRST_PAUSE, None, Instant::now(), 0);
     loop {
         let look = async {
-            match last_change {
-                Some(_) => time::sleep(pause).await,
+            match next {
+                Some(at) => time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
@@ -61,93 +66,151 @@ pub async fn follow(mut followed: Followed) {
                 if changed.is_err() {
                     return;
                 }
-                let now = Served::new(followed.plans.borrow_and_update().target(followed.node));
-                if now.prefixes != served.prefixes {
-                    (pause, last_change) = (FIRST_PAUSE, Some(Instant::now()));
+                let plan = followed.plans.borrow_and_update();
+                let target = plan.target(followed.node);
+                let now = versions(target);
+                if now != listeners {
+                    change = Change { generation: target.map(|it| it.generation()), at: SystemTime::now() };
+                    (pause, begins_until) = (FIRST_PAUSE, Instant::now() + BEGINS_WITHIN);
+                    next = Some(Instant::now() + FIRST_PAUSE);
+                    listeners = now;
                 }
-                served = now;
             }
             () = look => {
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                let Ok(gauges) = ask(&followed.admin_address).await else { continue };
-                drains.observe(&gauges, &served, followed.drain_time);
-                followed.status.draining(followed.node, drains.report());
-                if drains.0.is_empty() && last_change.is_none_or(|at| at.elapsed() > BEGINS_WITHIN) {
-                    last_change = None;
+                let ended = match ask(&followed.admin_address).await {
+                    Ok(seen) => {
+                        failures = 0;
+                        drains.observe(&seen, &change, followed.drain_time, SystemTime::now())
+                    }
+                    Err(error) => {
+                        failures += 1;
+                        tracing::debug!("Envoy does not say what drains: {error}");
+                        if failures == MOST_FAILURES { drains.forget() } else { Vec::new() }
+                    }
+                };
+                for (drain, ending) in ended {
+                    tracing::info!("listener {} has drained: {}", drain.listener, Ended(&drain, ending));
                 }
+                followed.status.draining(followed.node, drains.report());
+                next = (!drains.0.is_empty() || Instant::now() < begins_until).then(|| Instant::now() + pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
 }
 
-async fn ask(admin_address: &Path) -> Result<Gauges, admin::AskError> {
-    admin::gauges(admin::address(admin_address).ok_or("Envoy does not say where")?).await
+fn versions(snapshot: Option<&Arc<Snapshot>>) -> BTreeMap<Arc<str>, Arc<str>> {
+    let listeners = snapshot.into_iter().flat_map(|snapshot| snapshot.resources(ResourceType::Listener));
+    listeners.map(|(name, listener)| (name.clone(), listener.version.clone())).collect()
 }
 
-/// The listeners that are served, and where each counts its connections.
-#[derive(Debug)]
-struct Served {
-    since: SystemTime,
+async fn ask(admin_address: &Path) -> Result<Listeners, admin::AskError> {
+    admin::listeners(admin::address(admin_address).ok_or("it does not say where its admin interface is")?).await
+}
+
+/// The last change of listeners that was published.
+struct Change {
     generation: Option<u64>,
-    prefixes: BTreeMap<String, Option<String>>,
-}
-
-impl Served {
-    fn new(snapshot: Option<&Arc<Snapshot>>) -> Self {
-        let listeners = snapshot.into_iter().flat_map(|snapshot| snapshot.resources(ResourceType::Listener));
-        let prefixes = listeners.map(|(name, listener)| (name.to_string(), connections_prefix(&listener.body)));
-        Self {
-            since: SystemTime::now(),
-            generation: snapshot.map(|snapshot| snapshot.generation()),
-            prefixes: prefixes.collect(),
-        }
-    }
-
-    fn has(&self, listener: &str, prefix: &str) -> bool {
-        self.prefixes.get(listener).and_then(Option::as_deref) == Some(prefix)
-    }
+    at: SystemTime,
 }
 
 /// What drains, by the prefix of its connections.
 #[derive(Debug, Default)]
-struct Drains(BTreeMap<String, Drain>);
+struct Drains(BTreeMap<String, Record>);
+
+#[derive(Debug)]
+struct Record {
+    drain: Drain,
+    /// Of the Envoy that it is about, in seconds, when it was last seen.
+    uptime: u64,
+}
+
+/// How the last of a form of a listener went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Closed,
+    Cut,
+    EnvoyEnded,
+    Unknown,
+}
 
 impl Drains {
-    /// Takes in what Envoy says. How many streams a form of a listener has is known when it begins to drain: then they are all
-    /// that the listener has; later they are no more than that, and no more than the listener has by then. Envoy counts the drain
-    /// time from when it has taken the edit, a little after it is served.
-    fn observe(&mut self, gauges: &Gauges, served: &Served, drain_time: Duration) {
-        let mut before = std::mem::take(&mut self.0);
-        if gauges.draining == 0 {
-            return;
-        }
-        // Those that are known first: what begins to drain has the rest.
-        let mut connections: Vec<_> = gauges.connections.iter().collect();
-        connections.sort_by_key(|(prefix, _)| !before.contains_key(*prefix));
-        for (prefix, open) in connections {
-            let Some((listener, _)) = prefix.rsplit_once('-') else { continue };
-            if *open == 0 || served.has(listener, prefix) {
-                continue;
-            }
-            let others: u64 = self.0.values().filter(|it| it.listener == listener).map(|it| it.open_streams).sum();
-            let streams = gauges.streams.get(listener).copied().unwrap_or_default().saturating_sub(others);
-            let drain = match before.remove(prefix) {
-                Some(known) => Drain { open_streams: known.open_streams.min(streams), ..known },
-                None => Drain {
-                    listener: listener.to_owned(),
-                    generation: served.generation,
-                    open_streams: streams,
-                    until: served.since + drain_time,
-                },
+    /// Takes in what Envoy says at a time, and gives what drains no more.
+    fn observe(
+        &mut self,
+        seen: &Listeners,
+        change: &Change,
+        drain_time: Duration,
+        now: SystemTime,
+    ) -> Vec<(Drain, Ending)> {
+        let mut ended = Vec::new();
+        let known = std::mem::take(&mut self.0);
+        for (prefix, Record { drain, uptime }) in known {
+            // A form that was taken back into use has new connections beside: of the old ones there are never more than before.
+            let connections = seen.connections(&prefix).min(drain.connections);
+            let ending = match connections {
+                _ if seen.uptime < uptime => Ending::EnvoyEnded,
+                0 if now < drain.until => Ending::Closed,
+                0 => Ending::Cut,
+                _ if now > drain.until + SLACK => Ending::Cut,
+                _ => {
+                    let open_streams = seen.most_streams(&drain.listener, connections);
+                    let drain = Drain { connections, open_streams, ..drain };
+                    self.0.insert(prefix, Record { drain, uptime: seen.uptime });
+                    continue;
+                }
             };
-            if drain.open_streams > 0 {
-                self.0.insert(prefix.clone(), drain);
-            }
+            ended.push((drain, ending));
         }
+        for (prefix, listener, connections) in seen.not_in_use() {
+            self.0.entry(prefix.to_owned()).or_insert_with(|| {
+                let drain = Drain {
+                    listener: listener.to_owned(),
+                    generation: change.generation,
+                    connections,
+                    open_streams: seen.most_streams(listener, connections),
+                    // Envoy counts from when it took the edit, a little later.
+                    until: change.at + drain_time,
+                };
+                tracing::warn!("{}", Begun(&drain));
+                Record { drain, uptime: seen.uptime }
+            });
+        }
+        ended
+    }
+
+    /// Envoy does not answer any more.
+    fn forget(&mut self) -> Vec<(Drain, Ending)> {
+        std::mem::take(&mut self.0).into_values().map(|record| (record.drain, Ending::Unknown)).collect()
     }
 
     fn report(&self) -> Vec<Drain> {
-        self.0.values().cloned().collect()
+        self.0.values().map(|record| record.drain.clone()).collect()
+    }
+}
+
+struct Begun<'a>(&'a Drain);
+
+impl fmt::Display for Begun<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.generation {
+            Some(generation) => write!(f, "generation {generation} {}", self.0),
+            None => write!(f, "an earlier edit {}", self.0),
+        }
+    }
+}
+
+struct Ended<'a>(&'a Drain, Ending);
+
+impl fmt::Display for Ended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let connections = self.0.connections;
+        match self.1 {
+            Ending::Closed => f.write_str("its last connection is closed"),
+            Ending::Cut => write!(f, "Envoy cut what was left after the drain time, {connections} connection(s)"),
+            Ending::EnvoyEnded => write!(f, "it ended with its Envoy, {connections} connection(s) were cut"),
+            Ending::Unknown => write!(f, "Envoy does not answer any more; there were {connections} connection(s)"),
+        }
     }
 }
 
@@ -157,53 +220,85 @@ mod tests {
 
     const DRAIN_TIME: Duration = Duration::from_secs(60);
 
-    fn gauges(draining: u64, connections: &[(&str, u64)], streams: u64) -> Gauges {
-        Gauges {
-            draining,
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    /// Listener `a-b` with its forms and their connections, `used` in use.
+    fn seen(uptime: u64, used: &[&str], connections: &[(&str, u64)], streams: u64, http2: u64) -> Listeners {
+        Listeners {
+            uptime,
+            in_use: used.iter().map(|prefix| (*prefix).to_owned()).collect(),
             connections: connections.iter().map(|(prefix, open)| ((*prefix).to_owned(), *open)).collect(),
             streams: BTreeMap::from([("a-b".to_owned(), streams)]),
+            http2: BTreeMap::from([("a-b".to_owned(), http2)]),
         }
     }
 
-    fn served(prefix: Option<&str>) -> Served {
-        let prefixes = prefix.map(|prefix| ("a-b".to_owned(), Some(prefix.to_owned())));
-        Served { since: SystemTime::UNIX_EPOCH, generation: Some(7), prefixes: prefixes.into_iter().collect() }
+    struct Scene(Drains);
+
+    impl Scene {
+        /// What drains then, by prefix (connections, streams at most), and how others ended.
+        fn look(&mut self, now: u64, seen: &Listeners) -> (Vec<(String, u64, u64)>, Vec<Ending>) {
+            let change = Change { generation: Some(now), at: at(now) };
+            let ended = self.0.observe(seen, &change, DRAIN_TIME, at(now));
+            let drains = self.0.0.iter();
+            let drains = drains.map(|(prefix, it)| (prefix.clone(), it.drain.connections, it.drain.open_streams));
+            (drains.collect(), ended.into_iter().map(|(_, ending)| ending).collect())
+        }
     }
 
-    fn streams(drains: &Drains) -> Vec<(&str, u64)> {
-        drains.0.iter().map(|(prefix, drain)| (prefix.as_str(), drain.open_streams)).collect()
-    }
-
-    #[test]
-    fn what_an_edit_replaced_drains_until_its_streams_have_ended() {
-        let mut drains = Drains::default();
-        let mut observe = |gauges: Gauges, served: &Served| {
-            drains.observe(&gauges, served, DRAIN_TIME);
-            streams(&drains).into_iter().map(|(prefix, open)| (prefix.to_owned(), open)).collect::<Vec<_>>()
-        };
-        let of = |entries: &[(&str, u64)]| entries.iter().map(|(a, b)| ((*a).to_owned(), *b)).collect::<Vec<_>>();
-        let new = served(Some("a-b-2"));
-        // Before Envoy has taken the edit, nothing drains.
-        assert_eq!(observe(gauges(0, &[("a-b-1", 3)], 5), &new), of(&[]));
-        assert_eq!(observe(gauges(1, &[("a-b-1", 3), ("a-b-2", 0)], 5), &new), of(&[("a-b-1", 5)]));
-        // Streams of the new form are none of the old one's.
-        assert_eq!(observe(gauges(1, &[("a-b-1", 3), ("a-b-2", 9)], 50), &new), of(&[("a-b-1", 5)]));
-        // The next edit: what it replaces has all streams but those that drained before.
-        let newer = served(Some("a-b-3"));
-        let both = gauges(2, &[("a-b-1", 2), ("a-b-2", 9), ("a-b-3", 1)], 14);
-        assert_eq!(observe(both, &newer), of(&[("a-b-1", 5), ("a-b-2", 9)]));
-        assert_eq!(observe(gauges(2, &[("a-b-1", 0), ("a-b-2", 1)], 4), &newer), of(&[("a-b-2", 4)]));
-        assert_eq!(observe(gauges(2, &[("a-b-2", 0), ("a-b-3", 1)], 4), &newer), of(&[]));
+    fn of(drains: &[(&str, u64, u64)]) -> Vec<(String, u64, u64)> {
+        drains.iter().map(|(prefix, connections, streams)| ((*prefix).to_owned(), *connections, *streams)).collect()
     }
 
     #[test]
-    fn a_listener_that_is_gone_drains_and_an_idle_connection_does_not_count() {
-        let mut drains = Drains::default();
-        drains.observe(&gauges(1, &[("a-b-1", 2)], 1), &served(None), DRAIN_TIME);
-        assert_eq!(streams(&drains), [("a-b-1", 1)]);
-        let drain = drains.report().remove(0);
-        assert_eq!((drain.generation, drain.until), (Some(7), SystemTime::UNIX_EPOCH + DRAIN_TIME));
-        drains.observe(&gauges(1, &[("a-b-1", 1)], 0), &served(None), DRAIN_TIME);
-        assert_eq!(streams(&drains), []);
+    fn a_form_drains_from_when_envoy_does_not_use_it_any_more_until_its_last_connection() {
+        let mut scene = Scene(Drains::default());
+        // Envoy has not taken the edit yet, or never takes it.
+        assert_eq!(scene.look(0, &seen(0, &["a-b-1"], &[("a-b-1", 3)], 5, 1)), (of(&[]), vec![]));
+        // Nobody has connected anew: all streams are the old form's.
+        let both = [("a-b-1", 3), ("a-b-2", 0)];
+        assert_eq!(scene.look(1, &seen(1, &["a-b-2"], &both, 5, 1)), (of(&[("a-b-1", 3, 5)]), vec![]));
+        // Those of the new form can't be told from its own over HTTP/2; over HTTP/1.1 a connection has one.
+        let both = [("a-b-1", 3), ("a-b-2", 9)];
+        assert_eq!(scene.look(2, &seen(2, &["a-b-2"], &both, 50, 1)).0, of(&[("a-b-1", 3, 50)]));
+        assert_eq!(scene.look(3, &seen(3, &["a-b-2"], &both, 9, 0)).0, of(&[("a-b-1", 3, 3)]));
+        // An idle connection stays one that may yet ask for a stream.
+        let idle = [("a-b-1", 1), ("a-b-2", 0)];
+        assert_eq!(scene.look(4, &seen(4, &["a-b-2"], &idle, 0, 0)).0, of(&[("a-b-1", 1, 0)]));
+        assert_eq!(scene.look(5, &seen(5, &["a-b-2"], &idle, 1, 0)).0, of(&[("a-b-1", 1, 1)]));
+        let none = [("a-b-1", 0), ("a-b-2", 2)];
+        assert_eq!(scene.look(6, &seen(6, &["a-b-2"], &none, 2, 0)), (of(&[]), vec![Ending::Closed]));
+    }
+
+    #[test]
+    fn a_form_that_comes_back_drains_what_it_had_and_no_more() {
+        let mut scene = Scene(Drains::default());
+        scene.look(0, &seen(0, &["a-b-2"], &[("a-b-1", 2)], 2, 0));
+        // The edit is taken back: old and new connections have one prefix again.
+        let back = [("a-b-1", 7), ("a-b-2", 1)];
+        let drains = scene.look(5, &seen(5, &["a-b-1"], &back, 8, 0)).0;
+        assert_eq!(drains, of(&[("a-b-1", 2, 2), ("a-b-2", 1, 1)]));
+        let report = scene.0.report();
+        assert_eq!((report[0].generation, report[0].until), (Some(0), at(60)));
+        assert_eq!((report[1].generation, report[1].until), (Some(5), at(65)));
+        // After the drain time none of the old ones is left, however many there are.
+        let later = scene.look(71, &seen(71, &["a-b-1"], &[("a-b-1", 7)], 7, 0));
+        assert_eq!(later, (of(&[]), vec![Ending::Cut, Ending::Cut]));
+    }
+
+    #[test]
+    fn a_listener_that_is_gone_drains_and_its_end_is_told_as_it_was() {
+        let gone = |uptime, open| seen(uptime, &[], &[("a-b-1", open)], open, 0);
+        let mut scene = Scene(Drains::default());
+        assert_eq!(scene.look(0, &gone(5, 2)).0, of(&[("a-b-1", 2, 2)]));
+        assert_eq!(scene.look(61, &gone(66, 0)).1, [Ending::Cut]);
+        scene.look(100, &gone(105, 2));
+        // Another Envoy has been started.
+        assert_eq!(scene.look(101, &gone(1, 0)).1, [Ending::EnvoyEnded]);
+        scene.look(200, &gone(100, 1));
+        assert_eq!(scene.0.forget()[0].1, Ending::Unknown);
+        assert_eq!(scene.0.report(), []);
     }
 }

@@ -35,7 +35,7 @@ const SHORT_RUN: Duration = Duration::from_secs(2);
 /// How long Envoy may take to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(100);
 
 /// How long streams go on through a listener that an edit replaced or removed, unless the person's arguments say otherwise: as long
 /// as a stream may last (`max_stream`, unless said).
@@ -170,6 +170,11 @@ impl Supervisor {
         if !plan.says(&["-l", "--log-level"]) {
             command.args(["--log-level", "warning"]);
         }
+        // It would say each request whose body is too large, with its whole URL: any client could fill the log, and a key in a
+        // URL would be in it.
+        if !plan.says(&["--component-log-level"]) {
+            command.args(["--component-log-level", "http:critical"]);
+        }
         if !plan.says(&["--drain-time-s"]) {
             command.arg("--drain-time-s").arg(DRAIN_TIME.as_secs().to_string());
         }
@@ -217,16 +222,20 @@ impl Supervisor {
             tracing::debug!("Envoy does not close its listeners: {error}");
             return;
         }
-        let mut told = false;
+        let mut open = None;
         loop {
-            let open = match admin::gauges(admin).await.map(|gauges| gauges.all_streams()) {
-                Ok(0) | Err(_) => return,
-                Ok(open) => open,
-            };
-            if !std::mem::replace(&mut told, true) {
-                tracing::info!("waiting {:?} at most for what is open: {open} request(s)", self.plan.drain);
+            match admin::active_requests(admin).await {
+                Ok(0) => return,
+                Ok(count) => {
+                    if open.replace(count).is_none() {
+                        tracing::info!("waiting {:?} at most for what is open: {count} request(s)", self.plan.drain);
+                    }
+                }
+                // It may be busy: that is no reason to cut what is open.
+                Err(error) => tracing::debug!("Envoy does not say what is open: {error}"),
             }
             if Instant::now() >= deadline {
+                let open = open.map_or_else(|| "?".to_owned(), |open| open.to_string());
                 tracing::warn!("still open after {:?}, and cut: {open} request(s)", self.plan.drain);
                 return;
             }

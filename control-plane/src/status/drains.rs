@@ -10,14 +10,23 @@ use serde::Serialize;
 
 use super::Status;
 
-/// A form of a listener that an edit replaced or removed, and that still has streams.
+/// All that drains on one node.
+#[derive(Debug, Default)]
+pub(super) struct Drains {
+    pub(super) node: String,
+    pub(super) listeners: Vec<Drain>,
+}
+
+/// A form of a listener that an edit replaced or removed, and that still has connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drain {
     /// The listener.
     pub listener: String,
     /// The generation that replaced or removed it.
     pub generation: Option<u64>,
-    /// How many streams it still has at most.
+    /// How many connections it still has.
+    pub connections: u64,
+    /// How many streams they have, at most.
     pub open_streams: u64,
     /// When Envoy cuts them.
     pub until: SystemTime,
@@ -29,6 +38,7 @@ pub struct DrainReport {
     node: String,
     listener: String,
     generation: Option<u64>,
+    connections: u64,
     open_streams: u64,
     /// RFC 3339, UTC.
     until: String,
@@ -38,35 +48,20 @@ pub struct DrainReport {
 impl Status {
     /// All that drains on a node.
     pub fn draining(&self, node: &str, drains: Vec<Drain>) {
-        let before = std::mem::replace(&mut self.state().drains, (node.to_owned(), drains.clone())).1;
-        let has = |drains: &[Drain], one: &Drain| drains.iter().any(|it| it.is_the_same(one));
-        for began in drains.iter().filter(|drain| !has(&before, drain)) {
-            let generation = began.generation.map_or_else(|| "an edit".to_owned(), |it| format!("generation {it}"));
-            tracing::warn!("{generation} {began}");
-        }
-        for ended in before.iter().filter(|drain| !has(&drains, drain)) {
-            let listener = &ended.listener;
-            if SystemTime::now() < ended.until {
-                tracing::info!("listener {listener} has drained: its last stream has ended");
-            } else {
-                tracing::warn!("listener {listener} has drained: Envoy cut {}", streams(ended.open_streams));
-            }
-        }
-        self.metrics.draining(&drains);
+        let now = Drains { node: node.to_owned(), listeners: drains };
+        let mut state = self.state();
+        self.metrics.draining(&state.drains.listeners, &now.listeners);
+        state.drains = now;
     }
 }
 
 impl Drain {
-    /// Whether it is the same, seen at another time.
-    fn is_the_same(&self, other: &Self) -> bool {
-        (&self.listener, self.generation, self.until) == (&other.listener, other.generation, other.until)
-    }
-
     pub(super) fn report(&self, node: &str) -> DrainReport {
         DrainReport {
             node: node.to_owned(),
             listener: self.listener.clone(),
             generation: self.generation,
+            connections: self.connections,
             open_streams: self.open_streams,
             until: timestamp(self.until).map_or_else(String::new, |until| format!("{until:.0}")),
             message: self.to_string(),
@@ -82,16 +77,14 @@ impl Drain {
 /// In UTC, as the log's own times are.
 impl fmt::Display for Drain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "drains listener {}: {}", self.listener, streams(self.open_streams))?;
-        match timestamp(self.until) {
-            Some(until) => write!(f, ", until {}", until.strftime("%Y-%m-%d %H:%M UTC")),
-            None => Ok(()),
+        let Self { listener, connections, open_streams, .. } = self;
+        let streams = if *open_streams == 1 { "stream" } else { "streams" };
+        write!(f, "drains listener {listener}: {open_streams} open {streams}")?;
+        if let Some(until) = timestamp(self.until) {
+            write!(f, ", until {}", until.strftime("%Y-%m-%d %H:%M UTC"))?;
         }
+        write!(f, " ({connections} connection{})", if *connections == 1 { "" } else { "s" })
     }
-}
-
-fn streams(open: u64) -> String {
-    format!("{open} open {}", if open == 1 { "stream" } else { "streams" })
 }
 
 fn timestamp(time: SystemTime) -> Option<Timestamp> {
@@ -107,11 +100,18 @@ mod tests {
         let drain = |open_streams| Drain {
             listener: "public".to_owned(),
             generation: Some(8),
+            connections: 3,
             open_streams,
             until: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         };
-        assert_eq!(drain(2).to_string(), "drains listener public: 2 open streams, until 2023-11-14 22:13 UTC");
-        assert_eq!(drain(1).to_string(), "drains listener public: 1 open stream, until 2023-11-14 22:13 UTC");
+        assert_eq!(
+            drain(2).to_string(),
+            "drains listener public: 2 open streams, until 2023-11-14 22:13 UTC (3 connections)"
+        );
+        assert_eq!(
+            drain(1).to_string(),
+            "drains listener public: 1 open stream, until 2023-11-14 22:13 UTC (3 connections)"
+        );
         let report = serde_json::to_value(drain(2).report("local")).unwrap();
         assert_eq!(report["until"], "2023-11-14T22:13:20Z");
         assert_eq!(report["message"], drain(2).to_string());

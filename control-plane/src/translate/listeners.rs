@@ -35,7 +35,6 @@ use legation_protos::{
         },
         google::protobuf,
     },
-    unpack,
 };
 use prost::{Message, Name};
 use serde::Serialize;
@@ -60,6 +59,9 @@ const HANDSHAKE_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, 
 /// How long Envoy waits for the first bytes before it goes on without them; only then does the time of a handshake begin. Its
 /// default is 15 s.
 const FIRST_BYTES_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 5, nanos: 0 };
+
+/// The filter that bounds and counts the connections of a listener.
+pub const CONNECTION_LIMIT: &str = "envoy.filters.network.connection_limit";
 
 /// The filter that bounds requests' bodies: in every chain from the start, and turned on by routes, as the gateway's filter is.
 pub(super) const BODY_LIMIT: &str = "body_limit";
@@ -121,7 +123,7 @@ fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType,
         filter_chains: vec![FilterChain {
             name: listener.name.clone(),
             filters: vec![
-                network_filter("envoy.filters.network.connection_limit", &connection_limit(listener)),
+                network_filter(CONNECTION_LIMIT, &connection_limit(listener)),
                 network_filter("envoy.filters.network.http_connection_manager", &manager),
             ],
             transport_socket: listener.tls.as_ref().map(|tls| tls::downstream(&listener.name, tls, secrets)),
@@ -159,17 +161,6 @@ fn connection_limit(listener: &model::Listener) -> ConnectionLimit {
         max_connections: Some(protobuf::UInt64Value { value: listener.limits.connections.unwrap_or(u64::MAX) }),
         ..ConnectionLimit::default()
     }
-}
-
-/// Where the connections of a listener that this module made are counted; none of another one.
-pub fn connections_prefix(listener: &[u8]) -> Option<String> {
-    let listener = Listener::decode(listener).ok()?;
-    let filters = listener.filter_chains.into_iter().flat_map(|chain| chain.filters);
-    let mut configs = filters.filter_map(|filter| match filter.config_type? {
-        filter::ConfigType::TypedConfig(config) => unpack::<ConnectionLimit>(&config),
-        filter::ConfigType::ConfigDiscovery(_) => None,
-    });
-    configs.next().map(|limit| limit.stat_prefix)
 }
 
 /// Settings of an edge proxy, most of those in Envoy's "Configuring Envoy as an edge proxy".

@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub use extensions::{FILTER_NAME, Module, PEPPER_VARIABLE, configuration_bytes};
-pub use listeners::connections_prefix;
+pub use listeners::CONNECTION_LIMIT;
 use tls::Secrets;
 
 pub use static_bootstrap::static_bootstrap;

@@ -15,8 +15,9 @@ use legation_protos::{
 
 use super::common::{remove, remove_all};
 
-/// Framing, routing, conditions, credentials, what a body is, and who calls.
+/// Framing, routing, conditions, credentials, control of the response, what a body is, and who calls.
 const FORBIDDEN: &[&str] = &[
+    "age",
     "authorization",
     "cache-control",
     "connection",
@@ -28,18 +29,23 @@ const FORBIDDEN: &[&str] = &[
     "cookie",
     "date",
     "expect",
+    "expires",
     "forwarded",
     "host",
     "keep-alive",
     "location",
     "max-forwards",
+    "pragma",
     "range",
+    "retry-after",
     "set-cookie",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "vary",
     "via",
+    "warning",
     "www-authenticate",
     "x-real-ip",
 ];
@@ -69,4 +75,18 @@ pub(super) fn filter() -> HttpFilter {
 /// HTTP/1.1 with trailers, which Envoy drops unless told.
 pub(super) fn http1() -> Http1ProtocolOptions {
     Http1ProtocolOptions { enable_trailers: true, ..Http1ProtocolOptions::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use legation_filter::identity::{CONSUMER_HEADER, METADATA_PREFIX, PLAN_HEADER};
+
+    use super::*;
+
+    #[test]
+    fn no_trailer_says_who_calls() {
+        for name in [CONSUMER_HEADER, PLAN_HEADER, METADATA_PREFIX] {
+            assert!(FORBIDDEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)), "{name}");
+        }
+    }
 }

@@ -459,7 +459,7 @@ fn the_codes_are_these_and_stay_so() {
                     unknown_field not_supported_yet missing_field unsupported_version invalid_value invalid_name bad_duration \
                     out_of_range bad_digest bad_pepper duplicate_name duplicate_value unknown_cluster unknown_plan unknown_consumer \
                     bad_certificate bad_private_key conflict needs_api_key too_many rejected_by_envoy stays_in_bootstrap no_listeners \
-                    no_endpoints unused_cluster shadowed_route nobody_admitted without_plan unsaid_stream expired_certificate certificate_order \
+                    no_endpoints unused_cluster shadowed_route nobody_admitted without_plan unsaid_stream expired_certificate certificate_order useless_timeout \
                     protocol_mismatch";
     let expected: Vec<&str> = expected.split_whitespace().collect();
     assert_eq!(legation::config::code::ALL, expected);
@@ -528,6 +528,12 @@ fn a_route_whose_requests_want_a_stream_should_say_so() {
         ("content-type: application/grpc+proto", Some("grpc")),
         ("upgrade: WebSocket", Some("websocket")),
         ("range: {present: true}", Some("download")),
+        ("range: {prefix: bytes=0-}", Some("download")),
+        ("range: {prefix: items=}", None),
+        ("accept: \"application/json, text/event-stream\"", Some("sse")),
+        ("accept: application/x-ndjson", Some("sse")),
+        ("content-type: {prefix: application/grpc-web}", Some("sse")),
+        ("content-type: application/connect+json", Some("sse")),
         ("range: {present: false}", None),
         ("Last-Event-ID: {present: true}", Some("sse")),
         ("sec-websocket-protocol: mqtt", Some("websocket")),
@@ -542,6 +548,7 @@ fn a_route_whose_requests_want_a_stream_should_say_so() {
         let expected = if preset.is_some() { vec!["unsaid_stream"] } else { vec![] };
         assert_eq!(with("cluster: svc"), expected, "{header}");
         assert_eq!(with("cluster: svc, timeouts: {request: 60s}"), [""; 0], "{header}: it says how long");
+        assert_eq!(with("cluster: svc, timeouts: {max_stream: 6h}"), [""; 0], "{header}: it says how long");
         assert_eq!(with("respond: {status: 200}"), ["unused_cluster"], "{header}: an answer that is there at once");
         if let Some(preset) = preset {
             assert!(!with(&format!("cluster: svc, stream: {preset}")).contains(&"unsaid_stream"), "{header}");
@@ -556,6 +563,8 @@ fn a_route_to_a_grpc_method_should_say_so() {
         ("prefix: /grpc.health.v1.Health", true),
         ("prefix: /a_b.c2.Service", true),
         ("path: /index.html", false),
+        ("path: /index.HTML", false),
+        ("prefix: /api.V2", false),
         ("path: /v1.2/Users", false),
         ("path: /Files.List/Get", false),
         ("path: /helloworld.Greeter/SayHello/more", false),
@@ -566,6 +575,31 @@ fn a_route_to_a_grpc_method_should_say_so() {
         assert_eq!(codes_of_route(&format!("match: {{{path}}}, cluster: svc")), expected, "{path}");
         assert_eq!(codes_of_route(&format!("match: {{{path}}}, cluster: svc, timeouts: {{request: 60s}}")), [""; 0]);
     }
+}
+
+#[test]
+fn a_timeout_that_another_one_always_comes_before_is_warned_of() {
+    let with = |fields: &str| codes_of_route(&format!("match: {{prefix: /}}, cluster: svc, {fields}"));
+    for useless in [
+        "timeouts: {first_byte: 90s}",
+        "timeouts: {request: 10m, max_stream: 9m}",
+        "timeouts: {idle: 10m}",
+        "stream: sse, timeouts: {idle: 2h, max_stream: 1h}",
+        "stream: sse, timeouts: {first_byte: 2h, max_stream: 1h}",
+    ] {
+        assert_eq!(with(useless), ["useless_timeout"], "{useless}");
+    }
+    for good in [
+        "timeouts: {first_byte: 60s}",
+        "timeouts: {request: 10m, max_stream: 10m}",
+        "timeouts: {idle: 10m, request: 0s}",
+        "timeouts: {idle: 0s, request: 0s, max_stream: 0s}",
+        "stream: sse, timeouts: {idle: 2h, request: 1h}",
+        "stream: websocket, timeouts: {request: 0s}",
+    ] {
+        assert_eq!(with(good), [""; 0], "{good}");
+    }
+    assert_eq!(with("stream: websocket, timeouts: {request: 1m}"), ["conflict"]);
 }
 
 #[test]

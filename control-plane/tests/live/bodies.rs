@@ -64,6 +64,8 @@ async fn a_body_is_bounded_by_its_route_or_its_listener_and_the_bound_is_edited_
             assert_eq!(status(gateway.port, path, bytes, chunked).await, expected, "{path} {bytes} {chunked}");
         }
     }
+    let said = gateway.process.output();
+    assert!(!said.contains("/plain"), "no client can write into the log: {said}");
     gateway.edit(&file(gateway.port, "2KiB")).await;
     eventually("the new bound counts", || async { status(gateway.port, "/plain", 2_000, true).await == "200" }).await;
     assert_eq!(status(gateway.port, "/plain", 2_100, true).await, "413");

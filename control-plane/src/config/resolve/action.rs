@@ -79,8 +79,12 @@ fn find(name: &Text, route: &schema::Route, known: &Known<'_>, report: &mut Repo
 }
 
 fn respond_with(respond: &schema::Respond, route: &schema::Route, report: &mut Report) -> Option<Action> {
-    let needless =
-        [("rewrite", route.rewrite.key()), ("timeouts", route.timeouts.key()), ("stream", route.stream.key())];
+    let needless = [
+        ("rewrite", route.rewrite.key()),
+        ("timeouts", route.timeouts.key()),
+        ("stream", route.stream.key()),
+        ("max_request_body", route.max_request_body.key()),
+    ];
     for (field, key) in needless {
         if let Some(at) = key {
             let message = format!("`{field}` has no effect with `respond`: nothing goes to a cluster");

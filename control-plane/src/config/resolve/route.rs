@@ -42,7 +42,7 @@ pub fn resolve(routes: &[schema::Route], known: &Known<'_>, report: &mut Report)
 fn one(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<(Route, Span)> {
     let matcher = route.r#match.get().and_then(|matcher| request::resolve(matcher, report));
     let stream = route.stream.resolve(|text| value::word(text, "`stream`", STREAMS, &[], report));
-    let timeouts = timeouts(route.timeouts.get(), stream.is_some_and(|stream| stream.is_some()), report);
+    let timeouts = timeouts(route.timeouts.get(), stream.flatten(), report);
     let max_request_body = max_request_body(route, stream.flatten(), report);
     let action = action::resolve(route, known, report);
     unsaid::warn(route, report);
@@ -76,7 +76,8 @@ fn max_request_body(route: &schema::Route, stream: Option<Stream>, report: &mut 
 
 /// What the file says counts; a stream's request may take for ever unless it says otherwise, but its life has an end, as that
 /// of any other exchange has.
-fn timeouts(written: Option<&schema::Timeouts>, is_stream: bool, report: &mut Report) -> Option<Timeouts> {
+fn timeouts(written: Option<&schema::Timeouts>, stream: Option<Stream>, report: &mut Report) -> Option<Timeouts> {
+    let is_stream = stream.is_some();
     let mut timeout = |field: fn(&schema::Timeouts) -> &Field<Text>, what: &str, default: Option<Duration>| {
         let Some(timeouts) = written else { return Some(default) };
         field(timeouts).resolve_or(default, |text| value::limit_of_time(text, what, report))
@@ -84,8 +85,38 @@ fn timeouts(written: Option<&schema::Timeouts>, is_stream: bool, report: &mut Re
     let request = timeout(|timeouts| &timeouts.request, "`request`", (!is_stream).then_some(REQUEST));
     let idle = timeout(|timeouts| &timeouts.idle, "`idle`", Some(IDLE));
     let first_byte = timeout(|timeouts| &timeouts.first_byte, "`first_byte`", None);
-    let longest =
-        if is_stream { Some(MAX_STREAM) } else { request.flatten().map(|request| SENDING + request.max(REQUEST)) };
-    let max_stream = timeout(|timeouts| &timeouts.max_stream, "`max_stream`", longest);
-    Some(Timeouts { request: request?, idle: idle?, first_byte: first_byte?, max_stream: max_stream? })
+    let longest = match request.flatten() {
+        Some(request) if !is_stream => SENDING + request.max(REQUEST),
+        _ => MAX_STREAM,
+    };
+    let max_stream = timeout(|timeouts| &timeouts.max_stream, "`max_stream`", Some(longest));
+    let timeouts = Timeouts { request: request?, idle: idle?, first_byte: first_byte?, max_stream: max_stream? };
+    if let Some(written) = written {
+        useless(written, &timeouts, stream, report);
+    }
+    Some(timeouts)
+}
+
+/// Says which timeouts can't be heeded: a WebSocket's request has no end from which to count, and what ends earlier by another
+/// timeout never comes to its own.
+fn useless(written: &schema::Timeouts, timeouts: &Timeouts, stream: Option<Stream>, report: &mut Report) {
+    if let (Some(text), Some(Stream::Websocket), Some(_)) = (written.request.get(), stream, timeouts.request) {
+        let message = "`request` has no effect with `stream: websocket`: such a request has no end to count from";
+        report.error_with_help(code::CONFLICT, text.span, message, Some("say `max_stream`".to_owned()));
+        return;
+    }
+    for (name, field, inner, longer, outer) in [
+        ("first_byte", &written.first_byte, timeouts.first_byte, "request", timeouts.request),
+        ("first_byte", &written.first_byte, timeouts.first_byte, "max_stream", timeouts.max_stream),
+        ("request", &written.request, timeouts.request, "max_stream", timeouts.max_stream),
+        ("idle", &written.idle, timeouts.idle, "max_stream", timeouts.max_stream),
+    ] {
+        if let (Some(text), Some(inner), Some(outer)) = (field.get(), inner, outer)
+            && inner > outer
+        {
+            let seconds = outer.as_secs_f64();
+            let message = format!("`{name}` never comes to pass: `{longer}` ends the exchange after {seconds} s");
+            report.warning(code::USELESS_TIMEOUT, text.span, message, None);
+        }
+    }
 }

@@ -2,49 +2,57 @@
 //! cut, with status 200 and half a body.
 
 use super::route::REQUEST;
-use crate::config::{
-    code,
-    decode::Text,
-    report::Report,
-    schema::{HeaderCondition, Route},
+use crate::{
+    config::{
+        code,
+        decode::Text,
+        report::Report,
+        schema::{HeaderCondition, Route},
+    },
+    model::MAX_STREAM,
 };
 
-/// A header (with a hyphen at its end: all that begin so), what its value begins with, and the preset that such requests want.
-const SUGGESTIONS: &[(&str, &str, &str)] = &[
-    ("accept", "text/event-stream", "sse"),
-    ("content-type", "application/grpc", "grpc"),
-    ("content-type", "application/connect", "grpc"),
-    ("upgrade", "websocket", "websocket"),
-    ("sec-websocket-", "", "websocket"),
-    ("last-event-id", "", "sse"),
-    ("range", "", "download"),
-    ("if-range", "", "download"),
-    ("content-range", "", "upload"),
-    ("upload-offset", "", "upload"),
+/// A header (with a hyphen at its end: all that begin so), what its value holds, if that matters, and the preset that such requests
+/// want. The first that fits counts: gRPC-Web and Connect stream over HTTP/1.1.
+const SUGGESTIONS: &[(&str, Option<&str>, &str)] = &[
+    ("accept", Some("text/event-stream"), "sse"),
+    ("accept", Some("ndjson"), "sse"),
+    ("content-type", Some("application/grpc-web"), "sse"),
+    ("content-type", Some("application/connect"), "sse"),
+    ("content-type", Some("application/grpc"), "grpc"),
+    ("upgrade", Some("websocket"), "websocket"),
+    ("sec-websocket-", None, "websocket"),
+    ("last-event-id", None, "sse"),
+    ("range", Some("bytes"), "download"),
+    ("if-range", None, "download"),
+    ("content-range", None, "upload"),
+    ("upload-offset", None, "upload"),
 ];
 
-/// Warns of each header that suggests a stream, and of the path of a gRPC method, unless the route says one, or how long a request
-/// may take.
+/// Warns of each header that suggests a stream, and of the path of a gRPC method, unless the route says one, or how long its
+/// exchanges may take.
 pub fn warn(route: &Route, report: &mut Report) {
-    let says_how_long = route.timeouts.get().is_some_and(|timeouts| timeouts.request.is_written());
+    let says_how_long =
+        route.timeouts.get().is_some_and(|timeouts| timeouts.request.is_written() || timeouts.max_stream.is_written());
     let Some(matcher) = route.r#match.get() else { return };
     if route.stream.is_written() || says_how_long || route.respond.is_written() {
         return;
     }
+    let mut warn = |at, what: &str, preset: &str| {
+        let (request, longest) = (REQUEST.as_secs(), MAX_STREAM.as_secs() / 60);
+        let message = format!(
+            "{what}, which the route ends {request} s after the request, and {longest} minutes after its beginning"
+        );
+        let help = format!("add `stream: {preset}`, or say `timeouts: {{request, max_stream}}`");
+        report.warning(code::UNSAID_STREAM, at, message, Some(help));
+    };
     for (name, condition) in matcher.headers.items() {
         if let Some(preset) = suggested(name, condition) {
-            let seconds = REQUEST.as_secs();
-            let message = format!("requests with this header want a stream, which the route ends after {seconds} s");
-            let help = format!("add `stream: {preset}`, or say `timeouts: {{request: {seconds}s}}`");
-            report.warning(code::UNSAID_STREAM, name.span, message, Some(help));
+            warn(name.span, "requests with this header want a stream", preset);
         }
     }
     for path in [matcher.path.get(), matcher.prefix.get()].into_iter().flatten().filter(|path| is_grpc(&path.value)) {
-        let seconds = REQUEST.as_secs();
-        let message =
-            format!("this is the path of a gRPC method or service, whose calls the route ends after {seconds} s");
-        let help = format!("add `stream: grpc`, or say `timeouts: {{request: {seconds}s}}`");
-        report.warning(code::UNSAID_STREAM, path.span, message, Some(help));
+        warn(path.span, "this is the path of a gRPC method or service, whose calls may be streams", "grpc");
     }
 }
 
@@ -61,25 +69,32 @@ fn is_grpc(path: &str) -> bool {
     let Some(path) = path.strip_prefix('/') else { return false };
     let (service, method) = path.split_once('/').map_or((path, None), |(service, method)| (service, Some(method)));
     let Some((package, service)) = service.rsplit_once('.') else { return false };
-    package.split('.').all(is_package) && is_camel(service) && method.is_none_or(is_camel)
+    // `/index.HTML` is a file.
+    let has_lower = service.bytes().any(|byte| byte.is_ascii_lowercase());
+    package.split('.').all(is_package) && is_camel(service) && has_lower && method.is_none_or(is_camel)
 }
 
 fn suggested(name: &Text, condition: &HeaderCondition) -> Option<&'static str> {
     let name = name.value.to_ascii_lowercase();
-    let value = match condition {
-        HeaderCondition::Exactly(text) => Some(&text.value),
-        HeaderCondition::As(comparison) => {
-            let text = comparison.exact.get().or_else(|| comparison.prefix.get());
-            match (text, comparison.present.get()) {
-                (Some(text), _) => Some(&text.value),
-                // That there is any: enough where any value suggests a stream.
-                (None, Some(present)) if present.value => None,
-                _ => return None,
-            }
-        }
+    let text = match condition {
+        HeaderCondition::Exactly(text) => Some(text),
+        HeaderCondition::As(comparison) => comparison.exact.get().or_else(|| comparison.prefix.get()),
     };
-    let value = value.map_or(String::new(), |value| value.to_ascii_lowercase());
+    let is_absent = match condition {
+        HeaderCondition::As(comparison) => comparison.present.get().is_some_and(|present| !present.value),
+        HeaderCondition::Exactly(_) => false,
+    };
+    if is_absent {
+        return None;
+    }
+    let value = text.map(|text| text.value.to_ascii_lowercase());
     let is = |header: &str| if header.ends_with('-') { name.starts_with(header) } else { name == header };
-    let suggestion = SUGGESTIONS.iter().find(|(header, start, _)| is(header) && value.starts_with(start));
-    suggestion.map(|(_, _, preset)| *preset)
+    let holds = |needle: Option<&str>| match (needle, &value) {
+        (None, _) => true,
+        (Some(needle), Some(value)) => value.contains(needle),
+        // Any value at all: enough where all of them are of one kind.
+        (Some(_), None) => name == "range",
+    };
+    let mut suggestions = SUGGESTIONS.iter().filter(|(header, needle, _)| is(header) && holds(*needle));
+    suggestions.next().map(|(_, _, preset)| *preset)
 }

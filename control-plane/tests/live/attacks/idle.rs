@@ -69,7 +69,7 @@ consumers: [{{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]
     let dumped = legation().args(["dump", "--static"]).arg(folder.path().join("gateway.yaml")).output().unwrap();
     let mut text = String::from_utf8(dumped.stdout).unwrap();
     for (default, shorter) in
-        [("idle_timeout: 300s", "idle_timeout: 1s"), ("filters_timeout: 5s", "filters_timeout: 1s")]
+        [("idle_timeout: 660s", "idle_timeout: 1s"), ("filters_timeout: 5s", "filters_timeout: 1s")]
     {
         assert_eq!(text.matches(default).count(), 1, "{default}");
         text = text.replace(default, shorter);
