@@ -19,7 +19,7 @@ use legation_protos::{
             },
             extensions::{
                 filters::{
-                    http::{filter_chain::v3::FilterChainConfig, router::v3::Router, wasm::v3::Wasm},
+                    http::{router::v3::Router, wasm::v3::Wasm},
                     listener::tls_inspector::v3::TlsInspector,
                     network::connection_limit::v3::ConnectionLimit,
                     network::http_connection_manager::v3::{
@@ -40,6 +40,7 @@ use prost::{Message, Name};
 use serde::Serialize;
 
 use super::{
+    body_limit,
     common::{bool_value, duration, from_ads, remove, remove_all, tcp_address, u32_value},
     extensions::FILTER_NAME,
     flow_control, request_timeout,
@@ -62,9 +63,6 @@ const FIRST_BYTES_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 5,
 
 /// The filter that bounds and counts the connections of a listener.
 pub const CONNECTION_LIMIT: &str = "envoy.filters.network.connection_limit";
-
-/// The filter that bounds requests' bodies: in every chain from the start, and turned on by routes, as the gateway's filter is.
-pub(super) const BODY_LIMIT: &str = "body_limit";
 
 /// What a listener's resource is made from. The paths of certificates are no part of it: their secrets have names of their own.
 #[derive(Serialize)]
@@ -178,12 +176,7 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
                 ..HttpFilter::default()
             },
             request_timeout::filter(),
-            HttpFilter {
-                name: BODY_LIMIT.to_owned(),
-                disabled: true,
-                config_type: Some(ConfigType::TypedConfig(pack(&FilterChainConfig::default()))),
-                ..HttpFilter::default()
-            },
+            body_limit::filter(),
             trailers::filter(),
             HttpFilter {
                 name: "envoy.filters.http.router".to_owned(),

@@ -4,6 +4,7 @@
 //! and of this code (`version`). It is never a hash of the encoded bytes: the generated messages keep protobuf maps in a
 //! hash map, so that one message has many encodings. Equal versions across restarts and replicas follow.
 
+mod body_limit;
 mod clusters;
 pub(crate) mod common;
 pub(crate) mod endpoints;

@@ -7,7 +7,7 @@ use legation_protos::{
     pb::{
         envoy::{
             config::{
-                core::v3::{DataSource, TypedExtensionConfig, data_source},
+                core::v3::{DataSource, data_source},
                 route::v3::{
                     DirectResponseAction, FilterConfig, HeaderMatcher, RetryPolicy, Route, RouteAction,
                     RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster,
@@ -18,22 +18,18 @@ use legation_protos::{
                     weighted_cluster::ClusterWeight,
                 },
             },
-            extensions::filters::http::{
-                body_size_limit::v3::BodySizeLimit,
-                filter_chain::v3::{FilterChain, FilterChainConfigPerRoute},
-            },
             r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher::MatchPattern},
         },
-        google::protobuf::{Any, UInt64Value},
+        google::protobuf::Any,
     },
 };
 
 use serde::Serialize;
 
 use super::{
+    body_limit,
     common::{bool_value, duration, limit, u32_value},
     extensions::FILTER_NAME,
-    listeners::BODY_LIMIT,
     request_timeout,
 };
 use crate::model::{self, Action, Forward, HeaderMatch, HeaderValueMatch, PathMatch, Stream, Timeouts};
@@ -86,7 +82,7 @@ pub(super) fn route_configuration(listener: &model::Listener, routes: &[RouteFra
 fn build(route: &RouteFragment<'_>, request_body: Option<u64>) -> Route {
     let filters = [
         route.filtered.then(|| turn_on(FILTER_NAME, Any::default())),
-        largest_body(route, request_body).map(|limit| turn_on(BODY_LIMIT, body_limit(limit))),
+        largest_body(route, request_body).map(|limit| turn_on(body_limit::NAME, body_limit::on_route(limit))),
         unheeded_request(route.timeouts).map(|limit| turn_on(request_timeout::NAME, request_timeout::on_route(limit))),
     ];
     Route {
@@ -123,18 +119,6 @@ fn largest_body(route: &RouteFragment<'_>, of_listener: Option<u64>) -> Option<u
         Some(Stream::Grpc | Stream::Websocket | Stream::Upload) => route.max_request_body,
         Some(Stream::Sse | Stream::Download) | None => route.max_request_body.or(of_listener),
     }
-}
-
-/// Envoy's `body_size_limit` has no configuration for a route, so it is put there by a filter that has one. It holds nothing back:
-/// each part of a body passes as it comes, until it is too much.
-fn body_limit(largest: u64) -> Any {
-    let limit = BodySizeLimit { max_request_bytes: Some(UInt64Value { value: largest }) };
-    let filter = TypedExtensionConfig {
-        name: "envoy.filters.http.body_size_limit".to_owned(),
-        typed_config: Some(pack(&limit)),
-    };
-    let chain = FilterChain { filters: vec![filter] };
-    pack(&FilterChainConfigPerRoute { filter_chain: Some(chain) })
 }
 
 /// The route's longest life, unless its listener has the same.

@@ -141,6 +141,7 @@ routes:
 - {{name: whole, match: {{prefix: /whole}}, cluster: svc, timeouts: {{request: 500ms}}}}
 - {{name: both, match: {{prefix: /both}}, cluster: silent, timeouts: {{request: 200ms, max_stream: 1h}}}}
 - {{name: begun, match: {{prefix: /begun}}, cluster: svc, stream: sse, timeouts: {{first_byte: 300ms}}}}
+- {{name: usual, match: {{prefix: /usual}}, cluster: svc}}
 clusters:
 - {{name: svc, endpoints: ["{svc}"]}}
 - {{name: silent, endpoints: ["{silent}"]}}
@@ -153,6 +154,16 @@ clusters:
     assert_eq!(gateway.get("/both", &[]).await.status, 504);
     // Three events take 600 ms: the response ends before its end.
     assert!(gateway.client.try_get(&gateway.url("/whole/sse?count=4"), &[]).await.is_err());
+    // No client changes that by the headers that Envoy heeds from those whom it trusts.
+    for (name, value) in [("x-envoy-upstream-rq-timeout-ms", "1"), ("x-envoy-upstream-rq-per-try-timeout-ms", "1")] {
+        for path in ["/usual/sse?count=2", "/begun/sse?count=2"] {
+            let events = gateway.get(path, &[(name, value)]).await;
+            assert_eq!(String::from_utf8_lossy(&events.body).matches("id: ").count(), 2, "{path} {name}");
+        }
+    }
+    let longer = [("x-envoy-upstream-rq-timeout-ms", "60000")];
+    assert_eq!(gateway.get("/both", &longer).await.status, 504);
+    assert!(gateway.client.try_get(&gateway.url("/whole/sse?count=4"), &longer).await.is_err());
     // A response that has begun in time goes on.
     let events = gateway.get("/begun/sse?count=4", &[]).await;
     assert_eq!(String::from_utf8_lossy(&events.body).matches("id: ").count(), 4);
