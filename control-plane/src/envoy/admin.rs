@@ -71,11 +71,12 @@ impl Listeners {
 
     /// From Envoy's dump of its dynamic listeners.
     fn read_dump(&mut self, dump: &Value) {
-        let items = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-        let listeners =
-            items(dump, "configs").into_iter().filter_map(|it| it.pointer("/active_state/listener").cloned());
-        let chains = listeners.flat_map(|listener| items(&listener, "filter_chains"));
-        let filters = chains.flat_map(|chain| items(&chain, "filters"));
+        fn items<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+            value.get(name).and_then(Value::as_array).into_iter().flatten()
+        }
+        let listeners = items(dump, "configs").filter_map(|it| it.pointer("/active_state/listener"));
+        let chains = listeners.flat_map(|listener| items(listener, "filter_chains"));
+        let filters = chains.flat_map(|chain| items(chain, "filters"));
         let counting = filters.filter(|filter| filter.get("name").is_some_and(|name| name == CONNECTION_LIMIT));
         let prefixes =
             counting.filter_map(|filter| Some(filter.pointer("/typed_config/stat_prefix")?.as_str()?.to_owned()));

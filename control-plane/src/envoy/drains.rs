@@ -11,7 +11,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use legation_protos::ResourceType;
 use tokio::{
     sync::watch,
     time::{self, Instant},
@@ -50,7 +49,7 @@ pub struct Followed {
 
 /// Looks after each change of listeners what drains, until nothing does, for ever.
 pub async fn follow(mut followed: Followed) {
-    let mut listeners = versions(followed.plans.borrow_and_update().target(followed.node));
+    let mut served = followed.plans.borrow_and_update().target(followed.node).cloned();
     let mut change = Change { generation: None, at: SystemTime::now() };
     let mut drains = Drains::default();
     let (mut pause, mut next, mut begins_until, mut failures) = (FIRST_PAUSE, None, Instant::now(), 0);
@@ -66,15 +65,14 @@ pub async fn follow(mut followed: Followed) {
                 if changed.is_err() {
                     return;
                 }
-                let plan = followed.plans.borrow_and_update();
-                let target = plan.target(followed.node);
-                let now = versions(target);
-                if now != listeners {
-                    change = Change { generation: target.map(|it| it.generation()), at: SystemTime::now() };
+                let now = followed.plans.borrow_and_update().target(followed.node).cloned();
+                let drains_some = |(before, now): (&Arc<Snapshot>, &Arc<Snapshot>)| before.drained_by(now).next().is_some();
+                if served.as_ref().zip(now.as_ref()).is_some_and(drains_some) {
+                    change = Change { generation: now.as_ref().map(|it| it.generation()), at: SystemTime::now() };
                     (pause, begins_until) = (FIRST_PAUSE, Instant::now() + BEGINS_WITHIN);
                     next = Some(Instant::now() + FIRST_PAUSE);
-                    listeners = now;
                 }
+                served = now;
             }
             () = look => {
                 let ended = match ask(&followed.admin_address).await {
@@ -97,11 +95,6 @@ pub async fn follow(mut followed: Followed) {
             }
         }
     }
-}
-
-fn versions(snapshot: Option<&Arc<Snapshot>>) -> BTreeMap<Arc<str>, Arc<str>> {
-    let listeners = snapshot.into_iter().flat_map(|snapshot| snapshot.resources(ResourceType::Listener));
-    listeners.map(|(name, listener)| (name.clone(), listener.version.clone())).collect()
 }
 
 async fn ask(admin_address: &Path) -> Result<Listeners, admin::AskError> {

@@ -12,24 +12,21 @@ use legation_protos::{
                     body_size_limit::v3::BodySizeLimit,
                     filter_chain::v3::{FilterChain, FilterChainConfig, FilterChainConfigPerRoute},
                 },
-                network::http_connection_manager::v3::{HttpFilter, http_filter::ConfigType},
+                network::http_connection_manager::v3::HttpFilter,
             },
         },
         google::protobuf::{Any, UInt64Value},
     },
 };
 
+use super::common::disabled_filter;
+
 /// The filter's name in the chain and in `typed_per_filter_config`.
 pub(super) const NAME: &str = "body_limit";
 
-/// In every chain from the start, as to add it later would drain the listener, and disabled: a route turns it on.
+/// The carrier, with nothing in it.
 pub(super) fn filter() -> HttpFilter {
-    HttpFilter {
-        name: NAME.to_owned(),
-        disabled: true,
-        config_type: Some(ConfigType::TypedConfig(pack(&FilterChainConfig::default()))),
-        ..HttpFilter::default()
-    }
+    disabled_filter(NAME, &FilterChainConfig::default())
 }
 
 /// What it does on a route: so many bytes at most.

@@ -2,22 +2,27 @@
 
 use std::time::Duration;
 
-use legation_protos::pb::{
-    envoy::{
-        config::{
-            common::mutation_rules::v3::{
-                HeaderMutation,
-                header_mutation::{Action, RemoveOnMatch},
+use legation_protos::{
+    pack,
+    pb::{
+        envoy::{
+            config::{
+                common::mutation_rules::v3::{
+                    HeaderMutation,
+                    header_mutation::{Action, RemoveOnMatch},
+                },
+                core::v3::{
+                    Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
+                    config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
+                },
             },
-            core::v3::{
-                Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
-                config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
-            },
+            extensions::filters::network::http_connection_manager::v3::{HttpFilter, http_filter::ConfigType},
+            r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
         },
-        r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
+        google::protobuf,
     },
-    google::protobuf,
 };
+use prost::{Message, Name};
 
 /// From the control plane, over the one stream that carries everything.
 pub(crate) fn from_ads() -> ConfigSource {
@@ -58,6 +63,17 @@ pub(crate) fn bool_value(value: bool) -> Option<protobuf::BoolValue> {
 
 pub(crate) fn u32_value(value: u32) -> Option<protobuf::UInt32Value> {
     Some(protobuf::UInt32Value { value })
+}
+
+/// An HTTP filter that is in every chain from the start, as to add it later would drain the listener, and disabled: a route turns
+/// it on.
+pub(crate) fn disabled_filter<M: Message + Name>(name: &str, config: &M) -> HttpFilter {
+    HttpFilter {
+        name: name.to_owned(),
+        disabled: true,
+        config_type: Some(ConfigType::TypedConfig(pack(config))),
+        ..HttpFilter::default()
+    }
 }
 
 /// Removes a header.

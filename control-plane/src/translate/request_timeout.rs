@@ -13,26 +13,23 @@ use legation_protos::{
             },
             extensions::filters::{
                 http::header_mutation::v3::{HeaderMutation, HeaderMutationPerRoute, Mutations},
-                network::http_connection_manager::v3::{HttpFilter, http_filter::ConfigType},
+                network::http_connection_manager::v3::HttpFilter,
             },
         },
         google::protobuf::Any,
     },
 };
 
+use super::common::disabled_filter;
+
 /// The filter's name in the chain and in `typed_per_filter_config`.
 pub(super) const NAME: &str = "request_timeout";
 
 const HEADER: &str = "x-envoy-upstream-rq-timeout-ms";
 
-/// In every chain from the start, as to add it later would drain the listener, and disabled: a route turns it on.
+/// It changes nothing where no route turns it on.
 pub(super) fn filter() -> HttpFilter {
-    HttpFilter {
-        name: NAME.to_owned(),
-        disabled: true,
-        config_type: Some(ConfigType::TypedConfig(pack(&HeaderMutation::default()))),
-        ..HttpFilter::default()
-    }
+    disabled_filter(NAME, &HeaderMutation::default())
 }
 
 /// What it does on a route.
