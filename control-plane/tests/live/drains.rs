@@ -73,6 +73,8 @@ async fn an_edit_of_a_listener_cuts_no_stream_and_says_how_many_drain_until_when
     let port = free_port();
     let gateway = Gateway::start(|first| file(first, Some((port, "connections: 1000")), svc)).await;
     let draining = async || gateway.status().await["draining"].clone();
+    // What it writes is read here a moment later.
+    let says = async |text: &str| eventually(text, || async { gateway.process.output().contains(text) }).await;
     assert_eq!(draining().await, serde_json::json!([]));
 
     let events = format!("http://127.0.0.1:{port}/sse");
@@ -97,9 +99,8 @@ async fn an_edit_of_a_listener_cuts_no_stream_and_says_how_many_drain_until_when
         drain["message"].as_str().unwrap().starts_with("drains listener public: 2 open streams, until "),
         "{drain}"
     );
-    let said = gateway.process.output();
-    assert!(said.contains("generation 2 drains listener public: 2 open streams, until "), "{said}");
-    assert!(said.contains("generation 2 changes or removes listener public: its old form drains"), "{said}");
+    says("generation 2 drains listener public: 2 open streams, until ").await;
+    says("generation 2 changes or removes listener public: its old form drains").await;
     let metrics = gateway.client.get(&gateway.admin_url("/metrics"), &[]).await;
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
     assert!(metrics.contains("legation_draining_streams{listener=\"public\"} 2\n"), "{metrics}");
@@ -128,7 +129,7 @@ async fn an_edit_of_a_listener_cuts_no_stream_and_says_how_many_drain_until_when
     drop(another);
     drop(one);
     eventually("nothing drains", || async { draining().await == serde_json::json!([]) }).await;
-    assert!(gateway.process.output().contains("listener public has drained: its last connection is closed"));
+    says("listener public has drained: its last connection is closed").await;
     let metrics = gateway.client.get(&gateway.admin_url("/metrics"), &[]).await;
     assert!(!String::from_utf8_lossy(&metrics.body).contains("{listener="));
 
@@ -196,5 +197,8 @@ async fn at_the_end_of_the_gateway_who_asks_again_is_told_to_go_and_streams_have
     assert_eq!(String::from_utf8_lossy(&body.to_bytes()).matches("id: ").count(), 10);
     assert_eq!(gateway.process.wait(), Some(0));
     // One, or two if the other one's answer was still under way.
-    assert!(gateway.process.output().contains("waiting 15s at most for what is open: "));
+    eventually("it says what it waits for", || async {
+        gateway.process.output().contains("waiting 15s at most for what is open: ")
+    })
+    .await;
 }
