@@ -5,12 +5,11 @@ use legation_protos::ResourceType;
 
 use super::{
     code,
-    message::{self, Path},
+    envoy, envoy_message::{self as message, Path},
     node::{Entry, Node, Span, Value},
     places::Places,
     report::{Report, quoted},
-    resolve::raw,
-};
+    };
 use crate::model::Model;
 
 const TYPE_URL: &str = "type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap";
@@ -49,8 +48,8 @@ pub fn resolve(node: &Node, report: &mut Report) -> Option<Model> {
             let within = Path::ROOT.field(&part.key);
             let within = within.field(&list.key);
             for (index, item) in items(&list.node).iter().enumerate() {
-                let resource = raw::of_kind(item, *kind, within.item(index), report);
-                found.extend(resource.and_then(|resource| raw::unique(resource, &mut taken, report)));
+                let resource = envoy::of_kind(item, *kind, within.item(index), report);
+                found.extend(resource.and_then(|resource| envoy::unique(resource, &mut taken, report)));
             }
         }
     }
