@@ -28,6 +28,7 @@ pub mod propagation;
 pub mod relay;
 pub mod reload;
 pub mod rollout;
+mod route_features;
 pub mod snapshot;
 pub mod source;
 pub mod state;
