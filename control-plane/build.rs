@@ -10,6 +10,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+#[path = "build/sources.rs"]
 mod sources;
 
 const TARGET: &str = "wasm32-wasip1";
