@@ -4,12 +4,12 @@ use legation_filter::config::RateLimitHeaders;
 use legation_protos::ResourceType;
 
 use super::{
-    code,
-    envoy, envoy_message::{self as message, Path},
+    code, envoy,
+    envoy_message::{self as message, Path},
     node::{Entry, Node, Span, Value},
     places::Places,
     report::{Report, quoted},
-    };
+};
 use crate::model::Model;
 
 const TYPE_URL: &str = "type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap";

@@ -108,9 +108,8 @@ pub fn resolve<'a>(plans: impl Iterator<Item = &'a Said<Plan>>, report: &mut Rep
 
 fn one(plan: &Plan, report: &mut Report) -> Option<config::Plan> {
     let limits = limits(plan.limits.slots(), report);
-    let quota = plan.quota.resolve(|quota| {
-        Some(config::Quota { limit: quota.limit.get()?.0, window: quota.window.get()?.0 })
-    });
+    let quota =
+        plan.quota.resolve(|quota| Some(config::Quota { limit: quota.limit.get()?.0, window: quota.window.get()?.0 }));
     Some(config::Plan { name: name::of(&plan.name)?, limits: limits?, quota: quota? })
 }
 

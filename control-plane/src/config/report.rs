@@ -70,11 +70,13 @@ impl Report {
     }
 
     /// Whether the value at `at` was reported as a whole, so that nothing more is to be said of it.
+    #[allow(dead_code)]
     pub fn is_wrong(&self, at: Span) -> bool {
         self.wrong.contains(&at)
     }
 
     /// Whether the mapping at `at` was reported to lack a field.
+    #[allow(dead_code)]
     pub fn is_lacking(&self, at: Span) -> bool {
         self.lacking.contains(&at)
     }

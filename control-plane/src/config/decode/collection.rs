@@ -22,11 +22,6 @@ impl<T> List<T> {
     pub fn slots(&self) -> &[Option<Said<T>>] {
         &self.slots
     }
-
-    /// Its items that have the right shape.
-    pub fn items(&self) -> impl Iterator<Item = &Said<T>> + Clone {
-        self.slots.iter().flatten()
-    }
 }
 
 impl<T: Decode> Decode for List<T> {
@@ -75,11 +70,6 @@ impl<T> OneOrMany<T> {
     /// As many as are written: `None` for each that was wrong.
     pub fn slots(&self) -> &[Option<Said<T>>] {
         self.0.slots()
-    }
-
-    /// All of them that have the right shape.
-    pub fn items(&self) -> impl Iterator<Item = &Said<T>> + Clone {
-        self.0.items()
     }
 }
 

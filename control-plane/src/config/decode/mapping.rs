@@ -2,8 +2,7 @@
 
 use super::{
     super::{
-        code,
-        describe,
+        code, describe,
         node::{Entry, Node, Span, Value},
         report::{Report, listed, one_of, quoted},
     },
@@ -173,7 +172,7 @@ macro_rules! mapping {
                         name: $crate::config::decode::word(stringify!($field)),
                         doc: concat!($($field_doc, "\n"),*),
                         required: $crate::config::decode::mapping!(@required $presence),
-                        default: $crate::config::decode::mapping!(@default $($default)?),
+                        default: $crate::config::decode::mapping!(@default $type $(, $default)?),
                         shape: <$type as $crate::config::decode::Decode>::shape(),
                     }, )*
                 ];
@@ -183,7 +182,7 @@ macro_rules! mapping {
                     doc: concat!($($doc, "\n"),*),
                     example: $example,
                     fields,
-                    one_of: &[$($($crate::config::decode::word(stringify!($one))),*)?],
+                    one_of: const { &[$($($crate::config::decode::word(stringify!($one))),*)?] },
                     planned: &[$($(stringify!($planned)),*)?],
                 }))
             }
@@ -191,8 +190,8 @@ macro_rules! mapping {
     };
     (@unsaid $span:ident) => { Default::default() };
     (@unsaid $span:ident $default:expr) => { $crate::config::decode::Field::with_default($default, $span) };
-    (@default) => { None };
-    (@default $default:expr) => { Some($crate::config::leaf::Leaf::json(&$default)) };
+    (@default $type:ty) => { None };
+    (@default $type:ty, $default:expr) => { Some(<$type as $crate::config::leaf::Leaf>::json(&$default)) };
     (@required optional) => { false };
     (@required $other:ident) => { true };
     (@check unless_planned $field:ident $read:ident $node:ident $report:ident $what:literal) => {

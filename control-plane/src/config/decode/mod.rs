@@ -7,8 +7,8 @@ mod collection;
 mod mapping;
 
 pub use collection::{List, OneOrMany, Pairs};
-pub use mapping::{Part, Unsaid, entries, missing_field, one_of_many, unknown_field, word};
 pub(crate) use mapping::mapping;
+pub use mapping::{Part, Unsaid, entries, missing_field, one_of_many, unknown_field, word};
 
 use std::{
     fmt::{self, Display},

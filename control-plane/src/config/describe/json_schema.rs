@@ -60,8 +60,7 @@ fn shape(of: &Shape, definitions: &mut Map<String, Json>) -> Json {
 }
 
 fn mapping(of: &Mapping, definitions: &mut Map<String, Json>) -> Json {
-    let fields: Map<String, Json> =
-        of.fields.iter().map(|of| (of.name.to_owned(), field(of, definitions))).collect();
+    let fields: Map<String, Json> = of.fields.iter().map(|of| (of.name.to_owned(), field(of, definitions))).collect();
     let required: Vec<&str> = of.fields.iter().filter(|field| field.required).map(|field| field.name).collect();
     // Nothing at all is an empty mapping, which is enough where nothing must be written.
     let may_be_null = required.is_empty() && of.one_of.is_empty();

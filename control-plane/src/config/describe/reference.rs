@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::{
-    super::code,
-    About, Mapping, prose, sections,
-};
+use super::{super::code, About, Mapping, prose, sections};
 
 /// The whole reference in Markdown.
 pub fn reference() -> String {
     let sections = sections();
-    let titles: BTreeMap<&str, String> =
-        sections.iter().map(|(path, mapping)| (mapping.what, title(path))).collect();
+    let titles: BTreeMap<&str, String> = sections.iter().map(|(path, mapping)| (mapping.what, title(path))).collect();
     let mut text = introduction();
     for (path, mapping) in &sections {
         text.push_str(&section(path, mapping, &titles));

@@ -62,7 +62,8 @@ impl Leaf for Endpoint {
     }
 
     fn about() -> About {
-        let meaning = "`host:port`, where the host is a name or an IP address. IPv6 addresses need brackets: `[::1]:8080`.";
+        let meaning =
+            "`host:port`, where the host is a name or an IP address. IPv6 addresses need brackets: `[::1]:8080`.";
         let schema = json!({"type": "string", "pattern": r"^(\[[0-9A-Fa-f:.]+\]|[^:/\[\]]+):[0-9]{1,5}$"});
         About { name: "endpoint", meaning, schema, example: json!("users.internal:8080"), words: Vec::new() }
     }
@@ -113,7 +114,13 @@ impl Leaf for HostName {
 
     fn about() -> About {
         let schema = json!({"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,254}$"});
-        About { name: "host name", meaning: "A host name.", schema, example: json!("api.example.com"), words: Vec::new() }
+        About {
+            name: "host name",
+            meaning: "A host name.",
+            schema,
+            example: json!("api.example.com"),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {

@@ -31,7 +31,13 @@ impl Leaf for HeaderName {
 
     fn about() -> About {
         let meaning = "The name of a header, in any case.";
-        About { name: "header name", meaning, schema: text::like(NAME_PATTERN), example: json!("x-team"), words: Vec::new() }
+        About {
+            name: "header name",
+            meaning,
+            schema: text::like(NAME_PATTERN),
+            example: json!("x-team"),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {
@@ -135,7 +141,13 @@ impl Leaf for Method {
 
     fn about() -> About {
         let meaning = "A method of HTTP in any case, but not CONNECT.";
-        About { name: "method", meaning, schema: text::like("^[A-Za-z0-9_-]+$"), example: json!("GET"), words: Vec::new() }
+        About {
+            name: "method",
+            meaning,
+            schema: text::like("^[A-Za-z0-9_-]+$"),
+            example: json!("GET"),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {

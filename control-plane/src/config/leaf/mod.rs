@@ -14,18 +14,16 @@ mod word;
 
 pub use address::{Endpoint, HostName};
 pub use file::FilePath;
-pub use filter::{
-    By, CookieName, Cost, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window,
-};
+pub use filter::{By, CookieName, Cost, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window};
 pub use header::{HeaderName, HeaderPrefix, HeaderValue, Method, named_header};
 pub use name::{Name, Named, Names, Ref};
 pub use number::{Port, Version, Whole};
 pub use path::{ExactPath, PathPrefix, path_prefix};
 pub use size::{HeaderSize, Size};
-pub use text::{Body, Text};
+pub use text::Body;
 pub use time::TimeLimit;
-pub use word::{OneWord, Word, Words};
 pub(crate) use word::words;
+pub use word::{OneWord, Word, Words};
 
 use std::borrow::Cow;
 
@@ -64,8 +62,7 @@ impl<T: Leaf> Decode for T {
         let Value::Scalar(Scalar { text, plain, from_environment }) = &node.value else {
             return wrong_type(node, what, T::WANTED, None, report);
         };
-        let written =
-            Written { text, plain: *plain, from_environment: *from_environment, span: node.span, what };
+        let written = Written { text, plain: *plain, from_environment: *from_environment, span: node.span, what };
         T::read(&written, report)
     }
 
@@ -112,7 +109,13 @@ impl<'a> Written<'a> {
     }
 
     /// Reports that the value is not allowed.
-    pub fn fault<T>(&self, code: &'static str, message: String, help: Option<String>, report: &mut Report) -> Option<T> {
+    pub fn fault<T>(
+        &self,
+        code: &'static str,
+        message: String,
+        help: Option<String>,
+        report: &mut Report,
+    ) -> Option<T> {
         report.mark_wrong(self.span);
         report.error_with_help(code, self.span, message, help);
         None
@@ -143,7 +146,13 @@ impl Leaf for bool {
     }
 
     fn about() -> About {
-        About { name: "flag", meaning: "`true` or `false`.", schema: json!({"type": "boolean"}), example: json!(true), words: Vec::new() }
+        About {
+            name: "flag",
+            meaning: "`true` or `false`.",
+            schema: json!({"type": "boolean"}),
+            example: json!(true),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {

@@ -113,7 +113,14 @@ impl<T: Named> Leaf for Name<T> {
     }
 
     fn about() -> About {
-        About { name: "name", meaning: T::KIND.meaning(), schema: T::KIND.schema(), example: json!(example(T::KIND)), words: Vec::new() }
+        let name = if T::KIND.any_visible { "free name" } else { "name" };
+        About {
+            name,
+            meaning: T::KIND.meaning(),
+            schema: T::KIND.schema(),
+            example: json!(example(T::KIND)),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {
@@ -154,7 +161,7 @@ impl<T: Named> Leaf for Ref<T> {
             _ => "name of something else",
         };
         let meaning = "The name of something that stands elsewhere in the file.";
-        About { name, meaning, schema: super::text::any(), example: json!(example(T::KIND)) }
+        About { name, meaning, schema: super::text::any(), example: json!(example(T::KIND)), words: Vec::new() }
     }
 
     fn text(&self) -> Cow<'_, str> {

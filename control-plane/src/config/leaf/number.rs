@@ -50,7 +50,13 @@ impl Leaf for Port {
 
     fn about() -> About {
         let schema = json!({"type": "integer", "minimum": 1, "maximum": u16::MAX});
-        About { name: "port", meaning: "A TCP port: 1 to 65535, without quotes.", schema, example: json!(8000), words: Vec::new() }
+        About {
+            name: "port",
+            meaning: "A TCP port: 1 to 65535, without quotes.",
+            schema,
+            example: json!(8000),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {
@@ -80,7 +86,13 @@ impl Leaf for Version {
 
     fn about() -> About {
         let schema = json!({"type": "integer", "const": 1});
-        About { name: "version", meaning: "The version of the file's format: `1`.", schema, example: json!(1), words: Vec::new() }
+        About {
+            name: "version",
+            meaning: "The version of the file's format: `1`.",
+            schema,
+            example: json!(1),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {

@@ -41,7 +41,8 @@ impl Leaf for PathPrefix {
     }
 
     fn about() -> About {
-        let meaning = "A path prefix of whole segments: `/api` is `/api` and `/api/x`, not `/apix`. `/api/` is the same prefix.";
+        let meaning =
+            "A path prefix of whole segments: `/api` is `/api` and `/api/x`, not `/apix`. `/api/` is the same prefix.";
         About { name: "path prefix", meaning, schema: text::like(PATTERN), example: json!("/api"), words: Vec::new() }
     }
 
@@ -58,9 +59,7 @@ pub fn path_prefix(PathPrefix(prefix): &PathPrefix) -> String {
 fn path<'a>(written: &Written<'a>, what: &str, report: &mut Report) -> Option<&'a str> {
     match fault(written.text) {
         None => Some(written.text),
-        Some(fault) => {
-            written.fault(code::INVALID_VALUE, format!("{what} {} {fault}", written.shown()), None, report)
-        }
+        Some(fault) => written.fault(code::INVALID_VALUE, format!("{what} {} {fault}", written.shown()), None, report),
     }
 }
 

@@ -62,7 +62,13 @@ impl Leaf for HeaderSize {
 
     fn about() -> About {
         let schema = json!({"type": "string", "pattern": PATTERN});
-        About { name: "header size", meaning: "A size from `1KiB` to `8MiB`.", schema, example: json!("60KiB"), words: Vec::new() }
+        About {
+            name: "header size",
+            meaning: "A size from `1KiB` to `8MiB`.",
+            schema,
+            example: json!("60KiB"),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {

@@ -19,24 +19,6 @@ pub(super) fn like(pattern: &str) -> Json {
     json!({"type": ["string", "number", "boolean"], "pattern": pattern})
 }
 
-/// Any text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text(pub String);
-
-impl Leaf for Text {
-    fn read(written: &Written<'_>, _: &mut Report) -> Option<Self> {
-        Some(Self(written.text.to_owned()))
-    }
-
-    fn about() -> About {
-        About { name: "text", meaning: "Any text.", schema: any(), example: json!("a text"), words: Vec::new() }
-    }
-
-    fn text(&self) -> Cow<'_, str> {
-        self.0.as_str().into()
-    }
-}
-
 /// The body of an answer that the gateway gives by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body(pub String);
@@ -58,7 +40,13 @@ impl Leaf for Body {
 
     fn about() -> About {
         let schema = json!({"type": ["string", "number", "boolean"], "maxLength": Self::LONGEST});
-        About { name: "body", meaning: "A text of at most 4096 bytes.", schema, example: json!("ok"), words: Vec::new() }
+        About {
+            name: "body",
+            meaning: "A text of at most 4096 bytes.",
+            schema,
+            example: json!("ok"),
+            words: Vec::new(),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {

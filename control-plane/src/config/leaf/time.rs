@@ -28,7 +28,8 @@ impl Leaf for Duration {
     }
 
     fn about() -> About {
-        let meaning = "A whole number and one of the units `ms`, `s`, `m`, `h`, `d`: `15s`. More than zero, at most `366d`.";
+        let meaning =
+            "A whole number and one of the units `ms`, `s`, `m`, `h`, `d`: `15s`. More than zero, at most `366d`.";
         // All zeros have the form of a duration, too.
         let schema = json!({"type": "string", "pattern": "^0*[1-9][0-9]*(ms|s|m|h|d)$"});
         About { name: "duration", meaning, schema, example: json!("15s"), words: Vec::new() }

@@ -47,7 +47,12 @@ impl<T: Words> Leaf for Word<T> {
         }
         let (what, shown) = (written.what, written.shown());
         if T::PLANNED.contains(&written.text) {
-            return written.fault(code::NOT_SUPPORTED_YET, format!("{what} {shown} is not supported yet"), None, report);
+            return written.fault(
+                code::NOT_SUPPORTED_YET,
+                format!("{what} {shown} is not supported yet"),
+                None,
+                report,
+            );
         }
         let known: Vec<&str> = T::WORDS.iter().map(|word| word.word).collect();
         let help = if written.is_shown() { report.did_you_mean(written.text, known.iter().copied()) } else { None };
@@ -64,7 +69,7 @@ impl<T: Words> Leaf for Word<T> {
         let schema = json!({"enum": T::WORDS.iter().flat_map(word).collect::<Vec<_>>()});
         let words = T::WORDS.iter().map(|word| (word.word, word.meaning)).collect();
         let example = T::WORDS.first().map_or(Json::Null, |word| word.word.into());
-        About { name: T::NAME, meaning: T::MEANING, schema, example }
+        About { name: T::NAME, meaning: T::MEANING, schema, example, words }
     }
 
     fn text(&self) -> Cow<'_, str> {

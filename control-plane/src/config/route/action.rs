@@ -58,13 +58,14 @@ fn shared(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option
     let mut places = Places::default();
     let mut shares = Vec::new();
     for cluster in route.clusters.items() {
-        let (Some(name), Some(weight)) = (cluster.name.get(), cluster.weight.get()) else { continue };
+        let Some(name) = cluster.name.get() else { continue };
         if let Some(first) = places.earlier(&name.value.text, name.span) {
             let message = format!("the cluster {} already has a share at {}", name.shown(), report.origin(first));
             report.error(code::DUPLICATE_NAME, name.span, message);
         }
         find(name, route, known, report);
-        shares.push(Share { cluster: name.text.clone(), weight: weight.0 });
+        let share = |weight| Share { cluster: name.text.clone(), weight };
+        shares.extend(cluster.weight.get().map(|weight| share(weight.0)));
     }
     if route.clusters.slots().len() > shares.len() {
         return None;

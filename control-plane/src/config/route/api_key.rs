@@ -95,6 +95,7 @@ fn one(rule: &Said<ApiKey>, route: &Route, known: &Known<'_>, report: &mut Repor
     }
     let consumers = named(&rule.consumers, &known.consumers, report);
     let plans = named(&rule.plans, &known.plans, report);
+    let (consumers, plans) = (consumers?, plans?);
     warn_of_callers(rule, route, known, report);
     Some(config::ApiKeyRule {
         header: rule.header.value()?.map(|name| name.0),
@@ -111,15 +112,13 @@ fn one(rule: &Said<ApiKey>, route: &Route, known: &Known<'_>, report: &mut Repor
 }
 
 /// The names in a list, which must have one where it is written.
-fn named<T: Named>(list: &Field<List<Ref<T>>>, known: &Names<'_, T>, report: &mut Report) -> Vec<String> {
+fn named<T: Named>(list: &Field<List<Ref<T>>>, known: &Names<'_, T>, report: &mut Report) -> Option<Vec<String>> {
     if let Some(at) = list.key().filter(|_| list.is_empty()) {
         let help = "leave it out to admit everyone who has a key".to_owned();
         report.error_with_help(code::INVALID_VALUE, at, "the list is empty: it would admit nobody", Some(help));
     }
-    for name in list.items() {
-        known.find(name, report);
-    }
-    list.items().map(|name| name.text.clone()).collect()
+    let names: Vec<_> = list.items().map(|name| known.find(name, report).map(|_| name.text.clone())).collect();
+    names.into_iter().collect()
 }
 
 /// Warns where nobody is admitted, and where a limit by plan meets somebody whose plan says none.

@@ -166,17 +166,20 @@ fn overrides(
     report: &mut Report,
 ) -> Option<BTreeMap<String, Vec<config::Limit>>> {
     let mut overrides = BTreeMap::new();
+    let mut is_whole = true;
     for (name, limits) in written.items() {
         known.plans.find(name, report);
         if limits.slots().is_empty() {
             let message = format!("no limit is given for {}: it would lift the plan's", name.shown());
             report.error(code::MISSING_FIELD, name.span, message);
         }
-        if let Some(limits) = plan::limits(limits.slots(), report) {
-            overrides.insert(name.text.clone(), limits);
+        if let Some(good) = plan::limits(limits.slots(), report).filter(|good| good.len() == limits.slots().len()) {
+            overrides.insert(name.text.clone(), good);
+        } else {
+            is_whole = false;
         }
     }
-    Some(overrides)
+    is_whole.then_some(overrides)
 }
 
 /// A cost above what a limit ever has would refuse every request.

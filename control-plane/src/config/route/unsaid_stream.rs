@@ -27,8 +27,11 @@ const SUGGESTIONS: &[(&str, Option<&str>, &str)] = &[
 /// Warns of each header that suggests a stream, and of the path of a gRPC method, unless the route says one, or how long its
 /// exchanges may take.
 pub fn warn(route: &Route, report: &mut Report) {
-    let says_how_long =
-        route.features.timeouts.get().is_some_and(|timeouts| timeouts.request.is_written() || timeouts.max_stream.is_written());
+    let says_how_long = route
+        .features
+        .timeouts
+        .get()
+        .is_some_and(|timeouts| timeouts.request.is_written() || timeouts.max_stream.is_written());
     let Some(matcher) = route.r#match.get() else { return };
     if route.features.stream.is_written() || says_how_long || route.respond.is_written() {
         return;
