@@ -129,7 +129,11 @@ fn fields(mapping: &Mapping) -> String {
 }
 
 fn kind(shape: &Shape) -> String {
-    shape.words(&About::title, &|_| "mapping".to_owned())
+    let leaf = |about: &About| match about.words.as_slice() {
+        [] => about.title(),
+        words => words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
+    };
+    shape.words(&leaf, &|_| "mapping".to_owned())
 }
 
 /// The text in lines of at most 90 characters, indented.
