@@ -20,6 +20,7 @@ pub mod http_client;
 pub mod model;
 pub mod origin;
 pub mod rollout;
+mod route_features;
 pub mod snapshot;
 pub mod status;
 pub mod translate;
