@@ -1,9 +1,10 @@
-//! The gateway filter's configuration (ECDS): one resource, which carries the module too.
+//! The gateway filter's configuration (ECDS): one resource, which carries the module too. It says who may call and what
+//! their plans are; what a route asks of its requests travels with the route ([`super::routes`]).
 //!
 //! The module travels inside (`inline_bytes`) and is never fetched by Envoy: a new digest of a `remote` module made a real
 //! Envoy 1.40 drop the running filter and let every request through unfiltered.
 
-use legation_filter::config::{Config, Pepper, Policy, Rule};
+use legation_filter::config::{Config, Pepper};
 use legation_protos::{
     pack,
     pb::{
@@ -51,19 +52,7 @@ pub(super) struct FilterFragment<'a> {
 }
 
 pub(super) fn fragment<'a>(model: &Model, secrets: &'a [Secret], module: &'a Module) -> FilterFragment<'a> {
-    // Sorted, so that moving things about in the file changes nothing; nothing here depends on order, since route names
-    // are unique.
-    let mut policies: Vec<Policy> = model.routes.iter().filter_map(|route| route.policy.clone()).collect();
-    policies.sort_by(|a, b| a.name.cmp(&b.name));
-    let rules = policies
-        .iter()
-        .map(|policy| Rule {
-            route: Some(policy.name.clone()),
-            hosts: Vec::new(),
-            prefix: None,
-            policy: policy.name.clone(),
-        })
-        .collect();
+    // Sorted, so that moving things about in the file changes nothing.
     let mut consumers = model.consumers.clone();
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plans = model.plans.clone();
@@ -74,15 +63,20 @@ pub(super) fn fragment<'a>(model: &Model, secrets: &'a [Secret], module: &'a Mod
     });
     let key_pepper_sha256 = key_pepper.map(Hidden::sha256);
     let rate_limit_headers = model.rate_limit_headers;
-    let config = Config { version: 1, rate_limit_headers, consumers, plans, policies, rules, ..Config::default() };
+    let config = Config { version: 1, rate_limit_headers, consumers, plans, route_policies: true, ..Config::default() };
     FilterFragment { module: module.sha256, config, key_pepper_sha256, key_pepper }
 }
 
-/// Bytes of the filter's configuration, which may be much larger than the file where that uses aliases.
+/// Bytes of the filter's configuration and of all policies, which may be much larger than the file where that uses aliases.
 pub fn configuration_bytes(model: &Model, secrets: &[Secret], module: &Module) -> usize {
     let fragment = fragment(model, secrets, module);
     let pepper = fragment.key_pepper.map_or(0, |pepper| pepper.0.len());
-    serde_json::to_vec(&fragment.config).map_or(0, |json| json.len()) + pepper
+    let policies = model.routes.iter().filter_map(|route| route.policy.as_ref());
+    json_bytes(&fragment.config) + pepper + policies.map(json_bytes).sum::<usize>()
+}
+
+fn json_bytes(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
 pub(super) fn extension(fragment: &FilterFragment<'_>, module: &Module) -> TypedExtensionConfig {

@@ -1,13 +1,14 @@
 //! Routes (RDS): one route configuration for each listener, ordered so that the most specific route comes first.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
+use legation_filter::config::Policy;
 use legation_protos::{
     pack,
     pb::{
         envoy::{
             config::{
-                core::v3::{DataSource, data_source},
+                core::v3::{DataSource, Metadata, data_source},
                 route::v3::{
                     DirectResponseAction, FilterConfig, HeaderMatcher, RetryPolicy, Route, RouteAction,
                     RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster,
@@ -20,7 +21,7 @@ use legation_protos::{
             },
             r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher::MatchPattern},
         },
-        google::protobuf::Any,
+        google::protobuf::{Any, Struct, Value, value},
     },
 };
 
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::model::{self, Action, Forward, HeaderMatch, HeaderValueMatch, PathMatch, Stream, Timeouts};
 
-/// What a route is made from: all of it but what the filter asks of its requests, which ECDS carries.
+/// What a route is made from.
 #[derive(Serialize)]
 pub(super) struct RouteFragment<'a> {
     pub(super) name: &'a str,
@@ -43,7 +44,7 @@ pub(super) struct RouteFragment<'a> {
     stream: Option<Stream>,
     timeouts: &'a Timeouts,
     max_request_body: Option<u64>,
-    filtered: bool,
+    policy: Option<&'a Policy>,
 }
 
 /// The routes in the order in which Envoy is to try them.
@@ -59,7 +60,7 @@ pub(super) fn fragments(routes: &[model::Route]) -> Vec<RouteFragment<'_>> {
             stream: route.stream,
             timeouts: &route.timeouts,
             max_request_body: route.max_request_body,
-            filtered: route.policy.is_some(),
+            policy: route.policy.as_ref(),
         })
         .collect()
 }
@@ -81,7 +82,7 @@ pub(super) fn route_configuration(listener: &model::Listener, routes: &[RouteFra
 /// `request_body` is what the listener allows.
 fn build(route: &RouteFragment<'_>, request_body: Option<u64>) -> Route {
     let filters = [
-        route.filtered.then(|| turn_on(FILTER_NAME, Any::default())),
+        route.policy.map(|_| turn_on(FILTER_NAME, Any::default())),
         largest_body(route, request_body).map(|limit| turn_on(body_limit::NAME, body_limit::on_route(limit))),
         unheeded_request(route.timeouts).map(|limit| turn_on(request_timeout::NAME, request_timeout::on_route(limit))),
     ];
@@ -99,9 +100,19 @@ fn build(route: &RouteFragment<'_>, request_body: Option<u64>) -> Route {
                 ..DirectResponseAction::default()
             }),
         }),
+        metadata: route.policy.map(policy),
         typed_per_filter_config: filters.into_iter().flatten().collect(),
         ..Route::default()
     }
+}
+
+/// A route's policy, which the filter reads from the route's own metadata. So Envoy has the two as one thing: no request is
+/// judged by another route's policy, or by an older or newer one, whatever is renamed, moved or slow.
+fn policy(policy: &Policy) -> Metadata {
+    let text = serde_json::to_string(policy).unwrap_or_default();
+    let text = Value { kind: Some(value::Kind::StringValue(text)) };
+    let fields = Struct { fields: HashMap::from([("policy".to_owned(), text)]) };
+    Metadata { filter_metadata: HashMap::from([(FILTER_NAME.to_owned(), fields)]), ..Metadata::default() }
 }
 
 /// A filter that is disabled in the chain is enabled by a configuration for a route, which may be empty.

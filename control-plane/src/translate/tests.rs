@@ -127,11 +127,11 @@ fn the_first_key_in_a_file_is_no_listener_change() {
             stream_headers: false,
         });
     };
-    assert_eq!(moved(with_key), ["ECDS", "RDS"]);
+    assert_eq!(moved(with_key), ["RDS"]);
 }
 
 #[test]
-fn a_changed_limit_moves_the_routes_too_only_where_it_is_the_first() {
+fn a_changed_policy_moves_the_routes_alone() {
     let limit = |limit| Policy {
         name: "api".into(),
         api_key: None,
@@ -143,18 +143,34 @@ fn a_changed_limit_moves_the_routes_too_only_where_it_is_the_first() {
         }],
         stream_headers: false,
     };
-    assert_eq!(moved(|model| model.routes[0].policy = Some(limit(1))), ["ECDS", "RDS"]);
-    let mut one = model();
-    one.routes[0].policy = Some(limit(1));
-    let mut two = model();
-    two.routes[0].policy = Some(limit(2));
-    let changed: Vec<_> = resources(&one, &[], &MODULE)
-        .into_iter()
-        .zip(resources(&two, &[], &MODULE))
-        .filter(|((_, a), (_, b))| a.version != b.version)
-        .map(|((kind, _), _)| kind.short())
-        .collect();
-    assert_eq!(changed, ["ECDS"]);
+    let changed = |one: Option<Policy>, other: Option<Policy>| -> Vec<_> {
+        let with = |policy| {
+            let mut model = model();
+            model.routes[0].policy = policy;
+            resources(&model, &[], &MODULE)
+        };
+        let pairs = with(one).into_iter().zip(with(other));
+        pairs.filter(|((_, a), (_, b))| a.version != b.version).map(|((kind, _), _)| kind.short()).collect()
+    };
+    assert_eq!(changed(None, Some(limit(1))), ["RDS"]);
+    assert_eq!(changed(Some(limit(1)), Some(limit(2))), ["RDS"]);
+    assert_eq!(changed(Some(limit(2)), Some(limit(2))), [""; 0]);
+}
+
+#[test]
+fn a_route_carries_its_policy_as_the_filter_reads_it() {
+    let mut model = model();
+    let policy = Policy { name: "api".into(), api_key: Some(ApiKeyRule::default()), ..Policy::default() };
+    model.routes[0].policy = Some(policy.clone());
+    let configuration = routes::route_configuration(&model.listeners[0], &routes::fragments(&model.routes));
+    let carried = |name: &str| {
+        let route = configuration.virtual_hosts[0].routes.iter().find(|route| route.name == name).expect("it is there");
+        let text = route.metadata.as_ref()?.filter_metadata[FILTER_NAME].fields["policy"].kind.clone()?;
+        let legation_protos::pb::google::protobuf::value::Kind::StringValue(text) = text else { return None };
+        serde_json::from_str::<Policy>(&text).ok()
+    };
+    assert_eq!(carried("api"), Some(policy));
+    assert_eq!(carried("any"), None);
 }
 
 #[test]
