@@ -10,6 +10,9 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+#[path = "build/sources.rs"]
+mod sources;
+
 const TARGET: &str = "wasm32-wasip1";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,20 +37,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A hash of the sources that decide what a resource says.
+/// A hash of what the sources that shape resources say.
 fn translate_build(here: &Path) -> Result<String, Box<dyn Error>> {
-    let folder = here.join("src/translate");
-    let mut sources: Vec<PathBuf> =
-        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
-    sources.retain(|path| path.is_file());
-    sources.extend(["src/model.rs", "src/model/tls.rs"].map(|path| here.join(path)));
-    sources.sort();
     let mut hash = Sha256::new();
     hash.update(env::var("CARGO_PKG_VERSION")?);
-    println!("cargo::rerun-if-changed={}", folder.display());
-    for source in sources {
-        println!("cargo::rerun-if-changed={}", source.display());
-        hash.update(fs::read(source)?);
+    for root in sources::ROOTS {
+        println!("cargo::rerun-if-changed={}", here.join(root).display());
+    }
+    for source in sources::all(here)? {
+        let text = fs::read_to_string(&source)?;
+        let code = sources::code(&text).map_err(|error| format!("{}: {error}", source.display()))?;
+        hash.update((code.len() as u64).to_le_bytes());
+        hash.update(code);
     }
     Ok(hex(hash.finalize().get(..8).unwrap_or_default()))
 }

@@ -2,28 +2,22 @@
 
 use std::time::Duration;
 
-use legation_protos::{
-    pack,
-    pb::{
-        envoy::{
-            config::{
-                common::mutation_rules::v3::{
-                    HeaderMutation,
-                    header_mutation::{Action, RemoveOnMatch},
-                },
-                core::v3::{
-                    Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
-                    config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
-                },
+use legation_protos::pb::{
+    envoy::{
+        config::{
+            common::mutation_rules::v3::{
+                HeaderMutation,
+                header_mutation::{Action, RemoveOnMatch},
             },
-            extensions::filters::network::http_connection_manager::v3::{HttpFilter, http_filter::ConfigType},
-            r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
+            core::v3::{
+                Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
+                config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
+            },
         },
-        google::protobuf,
+        r#type::matcher::v3::{RegexMatcher, StringMatcher, string_matcher::MatchPattern},
     },
+    google::protobuf,
 };
-use prost::{Message, Name};
-
 /// From the control plane, over the one stream that carries everything.
 pub(crate) fn from_ads() -> ConfigSource {
     ConfigSource {
@@ -65,17 +59,6 @@ pub(crate) fn u32_value(value: u32) -> Option<protobuf::UInt32Value> {
     Some(protobuf::UInt32Value { value })
 }
 
-/// An HTTP filter that is in every chain from the start, as to add it later would drain the listener, and disabled: a route turns
-/// it on.
-pub(crate) fn disabled_filter<M: Message + Name>(name: &str, config: &M) -> HttpFilter {
-    HttpFilter {
-        name: name.to_owned(),
-        disabled: true,
-        config_type: Some(ConfigType::TypedConfig(pack(config))),
-        ..HttpFilter::default()
-    }
-}
-
 /// Removes a header.
 pub(crate) fn remove(header: &str) -> HeaderMutation {
     HeaderMutation { action: Some(Action::Remove(header.to_owned())) }
@@ -86,4 +69,9 @@ pub(crate) fn remove_all(prefix: &str) -> HeaderMutation {
     let pattern = MatchPattern::Prefix(prefix.to_owned());
     let matcher = StringMatcher { match_pattern: Some(pattern), ..StringMatcher::default() };
     HeaderMutation { action: Some(Action::RemoveOnMatch(RemoveOnMatch { key_matcher: Some(matcher) })) }
+}
+
+/// A regular expression in RE2's syntax.
+pub(crate) fn regex(regex: String) -> RegexMatcher {
+    RegexMatcher { regex, ..RegexMatcher::default() }
 }

@@ -1,17 +1,17 @@
 //! The gateway filter's configuration (ECDS): one resource, which carries the module too. It says who may call and what
-//! their plans are; what a route asks of its requests travels with the route ([`super::routes`]).
+//! their plans are. What a route asks of its requests travels with the route ([`super::route`]).
 //!
 //! The module travels inside (`inline_bytes`) and is never fetched by Envoy: a new digest of a `remote` module made a real
 //! Envoy 1.40 drop the running filter and let every request through unfiltered.
 
+use std::sync::Arc;
+
 use legation_filter::config::{Config, Pepper};
 use legation_protos::{
-    pack,
+    ResourceType, pack,
     pb::{
         envoy::{
-            config::core::v3::{
-                AsyncDataSource, BackoffStrategy, DataSource, TypedExtensionConfig, async_data_source, data_source,
-            },
+            config::core::v3::{AsyncDataSource, BackoffStrategy, DataSource, async_data_source, data_source},
             extensions::{
                 filters::http::wasm::v3::Wasm,
                 wasm::v3::{
@@ -19,12 +19,13 @@ use legation_protos::{
                 },
             },
         },
-        google::protobuf::{self, StringValue},
+        google::protobuf::{self, Any, StringValue},
     },
 };
 use serde::Serialize;
 
-use crate::model::{Hidden, Model, Secret, SecretContent};
+use super::version;
+use crate::model::{Hidden, Model, Route, Secret, SecretContent};
 
 /// The filter's name in the chain, in ECDS and in `typed_per_filter_config`.
 pub const FILTER_NAME: &str = "legation";
@@ -41,6 +42,30 @@ pub struct Module {
 /// The variable of Envoy's environment in which a static configuration expects the pepper of keys, since it must not hold it.
 pub const PEPPER_VARIABLE: &str = "LEGATION_KEY_PEPPER";
 
+/// What a configuration of ECDS is made from.
+pub(super) struct Inputs<'a> {
+    pub(super) model: &'a Model,
+    pub(super) module: &'a Module,
+    pub(super) pepper: PepperSource<'a>,
+}
+
+/// Where the filter gets the pepper of keys from, if the file names one.
+#[derive(Clone, Copy)]
+pub(super) enum PepperSource<'a> {
+    /// From its configuration.
+    Held(&'a [Secret]),
+    /// From Envoy's environment: the configuration is one that people keep, and must not hold it.
+    Environment,
+}
+
+/// A configuration of ECDS.
+pub(super) struct Extension {
+    /// The version of its resource.
+    pub(super) version: Arc<str>,
+    /// The filter's configuration.
+    pub(super) configuration: Any,
+}
+
 /// What the resource is made from. Versions are shown, so the pepper goes into them as a digest that leads back to nothing.
 #[derive(Serialize)]
 pub(super) struct FilterFragment<'a> {
@@ -51,50 +76,57 @@ pub(super) struct FilterFragment<'a> {
     key_pepper: Option<&'a Hidden>,
 }
 
-pub(super) fn fragment<'a>(model: &Model, secrets: &'a [Secret], module: &'a Module) -> FilterFragment<'a> {
+pub(super) fn fragment<'a>(inputs: &Inputs<'a>) -> FilterFragment<'a> {
+    let Inputs { model, module, pepper } = inputs;
     // Sorted, so that moving things about in the file changes nothing.
     let mut consumers = model.consumers.clone();
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plans = model.plans.clone();
     plans.sort_by(|a, b| a.name.cmp(&b.name));
-    let key_pepper = secrets.iter().find_map(|secret| match &secret.content {
-        SecretContent::KeyPepper(pepper) => Some(pepper),
-        _ => None,
-    });
+    let (key_pepper, key_pepper_env) = match pepper {
+        PepperSource::Held(secrets) => (secrets.iter().find_map(held_pepper), None),
+        PepperSource::Environment => (None, model.key_pepper.as_ref().map(|_| PEPPER_VARIABLE.to_owned())),
+    };
     let key_pepper_sha256 = key_pepper.map(Hidden::sha256);
     let rate_limit_headers = model.rate_limit_headers;
-    let config = Config { version: 1, rate_limit_headers, consumers, plans, route_policies: true, ..Config::default() };
+    let config = Config {
+        version: 1,
+        rate_limit_headers,
+        consumers,
+        plans,
+        route_policies: true,
+        key_pepper_env,
+        ..Config::default()
+    };
     FilterFragment { module: module.sha256, config, key_pepper_sha256, key_pepper }
+}
+
+fn held_pepper(secret: &Secret) -> Option<&Hidden> {
+    match &secret.content {
+        SecretContent::KeyPepper(pepper) => Some(pepper),
+        _ => None,
+    }
 }
 
 /// Bytes of the filter's configuration and of all policies, which may be much larger than the file where that uses aliases.
 pub fn configuration_bytes(model: &Model, secrets: &[Secret], module: &Module) -> usize {
-    let fragment = fragment(model, secrets, module);
+    let fragment = fragment(&Inputs { model, module, pepper: PepperSource::Held(secrets) });
     let pepper = fragment.key_pepper.map_or(0, |pepper| pepper.0.len());
-    let policies = model.routes.iter().filter_map(|route| route.policy.as_ref());
-    json_bytes(&fragment.config) + pepper + policies.map(json_bytes).sum::<usize>()
+    let policies = model.routes.iter().filter_map(Route::policy);
+    json_bytes(&fragment.config) + pepper + policies.map(|policy| json_bytes(&policy)).sum::<usize>()
 }
 
 fn json_bytes(value: &impl Serialize) -> usize {
     serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
-pub(super) fn extension(fragment: &FilterFragment<'_>, module: &Module) -> TypedExtensionConfig {
-    let wasm = match fragment.key_pepper {
-        None => wasm(&fragment.config, module),
-        Some(pepper) => {
-            let config = Config { key_pepper: Some(Pepper(pepper.0.clone())), ..fragment.config.clone() };
-            wasm(&config, module)
-        }
-    };
-    TypedExtensionConfig { name: FILTER_NAME.to_owned(), typed_config: Some(pack(&wasm)) }
-}
-
-/// The filter for a configuration that people keep: it takes the pepper of keys from Envoy's environment.
-pub(super) fn static_wasm(model: &Model, module: &Module) -> Wasm {
-    let key_pepper_env = model.key_pepper.as_ref().map(|_| PEPPER_VARIABLE.to_owned());
-    let config = Config { key_pepper_env, ..fragment(model, &[], module).config };
-    wasm(&config, module)
+/// The gateway filter.
+pub(super) fn gateway_filter(inputs: &Inputs<'_>) -> Extension {
+    let fragment = fragment(inputs);
+    let version = version::of(ResourceType::Extension, &fragment);
+    let FilterFragment { mut config, key_pepper, .. } = fragment;
+    config.key_pepper = key_pepper.map(|pepper| Pepper(pepper.0.clone()));
+    Extension { version, configuration: pack(&wasm(&config, inputs.module)) }
 }
 
 /// The filter as Envoy's wasm filter takes it.

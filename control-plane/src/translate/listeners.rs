@@ -11,15 +11,13 @@ use legation_protos::{
         envoy::{
             config::{
                 core::v3::{
-                    ExtensionConfigSource, HttpProtocolOptions, TypedExtensionConfig,
-                    http_protocol_options::HeadersWithUnderscoresAction,
+                    HttpProtocolOptions, TypedExtensionConfig, http_protocol_options::HeadersWithUnderscoresAction,
                 },
                 listener::v3::{Filter, FilterChain, Listener, ListenerFilter, filter, listener_filter},
                 route::v3::RouteConfiguration,
             },
             extensions::{
                 filters::{
-                    http::{router::v3::Router, wasm::v3::Wasm},
                     listener::tls_inspector::v3::TlsInspector,
                     network::connection_limit::v3::ConnectionLimit,
                     network::http_connection_manager::v3::{
@@ -27,7 +25,6 @@ use legation_protos::{
                         http_connection_manager::{
                             PathWithEscapedSlashesAction, RouteSpecifier, ServerHeaderTransformation,
                         },
-                        http_filter::ConfigType,
                     },
                 },
                 http::early_header_mutation::header_mutation::v3::HeaderMutation,
@@ -40,14 +37,14 @@ use prost::{Message, Name};
 use serde::Serialize;
 
 use super::{
-    body_limit,
+    chain,
     common::{bool_value, duration, from_ads, remove, remove_all, tcp_address, u32_value},
-    extensions::FILTER_NAME,
-    flow_control, request_timeout,
+    extensions::Inputs,
+    flow_control,
     tls::{self, Secrets},
     trailers, version,
 };
-use crate::model::{self, ListenerLimits, TlsVersion};
+use crate::model::{self, ListenerLimits, TlsVersion, route::timeouts::MAX_STREAM};
 
 /// How long a client may take to send a request's headers. Envoy's default is for ever.
 const REQUEST_HEADERS_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
@@ -91,30 +88,29 @@ pub(super) fn fragment(listener: &model::Listener) -> ListenerFragment<'_> {
     }
 }
 
-/// The listener, with its routes and the filter's configuration discovered.
+/// The listener, with its routes and its filters' configurations discovered.
 pub(super) fn listener(listener: &model::Listener) -> Listener {
     let routes = RouteSpecifier::Rds(Rds { config_source: Some(from_ads()), route_config_name: listener.name.clone() });
-    let filter = ConfigType::ConfigDiscovery(ExtensionConfigSource {
-        config_source: Some(from_ads()),
-        type_urls: vec![Wasm::type_url()],
-        ..ExtensionConfigSource::default()
-    });
-    build(listener, routes, filter, Secrets::Discovered)
+    build(listener, routes, chain::discovered(), Secrets::Discovered)
 }
 
 /// The same listener with everything in it but the certificates, whose paths are relative to `folder`.
 pub(super) fn static_listener(
     listener: &model::Listener,
     routes: RouteConfiguration,
-    filter: &Wasm,
+    inputs: &Inputs<'_>,
     folder: &Path,
 ) -> Listener {
-    let (routes, filter) = (RouteSpecifier::RouteConfig(routes), ConfigType::TypedConfig(pack(filter)));
-    build(listener, routes, filter, Secrets::Files(folder))
+    build(listener, RouteSpecifier::RouteConfig(routes), chain::inline(inputs), Secrets::Files(folder))
 }
 
-fn build(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType, secrets: Secrets<'_>) -> Listener {
-    let manager = connection_manager(listener, routes, filter);
+fn build(
+    listener: &model::Listener,
+    routes: RouteSpecifier,
+    filters: Vec<HttpFilter>,
+    secrets: Secrets<'_>,
+) -> Listener {
+    let manager = connection_manager(listener, routes, filters);
     Listener {
         name: listener.name.clone(),
         address: Some(tcp_address(listener.address.to_string(), listener.port)),
@@ -162,28 +158,17 @@ fn connection_limit(listener: &model::Listener) -> ConnectionLimit {
 }
 
 /// Settings of an edge proxy, most of those in Envoy's "Configuring Envoy as an edge proxy".
-fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter: ConfigType) -> HttpConnectionManager {
+fn connection_manager(
+    listener: &model::Listener,
+    routes: RouteSpecifier,
+    http_filters: Vec<HttpFilter>,
+) -> HttpConnectionManager {
     let limits = listener.limits;
     HttpConnectionManager {
         stat_prefix: listener.name.clone(),
         max_request_headers_kb: limits.header_kib.and_then(u32_value),
         route_specifier: Some(routes),
-        http_filters: vec![
-            HttpFilter {
-                name: FILTER_NAME.to_owned(),
-                disabled: true,
-                config_type: Some(filter),
-                ..HttpFilter::default()
-            },
-            request_timeout::filter(),
-            body_limit::filter(),
-            trailers::filter(),
-            HttpFilter {
-                name: "envoy.filters.http.router".to_owned(),
-                config_type: Some(ConfigType::TypedConfig(pack(&Router::default()))),
-                ..HttpFilter::default()
-            },
-        ],
+        http_filters,
         // A client can say neither who it is nor what plan it has, also where no route asks for a key; and it can't have a
         // route chosen by saying so.
         early_header_mutation_extensions: vec![TypedExtensionConfig {
@@ -207,7 +192,7 @@ fn connection_manager(listener: &model::Listener, routes: RouteSpecifier, filter
             headers_with_underscores_action: HeadersWithUnderscoresAction::DropHeader.into(),
             max_headers_count: limits.header_count.and_then(u32_value),
             idle_timeout: Some(IDLE_TIMEOUT),
-            max_stream_duration: Some(duration(model::MAX_STREAM)),
+            max_stream_duration: Some(duration(MAX_STREAM)),
             ..HttpProtocolOptions::default()
         }),
         http_protocol_options: Some(trailers::http1()),

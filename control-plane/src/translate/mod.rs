@@ -4,14 +4,14 @@
 //! and of this code (`version`). It is never a hash of the encoded bytes: the generated messages keep protobuf maps in a
 //! hash map, so that one message has many encodings. Equal versions across restarts and replicas follow.
 
-mod body_limit;
+mod chain;
 mod clusters;
 pub(crate) mod common;
 pub(crate) mod endpoints;
 mod extensions;
 mod flow_control;
 mod listeners;
-mod request_timeout;
+mod route;
 mod routes;
 pub(crate) mod runtime;
 mod secrets;
@@ -34,7 +34,9 @@ use crate::{
 };
 
 pub use extensions::{FILTER_NAME, Module, PEPPER_VARIABLE, configuration_bytes};
+use extensions::{Inputs, PepperSource};
 pub use listeners::CONNECTION_LIMIT;
+use routes::Ordered;
 use tls::Secrets;
 
 pub use static_bootstrap::static_bootstrap;
@@ -48,9 +50,10 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
         resources.push((kind, resource));
     };
 
-    let filter = extensions::fragment(model, secrets, module);
-    let version = version::of(ResourceType::Extension, &filter);
-    add(ResourceType::Extension, FILTER_NAME, version, encode(&extensions::extension(&filter, module)), &model.origin);
+    let inputs = Inputs { model, module, pepper: PepperSource::Held(secrets) };
+    for (extension, resource) in chain::extensions(&inputs) {
+        add(ResourceType::Extension, &resource.name, extension.version, encode(&resource), &model.origin);
+    }
 
     for secret in secrets {
         if let (Some(fragment), Some(served)) = (secrets::fragment(secret), secrets::secret(secret)) {
@@ -75,14 +78,12 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
         }
     }
 
-    let routes = routes::fragments(&model.routes);
-    let routes_version = version::of(ResourceType::Route, &routes);
+    let routes = Ordered::new(&model.routes);
     for listener in &model.listeners {
         let version = version::of(ResourceType::Listener, &listeners::fragment(listener));
         add(ResourceType::Listener, &listener.name, version, encode(&listeners::listener(listener)), &listener.origin);
-        // All listeners have the same routes, which are hashed once.
-        let version = version::of(ResourceType::Route, &(&routes_version, listener.limits.request_body));
-        let body = encode(&routes::route_configuration(listener, &routes));
+        let version = version::of(ResourceType::Route, &routes.fragment(listener));
+        let body = encode(&routes.configuration(listener));
         add(ResourceType::Route, &listener.name, version, body, &listener.origin);
     }
     for raw in &model.raw {

@@ -11,7 +11,13 @@ use legation_protos::pb::envoy::config::{
 };
 
 use super::{
-    Module, clusters, common::tcp_address, endpoints, extensions, listeners, routes, runtime::layered_runtime,
+    Module, clusters,
+    common::tcp_address,
+    endpoints,
+    extensions::{Inputs, PepperSource},
+    listeners,
+    routes::Ordered,
+    runtime::layered_runtime,
     tls::Secrets,
 };
 use crate::model::{self, Endpoints, Model};
@@ -20,19 +26,15 @@ use crate::model::{self, Endpoints, Model};
 /// listens, if anywhere. Certificates stay in their files, whose paths are relative to `folder`; Envoy reads them once. The pepper of keys comes
 /// from Envoy's environment.
 pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr>, folder: &Path) -> Bootstrap {
-    let filter = extensions::static_wasm(model, module);
-    let ordered = routes::fragments(&model.routes);
+    let inputs = Inputs { model, module, pepper: PepperSource::Environment };
+    let routes = Ordered::new(&model.routes);
     let listeners = model
         .listeners
         .iter()
-        .map(|listener| {
-            let routes = routes::route_configuration(listener, &ordered);
-            listeners::static_listener(listener, routes, &filter, folder)
-        })
-        .collect();
+        .map(|listener| listeners::static_listener(listener, routes.configuration(listener), &inputs, folder));
     Bootstrap {
         static_resources: Some(StaticResources {
-            listeners,
+            listeners: listeners.collect(),
             clusters: model.clusters.iter().map(|cluster| static_cluster(cluster, folder)).collect(),
             ..StaticResources::default()
         }),

@@ -4,12 +4,12 @@
 
 use legation_protos::{
     pack,
-    pb::envoy::{
-        config::core::v3::Http1ProtocolOptions,
-        extensions::filters::{
-            http::header_mutation::v3::{HeaderMutation, Mutations},
-            network::http_connection_manager::v3::{HttpFilter, http_filter::ConfigType},
+    pb::{
+        envoy::{
+            config::core::v3::Http1ProtocolOptions,
+            extensions::filters::http::header_mutation::v3::{HeaderMutation, Mutations},
         },
+        google::protobuf::Any,
     },
 };
 
@@ -52,8 +52,8 @@ const FORBIDDEN: &[&str] = &[
 /// All whose names begin so.
 const FORBIDDEN_PREFIXES: &[&str] = &["if-", "proxy-", "x-consumer-", "x-envoy-", "x-forwarded-"];
 
-/// The filter that takes forbidden fields out of trailers.
-pub(super) fn filter() -> HttpFilter {
+/// The configuration of the filter that takes forbidden fields out of trailers.
+pub(super) fn removals() -> Any {
     let removals: Vec<_> = FORBIDDEN
         .iter()
         .map(|name| remove(name))
@@ -64,12 +64,7 @@ pub(super) fn filter() -> HttpFilter {
         response_trailers_mutations: removals,
         ..Mutations::default()
     };
-    let config = HeaderMutation { mutations: Some(mutations), ..HeaderMutation::default() };
-    HttpFilter {
-        name: "trailers".to_owned(),
-        config_type: Some(ConfigType::TypedConfig(pack(&config))),
-        ..HttpFilter::default()
-    }
+    pack(&HeaderMutation { mutations: Some(mutations), ..HeaderMutation::default() })
 }
 
 /// HTTP/1.1 with trailers, which Envoy drops unless told.

@@ -6,6 +6,8 @@ use legation_protos::ResourceType;
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::model::Route;
+
 /// Changes whenever the sources that shape resources change, so that a new build that would write a resource otherwise
 /// gives it another version. Set by `build.rs`.
 const BUILD: &str = env!("LEGATION_TRANSLATE_BUILD");
@@ -21,6 +23,11 @@ pub(super) fn of(kind: ResourceType, fragment: &(impl Serialize + ?Sized)) -> Ar
 /// What tells two fragments apart, whatever the build: 8 hexadecimal digits.
 pub(super) fn mark(fragment: &(impl Serialize + ?Sized)) -> String {
     format!("{:08x}", Hash(Xxh3Default::new()).digest(fragment) >> 32)
+}
+
+/// What a route says, in 16 hexadecimal digits.
+pub(super) fn mark_of_route(route: &Route) -> String {
+    format!("{:016x}", Hash(Xxh3Default::new()).digest(route))
 }
 
 struct Hash(Xxh3Default);
