@@ -1,4 +1,4 @@
-//! A session and a client that says anything.
+//! Runs a session with a client that sends any bytes.
 #![no_main]
 
 #[path = "../../control-plane/tests/fuzzed/session.rs"]

@@ -41,7 +41,8 @@ use super::{
     common::{bool_value, duration, from_ads, remove, remove_all, tcp_address, u32_value},
     extensions::Inputs,
     flow_control,
-    tls::{self, Secrets},
+    listener::tls,
+    tls::Secrets,
     trailers, version,
 };
 use crate::model::{self, ListenerLimits, TlsVersion, route::timeouts::MAX_STREAM};

@@ -5,18 +5,19 @@
 //! hash map, so that one message has many encodings. Equal versions across restarts and replicas follow.
 
 mod chain;
+mod cluster;
 mod clusters;
 pub(crate) mod common;
 pub(crate) mod endpoints;
 mod extensions;
 mod flow_control;
+mod listener;
 mod listeners;
 mod route;
 mod routes;
 pub(crate) mod runtime;
 mod secrets;
-mod static_bootstrap;
-mod static_raw;
+mod r#static;
 mod tls;
 mod trailers;
 mod version;
@@ -39,8 +40,7 @@ pub use listeners::CONNECTION_LIMIT;
 use routes::Ordered;
 use tls::Secrets;
 
-pub use static_bootstrap::static_bootstrap;
-pub use static_raw::{NotStatic, add_raw};
+pub use r#static::{NotStatic, add_raw, static_bootstrap};
 
 /// All resources of a model, whose named files hold `secrets`.
 pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(ResourceType, Resource)> {

@@ -4,13 +4,11 @@
 //! matches, without a look at any other virtual host. A request that no route of its host matches is to go on to the wildcards'
 //! routes and then to any host's. So each virtual host holds copies of the routes of the wider ones, after its own.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use legation_protos::pb::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost};
 use serde::Serialize;
 
 use super::{route, version};
-use crate::model::{self, Domain, Host};
+use crate::model::{self, Domain, Host, route::VirtualHosts};
 
 /// All routes in the order in which Envoy is to try those of one host, each with a mark of what it says. A file's listeners share
 /// most of its routes, so each route is marked once and not once a listener.
@@ -42,8 +40,9 @@ impl<'a> Ordered<'a> {
     pub(super) fn configuration(&self, listener: &model::Listener) -> RouteConfiguration {
         let routes: Vec<&model::Route> = self.on(listener).map(|(route, _)| *route).collect();
         let built: Vec<Route> = routes.iter().map(|route| route::build(route, listener)).collect();
-        let virtual_hosts = virtual_hosts(&routes).into_iter().map(|(served, hosts)| VirtualHost {
-            name: name(&hosts),
+        let hosts = VirtualHosts::new(&routes);
+        let virtual_hosts = hosts.iter().map(|(hosts, served)| VirtualHost {
+            name: name(hosts),
             domains: hosts.iter().flat_map(|host| domains(host)).collect(),
             routes: served.iter().filter_map(|place| built.get(*place)).cloned().collect(),
             ..VirtualHost::default()
@@ -59,37 +58,6 @@ impl<'a> Ordered<'a> {
     fn on<'b>(&'b self, listener: &model::Listener) -> impl Iterator<Item = &'b (&'a model::Route, String)> {
         self.0.iter().filter(|(route, _)| route.is_on(&listener.name))
     }
-}
-
-/// The hosts that routes name, by the routes that serve them, which are places in the list. Hosts served by the same routes share
-/// one entry.
-fn virtual_hosts<'a>(routes: &[&'a model::Route]) -> BTreeMap<Vec<usize>, Vec<&'a Host>> {
-    let mut own: BTreeMap<&Host, Vec<usize>> = BTreeMap::from([(&Host::Any, Vec::new())]);
-    for (place, route) in routes.iter().enumerate() {
-        for host in &route.hosts {
-            own.entry(host).or_default().push(place);
-        }
-    }
-    let mut by_routes: BTreeMap<Vec<usize>, Vec<&Host>> = BTreeMap::new();
-    for host in own.keys() {
-        let mut seen = BTreeSet::new();
-        let served = covering(host).filter_map(|host| own.get(&host)).flatten();
-        let served: Vec<usize> = served.copied().filter(|place| seen.insert(*place)).collect();
-        by_routes.entry(served).or_default().push(host);
-    }
-    by_routes
-}
-
-/// The host itself and all that cover it, in the order of precedence.
-fn covering(host: &Host) -> impl Iterator<Item = Host> {
-    let name = match host {
-        Host::Exact(name) | Host::Below(Domain(name)) => name.as_str(),
-        Host::Any => "",
-    };
-    let parents = name.match_indices('.').filter_map(|(at, _)| name.get(at + 1..));
-    let wildcards: Vec<Host> = parents.map(|parent| Host::Below(Domain(parent.to_owned()))).collect();
-    let any = (*host != Host::Any).then_some(Host::Any);
-    std::iter::once(host.clone()).chain(wildcards).chain(any)
 }
 
 /// A virtual host is called after the first of its hosts; that of any host is `any`.

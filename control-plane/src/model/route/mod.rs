@@ -12,7 +12,7 @@ mod host;
 mod r#match;
 
 pub use action::{Action, Forward, WeightedCluster};
-pub use host::{Domain, Host};
+pub use host::{Domain, Host, VirtualHosts};
 pub use r#match::{HeaderMatch, HeaderValueMatch, PathMatch, RouteMatch};
 pub use stream::Stream;
 pub use timeouts::Timeouts;

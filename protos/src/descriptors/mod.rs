@@ -1,5 +1,7 @@
-//! Resources as Envoy YAML, and back: the descriptors of Envoy's messages turn an encoded message into what Envoy's own
-//! documentation shows, nested `@type`s included, and such a text into an encoded message.
+//! Resources as Envoy YAML, and back.
+//!
+//! The descriptors of Envoy's messages turn an encoded message into the form of Envoy's own
+//! documentation, nested `@type`s included. They turn such a text into an encoded message, too.
 
 mod empty_anys;
 mod envoy_message;
@@ -12,14 +14,14 @@ use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 pub use envoy_message::{EnvoyMessage, empty_any};
 pub use prost_reflect as reflect;
 
-/// Why a message can't be shown.
+/// Why a message cannot be shown or read.
 #[derive(Debug)]
 pub enum DescriptorError {
-    /// The descriptors that this build carries can't be read.
+    /// The descriptors in this build cannot be decoded.
     Pool(String),
     /// No message has this type URL.
     UnknownType(String),
-    /// The message, or one packed in it, can't be decoded or written.
+    /// The message, or one packed in it, cannot be decoded or written.
     Message(String),
     /// The JSON is not a message of its type.
     NotTheMessage(String),
@@ -38,11 +40,13 @@ impl std::fmt::Display for DescriptorError {
 
 impl std::error::Error for DescriptorError {}
 
-/// The descriptors of the discovery services and of CSDS with all that they import, as an encoded
-/// `google.protobuf.FileDescriptorSet`: what gRPC reflection tells. Much less than [`pool`] holds.
+/// The descriptors of the discovery services, of CSDS and of everything that they import, as an
+/// encoded `google.protobuf.FileDescriptorSet`. gRPC reflection serves them. [`pool`] holds much
+/// more.
 pub const SERVICES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/services.bin"));
 
-/// The descriptors of all of Envoy's messages. They are read at the first call, which takes some tens of milliseconds.
+/// Returns the descriptors of all of Envoy's messages. The first call decodes them, which takes
+/// some tens of milliseconds.
 pub fn pool() -> Result<&'static DescriptorPool, DescriptorError> {
     static POOL: OnceLock<Result<DescriptorPool, String>> = OnceLock::new();
     POOL.get_or_init(|| {
@@ -53,7 +57,7 @@ pub fn pool() -> Result<&'static DescriptorPool, DescriptorError> {
     .map_err(|reason| DescriptorError::Pool(reason.clone()))
 }
 
-/// An encoded message as Envoy's JSON, with field names in snake_case.
+/// Returns an encoded message as Envoy's JSON, with field names in snake_case.
 pub fn to_value(type_url: &str, body: &[u8]) -> Result<serde_json::Value, DescriptorError> {
     let mut message = decode(type_url, body)?;
     empty_anys::mark(&mut message)?;
@@ -72,7 +76,7 @@ fn decode(type_url: &str, body: &[u8]) -> Result<DynamicMessage, DescriptorError
     DynamicMessage::decode(descriptor, body).map_err(|error| DescriptorError::Message(error.to_string()))
 }
 
-/// A message as Envoy's JSON, with field names in snake_case.
+/// Returns a message as Envoy's JSON, with field names in snake_case.
 pub fn message_to_value<M: Message + prost::Name>(message: &M) -> Result<serde_json::Value, DescriptorError> {
     to_value(&M::type_url(), &message.encode_to_vec())
 }

@@ -10,6 +10,8 @@ use legation_protos::pb::envoy::config::{
     },
 };
 
+mod raw;
+
 use super::{
     Module, clusters,
     common::tcp_address,
@@ -21,6 +23,8 @@ use super::{
     tls::Secrets,
 };
 use crate::model::{self, Endpoints, Model};
+
+pub use raw::{NotStatic, add_raw};
 
 /// A bootstrap that serves what the model says, the filter's module inside. `admin` is where Envoy's admin interface
 /// listens, if anywhere. Certificates stay in their files, whose paths are relative to `folder`; Envoy reads them once. The pepper of keys comes

@@ -1,0 +1,6 @@
+//! What words of a cluster come to, a module each.
+
+pub(super) mod circuit_breaker;
+pub(super) mod lb;
+pub(super) mod protocol;
+pub(super) mod tls;
