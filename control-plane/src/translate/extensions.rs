@@ -1,11 +1,12 @@
-//! The gateway filter's configuration (ECDS): one resource, which carries the module too.
+//! The gateway filter's configuration (ECDS): one resource, which carries the module too. It says who may call and what
+//! their plans are. What a route asks of its requests travels with the route ([`super::route`]).
 //!
 //! The module travels inside (`inline_bytes`) and is never fetched by Envoy: a new digest of a `remote` module made a real
 //! Envoy 1.40 drop the running filter and let every request through unfiltered.
 
 use std::sync::Arc;
 
-use legation_filter::config::{Config, Pepper, Policy, Rule};
+use legation_filter::config::{Config, Pepper};
 use legation_protos::{
     ResourceType, pack,
     pb::{
@@ -77,19 +78,7 @@ pub(super) struct FilterFragment<'a> {
 
 pub(super) fn fragment<'a>(inputs: &Inputs<'a>) -> FilterFragment<'a> {
     let Inputs { model, module, pepper } = inputs;
-    // Sorted, so that moving things about in the file changes nothing; nothing here depends on order, since route names
-    // are unique.
-    let mut policies: Vec<Policy> = model.routes.iter().filter_map(Route::policy).collect();
-    policies.sort_by(|a, b| a.name.cmp(&b.name));
-    let rules = policies
-        .iter()
-        .map(|policy| Rule {
-            route: Some(policy.name.clone()),
-            hosts: Vec::new(),
-            prefix: None,
-            policy: policy.name.clone(),
-        })
-        .collect();
+    // Sorted, so that moving things about in the file changes nothing.
     let mut consumers = model.consumers.clone();
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plans = model.plans.clone();
@@ -105,8 +94,7 @@ pub(super) fn fragment<'a>(inputs: &Inputs<'a>) -> FilterFragment<'a> {
         rate_limit_headers,
         consumers,
         plans,
-        policies,
-        rules,
+        route_policies: true,
         key_pepper_env,
         ..Config::default()
     };
@@ -120,11 +108,16 @@ fn held_pepper(secret: &Secret) -> Option<&Hidden> {
     }
 }
 
-/// Bytes of the filter's configuration, which may be much larger than the file where that uses aliases.
+/// Bytes of the filter's configuration and of all policies, which may be much larger than the file where that uses aliases.
 pub fn configuration_bytes(model: &Model, secrets: &[Secret], module: &Module) -> usize {
     let fragment = fragment(&Inputs { model, module, pepper: PepperSource::Held(secrets) });
     let pepper = fragment.key_pepper.map_or(0, |pepper| pepper.0.len());
-    serde_json::to_vec(&fragment.config).map_or(0, |json| json.len()) + pepper
+    let policies = model.routes.iter().filter_map(Route::policy);
+    json_bytes(&fragment.config) + pepper + policies.map(|policy| json_bytes(&policy)).sum::<usize>()
+}
+
+fn json_bytes(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
 /// The gateway filter.

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use legation_protos::{
     pack,
     pb::{
-        envoy::config::route::v3::{FilterConfig, Route, RouteAction, route},
+        envoy::config::{
+            core::v3::Metadata,
+            route::v3::{FilterConfig, Route, RouteAction, route},
+        },
         google::protobuf::Any,
     },
 };
@@ -29,6 +32,8 @@ pub(super) struct Draft<'a> {
     forward: Option<RouteAction>,
     /// What turns filters of the chain on, by their names there.
     filters: HashMap<String, Any>,
+    /// What filters of the chain read from the route.
+    metadata: Option<Metadata>,
 }
 
 impl Draft<'_> {
@@ -58,9 +63,9 @@ pub(super) fn build(route: &model::Route, listener: &model::Listener) -> Route {
         Action::Forward(forward) => Some(action::forward(&route.matcher.path, forward)),
         Action::Respond { .. } => None,
     };
-    let mut draft = Draft { route, listener, forward, filters: HashMap::new() };
+    let mut draft = Draft { route, listener, forward, filters: HashMap::new(), metadata: None };
     apply(&route.features, &mut draft);
-    let Draft { forward, filters, .. } = draft;
+    let Draft { forward, filters, metadata, .. } = draft;
     let action = match &route.action {
         Action::Forward(_) => forward.map(route::Action::Route),
         Action::Respond { status, body } => Some(route::Action::DirectResponse(action::respond(*status, body))),
@@ -69,6 +74,7 @@ pub(super) fn build(route: &model::Route, listener: &model::Listener) -> Route {
         name: route.name.clone(),
         r#match: Some(r#match::matcher(&route.matcher)),
         action,
+        metadata,
         typed_per_filter_config: filters,
         ..Route::default()
     }
