@@ -40,7 +40,7 @@ const PURE: &[&str] = &[
     "filters/gateway/src/pepper.rs",
     "filters/gateway/src/ratelimit_fields.rs",
     "filters/gateway/src/reply.rs",
-    "filters/gateway/src/retired.rs",
+    "filters/gateway/src/route_policies.rs",
     "filters/gateway/src/rules.rs",
     "filters/gateway/src/slots.rs",
     "filters/gateway/src/stream_headers.rs",

@@ -59,14 +59,14 @@ pub fn load(source: &Source, folder: &Path) -> LoadedWhole {
     LoadedWhole { loaded, secrets, files: Some(files) }
 }
 
-/// What the filter would refuse by its size.
+/// What the filter would refuse by its size, or hold too much of.
 fn filter_too_large(model: &Model, secrets: &[Secret]) -> Option<Diagnostic> {
     let bytes = configuration_bytes(model, secrets, &MODULE);
     (bytes > MAX_CONFIGURATION).then(|| Diagnostic {
         severity: Severity::Error,
         code: code::TOO_LARGE,
         message: format!(
-            "consumers, plans and policies take {bytes} bytes in the filter's configuration: at most {MAX_CONFIGURATION} are read"
+            "consumers, plans and policies take {bytes} bytes as the filter reads them: at most {MAX_CONFIGURATION} are allowed"
         ),
         at: model.origin.clone(),
         width: 1,

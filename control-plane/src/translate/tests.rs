@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use legation_filter::config::{ApiKeyRule, By, Consumer, RateLimit, RateLimitHeaders};
+use legation_filter::config::{ApiKeyRule, By, Consumer, Policy, RateLimit, RateLimitHeaders};
 use legation_protos::descriptors::EnvoyMessage;
 
 use super::*;
@@ -122,15 +122,44 @@ fn the_first_key_in_a_file_is_no_listener_change() {
     let with_key = |model: &mut Model| {
         model.routes[0].features.api_key = Some(ApiKeyRule::default());
     };
-    assert_eq!(moved(with_key), ["ECDS", "RDS"]);
+    assert_eq!(moved(with_key), ["RDS"]);
 }
 
 #[test]
-fn a_changed_limit_is_no_listener_change() {
+fn a_changed_policy_moves_the_routes_alone() {
     let limit = |limit| {
         vec![RateLimit { limit: Some(limit), window: Some("1m".into()), by: By::Route, ..RateLimit::default() }]
     };
-    assert_eq!(moved(|model| model.routes[0].features.rate_limit = limit(1)), ["ECDS", "RDS"]);
+    let changed = |one: Vec<RateLimit>, other: Vec<RateLimit>| -> Vec<_> {
+        let with = |limits| {
+            let mut model = model();
+            model.routes[0].features.rate_limit = limits;
+            resources(&model, &[], &MODULE)
+        };
+        let pairs = with(one).into_iter().zip(with(other));
+        pairs.filter(|((_, a), (_, b))| a.version != b.version).map(|((kind, _), _)| kind.short()).collect()
+    };
+    assert_eq!(changed(vec![], limit(1)), ["RDS"]);
+    assert_eq!(changed(limit(1), limit(2)), ["RDS"]);
+    assert_eq!(changed(limit(2), limit(2)), [""; 0]);
+}
+
+#[test]
+fn a_route_carries_its_policy_as_the_filter_reads_it() {
+    let mut model = model();
+    model.routes[0].features.api_key = Some(ApiKeyRule::default());
+    model.routes[1].features.stream = Some(Stream::Sse);
+    let configuration = routes::Ordered::new(&model.routes).configuration(&model.listeners[0]);
+    let carried = |name: &str| {
+        let route = configuration.virtual_hosts[0].routes.iter().find(|route| route.name == name).expect("it is there");
+        let text = route.metadata.as_ref()?.filter_metadata[FILTER_NAME].fields["policy"].kind.clone()?;
+        let legation_protos::pb::google::protobuf::value::Kind::StringValue(text) = text else { return None };
+        serde_json::from_str::<Policy>(&text).ok()
+    };
+    let (keyed, marked) = (carried("api").expect("a policy"), carried("long").expect("a policy"));
+    assert_eq!((keyed.name.as_str(), keyed.api_key, keyed.stream_headers), ("api", Some(ApiKeyRule::default()), false));
+    assert_eq!((marked.name.as_str(), marked.api_key, marked.stream_headers), ("long", None, true));
+    assert_eq!(carried("any"), None);
 }
 
 #[test]

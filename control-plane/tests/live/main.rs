@@ -27,6 +27,7 @@ mod pairings;
 #[path = "../pki/mod.rs"]
 mod pki;
 mod policies;
+mod policy_moves;
 mod quickstart;
 mod random_edits;
 mod raw;

@@ -38,6 +38,8 @@ pub(super) struct Substream {
     answer: bool,
     /// What is owed cannot wait for an ACK (O4).
     urgent: bool,
+    /// The client says that it holds resources from an earlier stream.
+    held_before: bool,
     /// Something changed since the client's state was last compared with the snapshot.
     dirty: bool,
     /// There are resources that the client is to lose when nothing refers to them any more.
@@ -145,8 +147,14 @@ impl Substream {
     }
 
     /// Whether it was ever sent a response of this kind.
-    pub(super) fn was_sent_any(&self) -> bool {
+    fn was_sent_any(&self) -> bool {
         !self.last_nonce.is_empty()
+    }
+
+    /// Whether it may hold resources of this kind: from this stream, or by its own word from an
+    /// earlier one.
+    pub(super) fn may_hold_any(&self) -> bool {
+        self.was_sent_any() || self.held_before
     }
 
     /// The names that it asked for, or whose answers it is owed though it asks for them no more.
@@ -229,9 +237,11 @@ impl Substream {
         variant == VariantName::Sotw && self.was_sent_any() && !nonce.is_empty() && nonce != self.last_nonce
     }
 
-    /// Takes in what a request says about the subscription. Gives whether that changed it or owes an answer.
-    pub(super) fn subscribe(&mut self, names: Names, kind: ResourceType) -> bool {
+    /// Takes in what a request says about the subscription. `holds` is whether the client says that
+    /// it holds resources of the kind. Returns whether the subscription changed or owes an answer.
+    pub(super) fn subscribe(&mut self, names: Names, kind: ResourceType, holds: bool) -> bool {
         let first = !self.asked();
+        self.held_before |= first && holds;
         let had_wildcard = self.subscription.wildcard();
         let before = (!had_wildcard && names.wildcard()).then(|| self.subscription.clone());
         let (change, claimed) = names.apply(&mut self.subscription, kind);
