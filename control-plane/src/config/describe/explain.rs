@@ -42,7 +42,7 @@ pub fn explain_all() -> String {
 
 /// `routes[]` and `routes[0]` are `routes`.
 fn without_index(step: &str) -> &str {
-    step.split('[').next().unwrap_or(step).trim_end_matches(|c: char| c == '`')
+    step.split('[').next().unwrap_or(step)
 }
 
 fn unknown(path: &str, step: &str, walked: &str, here: &[Mapping]) -> String {

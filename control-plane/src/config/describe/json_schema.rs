@@ -72,24 +72,30 @@ fn mapping(of: &Mapping, definitions: &mut Map<String, Json>) -> Json {
         "additionalProperties": false,
     });
     if !required.is_empty() {
-        schema["required"] = json!(required);
+        put(&mut schema, "required", json!(required));
     }
     if !of.one_of.is_empty() {
-        schema["oneOf"] = of.one_of.iter().map(|field| json!({"required": [field]})).collect();
+        put(&mut schema, "oneOf", of.one_of.iter().map(|field| json!({"required": [field]})).collect());
     }
     if let Ok(example) = serde_yaml::from_str::<Json>(of.example) {
-        schema["examples"] = json!([example]);
+        put(&mut schema, "examples", json!([example]));
     }
     schema
 }
 
 fn field(of: &Field, definitions: &mut Map<String, Json>) -> Json {
     let mut schema = shape(&of.shape, definitions);
-    schema["description"] = prose(of.doc).into();
+    put(&mut schema, "description", prose(of.doc).into());
     if let Some(default) = &of.default {
-        schema["default"] = default.clone();
+        put(&mut schema, "default", default.clone());
     }
     schema
+}
+
+fn put(schema: &mut Json, key: &str, value: Json) {
+    if let Json::Object(fields) = schema {
+        fields.insert(key.to_owned(), value);
+    }
 }
 
 fn leaf(about: &About, definitions: &mut Map<String, Json>) -> Json {

@@ -134,7 +134,8 @@ impl Shape {
 impl About {
     /// Its name, with the bounds where it has some.
     fn title(&self) -> String {
-        match (self.schema["minimum"].as_u64(), self.schema["maximum"].as_u64()) {
+        let bound = |name| self.schema.get(name).and_then(Json::as_u64);
+        match (bound("minimum"), bound("maximum")) {
             (Some(least), Some(most)) if self.name == "integer" => format!("integer from {least} to {most}"),
             _ => self.name.to_owned(),
         }

@@ -226,7 +226,7 @@ fn mapping<'a>(node: &'a Node, path: Path<'_>, report: &mut Report) -> Option<&'
 
 /// Reports that a node is not what it must be.
 fn wrong<T>(node: &Node, path: Path<'_>, wanted: &str, report: &mut Report) -> Option<T> {
-    decode::wrong_type(node, &format!("`{path}`"), wanted, None, report)
+    decode::wrong_type(node, format_args!("`{path}`"), wanted, None, report)
 }
 
 /// A text for a message, unless it came from the environment.

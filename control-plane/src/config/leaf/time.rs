@@ -82,6 +82,6 @@ fn duration(written: &Written<'_>, report: &mut Report) -> Option<Duration> {
 fn written(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let unit = units.into_iter().find(|(_, length)| millis > 0 && millis % length == 0);
+    let unit = units.into_iter().find(|(_, length)| millis > 0 && millis.is_multiple_of(*length));
     unit.map_or_else(|| format!("{millis}ms"), |(unit, length)| format!("{}{unit}", millis / length))
 }
