@@ -18,7 +18,6 @@ use crate::{diagnostic::Diagnostic, model::Model};
 mod bootstrap;
 mod clashes;
 mod cluster;
-pub mod code;
 mod consumer;
 mod decode;
 mod defaults;
@@ -38,17 +37,9 @@ mod report;
 mod route;
 mod source;
 
+pub use crate::diagnostic::{Source, code};
 use named_file::named_file;
 pub use source::MAX_BYTES;
-
-/// A file as it was read.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// Its path as the person gave it; only shown, never opened.
-    pub file: Arc<str>,
-    /// Its content.
-    pub bytes: Vec<u8>,
-}
 
 /// What came of a file.
 #[derive(Clone, Debug)]
