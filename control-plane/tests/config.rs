@@ -13,6 +13,8 @@ mod describe;
 mod fuzzed;
 #[path = "config/golden.rs"]
 mod golden;
+#[path = "config/hosts.rs"]
+mod hosts;
 #[path = "config/hostile.rs"]
 mod hostile;
 #[path = "config/interpolation.rs"]

@@ -49,6 +49,7 @@ mapping! {
 
 /// What the names in the file stand for.
 pub struct Known<'a> {
+    pub listeners: Names<'a, Listener>,
     pub clusters: Names<'a, Cluster>,
     pub consumers: Names<'a, Consumer>,
     pub plans: Names<'a, Plan>,
@@ -62,6 +63,7 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
     check_version(file, report)?;
     let raw = envoy::resolve(file, report);
     let known = Known {
+        listeners: Names::new(file.listeners.items(), report),
         clusters: Names::new(file.clusters.items(), report),
         consumers: Names::new(file.consumers.items(), report),
         plans: Names::new(file.plans.items(), report),
@@ -69,11 +71,10 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
         raw_clusters: envoy::clusters(file),
         audience: Audience::new(file.consumers.items()),
     };
-    Names::<Listener>::new(file.listeners.items(), report);
     Names::<Route>::new(file.routes.items(), report);
 
     let listeners = listener::resolve(file, &known, report);
-    let routes = route::resolve(file, &known, report);
+    let routes = route::resolve(file, &listeners, &known, report);
     let clusters = cluster::resolve(file, &known, report);
     let consumers = consumer::resolve(file.consumers.items(), &known, report);
     let plans = plan::resolve(file.plans.items(), report);

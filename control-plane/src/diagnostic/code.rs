@@ -60,6 +60,8 @@ codes! {
     DUPLICATE_VALUE = "duplicate_value";
     /// A cluster that the file does not have.
     UNKNOWN_CLUSTER = "unknown_cluster";
+    /// A listener that the file does not have.
+    UNKNOWN_LISTENER = "unknown_listener";
     /// A plan that the file does not have.
     UNKNOWN_PLAN = "unknown_plan";
     /// A consumer that the file does not have.

@@ -141,7 +141,8 @@ fn warn_of_callers(rule: &Said<ApiKey>, route: &Route, known: &Known<'_>, report
         let message = "no consumer that this route admits has a key: every request is refused";
         report.warning(code::NOBODY_ADMITTED, at, message, None);
     }
-    let by_plan = |limit: &super::rate_limit::RateLimit| limit.plan.get().filter(|plan| plan.value).map(|plan| plan.span);
+    let by_plan =
+        |limit: &super::rate_limit::RateLimit| limit.plan.get().filter(|plan| plan.value).map(|plan| plan.span);
     let Some(at) = route.features.rate_limit.items().find_map(|limit| by_plan(limit)) else { return };
     let mut warn = |message: String, help: Option<String>| report.warning(code::WITHOUT_PLAN, at, message, help);
     let anonymous = rule.anonymous_plan.get().and_then(|name| known.plans.get(&name.text));

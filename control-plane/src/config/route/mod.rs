@@ -2,13 +2,13 @@
 //! [`route_features`].
 
 mod action;
+mod hosts;
+mod listeners;
 mod r#match;
 mod rerouting;
 mod rewrite;
 mod shadow;
 mod unsaid_stream;
-
-use std::collections::BTreeSet;
 
 use self::{
     action::{Respond, WeightedCluster},
@@ -22,21 +22,25 @@ use super::{
     decode::{self, Field, List, Part, Said, mapping},
     describe,
     file::{File, Known},
-    leaf::{Name, Named, Ref, name::Kind},
+    leaf::{self, Name, Named, Ref, name::Kind},
+    listener::Listener,
     node::{Entry, Span},
     report::Report,
 };
-use crate::{
-    model::{self, Host},
-    route_features::route_features,
-};
+use crate::{model, route_features::route_features};
 
 mapping! {
     /// A route takes the requests that match, and says what becomes of them. The most specific route wins, wherever it
-    /// stands: exact paths come before prefixes, longer prefixes before shorter ones, then more conditions before fewer.
+    /// stands: exact hosts come before longer wildcards, these before any host; then exact paths before prefixes, longer
+    /// prefixes before shorter ones, then more conditions before fewer.
     Route, "a route", "{name: api, match: {prefix: /api}, cluster: svc}" {
         /// The route's name. Access logs and metrics use it.
         required name: Name<Route>,
+        /// The listeners that serve the route. Without it, all of the file's listeners do.
+        optional listeners: List<Ref<Listener>>,
+        /// The hosts whose requests the route takes: `api.example.com`, `*.example.com`. Case and port do not count.
+        /// Without it, the route takes the requests of any host.
+        optional hosts: List<leaf::Host>,
         /// Which requests the route takes.
         required r#match: Match,
         /// The cluster that the requests go to.
@@ -50,7 +54,7 @@ mapping! {
     }
     one_of: cluster clusters respond;
     part: features: Features;
-    planned: listeners hosts redirect aggregate retry headers mirror transcode grpc_web decompress sticky cors errors
+    planned: redirect aggregate retry headers mirror transcode grpc_web decompress sticky cors errors
         callers any_of compress allow deny jwt basic_auth oauth2 ext_authz key_service csrf version cache graphql
         token_limit fault;
 }
@@ -138,9 +142,15 @@ macro_rules! features {
 route_features!(features);
 
 /// The valid routes.
-pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<model::Route> {
+pub fn resolve(
+    file: &File,
+    listeners: &[model::Listener],
+    known: &Known<'_>,
+    report: &mut Report,
+) -> Vec<model::Route> {
     let resolved: Vec<_> = file.routes.items().filter_map(|route| one(route, known, report)).collect();
     shadow::warn(&resolved, report);
+    hosts::check(&resolved, listeners, report);
     rerouting::check(file.routes.items(), report);
     resolved.into_iter().map(|(route, _)| route).collect()
 }
@@ -148,6 +158,8 @@ pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<model
 /// The route, and where its name is.
 fn one(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<(model::Route, Span)> {
     clashes::check(clashes::ROUTE, &route.value, report);
+    let listeners = listeners::resolve(route, known, report);
+    let hosts = hosts::resolve(route, report);
     let matcher = route.r#match.get().and_then(|matcher| r#match::resolve(matcher, report));
     let features = features(route, known, report);
     let action = action::resolve(route, known, report);
@@ -155,8 +167,8 @@ fn one(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<(m
     let name = route.name.get()?;
     let model = model::Route {
         name: name.text.clone(),
-        listeners: None,
-        hosts: BTreeSet::from([Host::Any]),
+        listeners: listeners?,
+        hosts: hosts?,
         matcher: matcher?,
         action: action?,
         features: features?,

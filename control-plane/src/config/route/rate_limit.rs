@@ -95,12 +95,7 @@ fn check_each_once(limits: &Field<OneOrMany<RateLimit>>, report: &mut Report) {
     }
 }
 
-fn one(
-    written: &Said<RateLimit>,
-    route: &Route,
-    known: &Known<'_>,
-    report: &mut Report,
-) -> Option<config::RateLimit> {
+fn one(written: &Said<RateLimit>, route: &Route, known: &Known<'_>, report: &mut Report) -> Option<config::RateLimit> {
     let name = name::of(&written.name);
     let dry_run = is(&written.dry_run).is_some();
     if let Some(at) = is(&written.plan) {
@@ -187,8 +182,9 @@ fn check_cost(cost: &Said<Cost>, most: u64, what: &str, report: &mut Report) {
     if let config::Cost::Fixed(number) = &cost.0
         && *number > most
     {
-        let message =
-            format!("`cost` {number} is more than {what} ever allows at once, {most}: every request under it is refused");
+        let message = format!(
+            "`cost` {number} is more than {what} ever allows at once, {most}: every request under it is refused"
+        );
         report.error(code::OUT_OF_RANGE, cost.span, message);
     }
 }
