@@ -15,21 +15,16 @@ use crate::{
     model::{Model, Secret},
 };
 
-/// A file that can be used: what it says and what it means.
+/// A file that can be used.
 pub(super) struct Configuration {
+    /// What it says.
     pub(super) content: Vec<u8>,
+    /// What it means.
     pub(super) model: Model,
+    /// What the files that it names hold.
     pub(super) secrets: Vec<Secret>,
-}
-
-/// What a look at the file finds.
-pub(super) enum Found {
-    /// Nothing changed since the last look.
-    Same,
-    /// The file can't be used, for these reasons.
-    Bad(Vec<Diagnostic>),
-    /// The file can be used. It may have warnings.
-    Good(Configuration, Vec<Diagnostic>),
+    /// What may be wrong with it all the same.
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
 /// Looks at the file again and again.
@@ -61,25 +56,28 @@ impl Look {
         self.seen = None;
     }
 
-    /// Reads the file and those that it names.
-    pub(super) fn again(&mut self) -> Found {
+    /// Reads the file and those that it names. Returns none when nothing changed since the last look.
+    ///
+    /// # Errors
+    /// Why the file can't be used.
+    pub(super) fn again(&mut self) -> Result<Option<Configuration>, Vec<Diagnostic>> {
         let source = match gateway_file::read(&self.path) {
             Ok(source) => source,
             Err(diagnostic) => {
                 self.seen = None;
-                return Found::Bad(vec![*diagnostic]);
+                return Err(vec![*diagnostic]);
             }
         };
         if self.seen.as_ref() == Some(&source.bytes) && self.files.are_unchanged() {
-            return Found::Same;
+            return Ok(None);
         }
         let LoadedWhole { loaded: Loaded { model, diagnostics }, secrets, files } = self.load(&source);
         // A file that can't be read as YAML names no files. Those that it named before still count.
         self.files = files.unwrap_or_else(|| self.files.now());
         self.seen = Some(source.bytes.clone());
         match model {
-            Some(model) => Found::Good(Configuration { content: source.bytes, model, secrets }, diagnostics),
-            None => Found::Bad(diagnostics),
+            Some(model) => Ok(Some(Configuration { content: source.bytes, model, secrets, warnings: diagnostics })),
+            None => Err(diagnostics),
         }
     }
 

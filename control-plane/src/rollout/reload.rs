@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Consequence, Outcome, Proposal, Rollout,
-    look::{Configuration, Found, Look},
+    look::{Configuration, Look},
     relay::Heard,
     state::{Rejected, State},
 };
@@ -164,15 +164,15 @@ impl Reloader {
     /// The file, if it or one that it names changed, and if it can be used.
     fn look(&mut self) -> Option<Configuration> {
         match self.look.again() {
-            Found::Same => None,
-            Found::Bad(diagnostics) => {
+            Ok(found) => {
+                let configuration = found?;
+                log(&configuration.warnings);
+                self.status.file_is_good(configuration.warnings.clone());
+                Some(configuration)
+            }
+            Err(diagnostics) => {
                 self.refuse(diagnostics);
                 None
-            }
-            Found::Good(configuration, warnings) => {
-                log(&warnings);
-                self.status.file_is_good(warnings);
-                Some(configuration)
             }
         }
     }
@@ -230,7 +230,7 @@ impl Reloader {
 
     /// Proposes a configuration to the rollout. With `retry`, what nodes rejected before is tried again.
     fn publish(&mut self, found: Configuration, retry: bool) {
-        let Configuration { content, model, secrets } = found;
+        let Configuration { content, model, secrets, .. } = found;
         let resources = self.resources(&model, &secrets);
         let configuration = hash(&content, &resources);
         let canary = self.canary.unwrap_or(model.rollout.canary);
