@@ -26,10 +26,13 @@ fn tests() -> BTreeSet<String> {
             let file = path.strip_prefix(folder()).unwrap().with_extension("");
             let text = fs::read_to_string(&path).unwrap();
             // The function that follows an attribute `#[test]` or `#[tokio::test(…)]`.
-            for part in text.split("test").skip(1).filter(|part| part.starts_with([']', '('])) {
-                let name = part.split_once("fn ").and_then(|(_, rest)| rest.split('(').next());
-                tests.extend(name.map(|name| format!("{}::{}", file.display(), name.trim())));
-            }
+            let attributes = text.split("test").skip(1).filter(|part| part.starts_with([']', '(']));
+            let named = attributes.filter_map(|part| part.split_once("fn ")?.1.split('(').next());
+            // The functions of which there is a test for each variant of xDS.
+            let both = text.split("both_variants! {").skip(1).filter_map(|part| part.split('}').next());
+            let both = both.flat_map(|names| names.split(','));
+            let names = named.chain(both).map(str::trim).filter(|name| !name.is_empty());
+            tests.extend(names.map(|name| format!("{}::{name}", file.display())));
         }
     }
     tests
