@@ -1,5 +1,6 @@
 # Two images of one build: `control-plane` (the default) and `upstream`, the demo upstream.
-# RUST_IMAGE and RUNTIME_IMAGE name others, from a mirror or with the certificates of a proxy in them, say.
+# RUST_IMAGE and RUNTIME_IMAGE name other base images: from a mirror, or with a proxy's
+# certificates.
 ARG RUST_IMAGE=rust:1.95-bookworm
 ARG RUNTIME_IMAGE=debian:bookworm-slim
 

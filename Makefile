@@ -1,8 +1,11 @@
-# `make` lists the targets. Needs rustup, python3 with venv, make and a C compiler; everything else is fetched. The tests
-# need h2load (nghttp2), too, which `make h2load` can install as root on Debian and Ubuntu only; the benchmarks also need
-# nginx, HAProxy and Caddy, which `make peers` can fetch there.
+# `make` lists the targets. You need rustup, python3 with venv, make and a C compiler; the targets
+# fetch everything else. Two exceptions:
 #
-# ENVOY=/path/to/envoy uses that Envoy instead of the fetched one. CARGO_TARGET_DIR is honoured for what cargo builds.
+# - The tests need h2load (nghttp2). `make h2load` installs it as root on Debian and Ubuntu.
+# - The benchmarks need nginx, HAProxy and Caddy. `make peers` fetches them on Debian and Ubuntu.
+#
+# ENVOY=/path/to/envoy uses that Envoy instead of the fetched one. CARGO_TARGET_DIR says where cargo
+# builds.
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -39,11 +42,11 @@ oci: wasm ## write the filter as an OCI image to target/oci/ (an image layout), 
 up: build ## run the quickstart: four demo upstreams, control plane and Envoy; Ctrl-C ends it
 	@scripts/up
 
-test: setup envoy grpcio h2load ## run all tests, those with a real Envoy and with gRPC's own client too
+test: setup envoy grpcio h2load ## run all tests, with a real Envoy and with gRPC's own client
 	@envoy=$$(scripts/envoy) && python=$$(scripts/grpcio) && h2load=$$(scripts/h2load) && set -x && \
 		ENVOY="$$envoy" GRPC_PYTHON="$$python" H2LOAD="$$h2load" cargo test --workspace
 
-lint: setup ## formatting, clippy for the host and for wasm, scripts, licences
+lint: setup ## check formatting, comments, clippy for the host and for wasm, scripts, licences
 	@scripts/lint
 
 bench: setup envoy h2load peers ## run the benchmarks

@@ -1,5 +1,7 @@
-//! Finds the descriptors of all of Envoy's messages, which the `envoy-types` package carries beside its code, and takes out
-//! those that a client of this control plane's services needs.
+//! Copies the descriptors of Envoy's messages into the build.
+//!
+//! The `envoy-types` package carries the descriptors of all messages beside its code. A second,
+//! smaller set has only what a client of this control plane's services needs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,14 +26,15 @@ const SERVICES: [&str; 8] = [
     "envoy/service/status/v3/csds.proto",
 ];
 
-/// `google.protobuf.FileDescriptorSet`, with files that stay encoded: to decode and encode them would lose their options.
+/// `google.protobuf.FileDescriptorSet`. The files stay encoded: decoding and encoding them would
+/// lose their options.
 #[derive(Clone, PartialEq, Message)]
 struct FileSet {
     #[prost(bytes = "vec", repeated, tag = "1")]
     file: Vec<Vec<u8>>,
 }
 
-/// What is of interest in a `google.protobuf.FileDescriptorProto`.
+/// The fields of `google.protobuf.FileDescriptorProto` that are read here.
 #[derive(Clone, PartialEq, Message)]
 struct File {
     #[prost(string, tag = "1")]
@@ -51,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The set of these files and of all that they import.
+/// Returns the set of the named files and of everything that they import.
 fn with_what_they_import(set: &[u8], names: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut files = BTreeMap::new();
     for encoded in FileSet::decode(set)?.file {
@@ -69,10 +72,10 @@ fn with_what_they_import(set: &[u8], names: &[&str]) -> Result<Vec<u8>, Box<dyn 
     Ok(FileSet { file }.encode_to_vec())
 }
 
-/// The folder of a dependency's sources, as `cargo metadata` knows it.
+/// Returns the folder of a dependency's sources, as `cargo metadata` knows it.
 fn package_root(name: &str) -> Result<PathBuf, Box<dyn Error>> {
     let output = Command::new(env::var("CARGO")?)
-        // For one platform: cargo would fetch what only others need.
+        // For one platform only. Otherwise cargo fetches packages that other platforms need.
         .args(["metadata", "--format-version=1", "--locked", "--filter-platform", &env::var("TARGET")?])
         .current_dir(env::var("CARGO_MANIFEST_DIR")?)
         .output()?;

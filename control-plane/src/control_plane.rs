@@ -11,18 +11,18 @@ use tokio::{
 };
 
 use crate::{
-    admin,
     diagnostic::Diagnostic,
+    files::watch::FileWatch,
     filter_module::MODULE,
-    metrics::Metrics,
-    relay::{Heard, Relay},
-    reload::Reloader,
-    state::State,
-    status::Status,
-    watch::FileWatch,
+    rollout::{
+        relay::{Heard, Relay},
+        reload::Reloader,
+        state::State,
+    },
+    status::{Status, admin, metrics::Metrics},
     xds::{
         self,
-        tls::{self, Tls, TlsError},
+        server::tls::{self, Tls, TlsError},
     },
 };
 
@@ -134,7 +134,7 @@ impl ControlPlane {
         let admin = admin.map_err(cannot_listen(options.admin, "the admin interface", "--admin"))?;
         let local = options
             .local
-            .map(|path| xds::connection::listen_locally(&path).map_err(|error| StartError::Local { path, error }));
+            .map(|path| xds::server::listen_locally(&path).map_err(|error| StartError::Local { path, error }));
         let addresses = (address(&xds, options.xds), address(&admin, options.admin));
 
         let (end, ended) = watch::channel(false);

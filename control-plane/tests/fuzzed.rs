@@ -9,8 +9,8 @@ mod file;
 mod seeds;
 #[path = "fuzzed/session.rs"]
 mod session;
-#[path = "xds_support/wire.rs"]
-mod xds_support;
+#[path = "xds/support/wire.rs"]
+mod support;
 
 use proptest::prelude::*;
 use seeds::replay;

@@ -1,4 +1,4 @@
-//! The filter's configuration, from any bytes.
+//! Reads any bytes as the filter's configuration.
 #![no_main]
 
 #[path = "../../filters/gateway/tests/fuzzed/configuration.rs"]

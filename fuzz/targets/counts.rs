@@ -1,4 +1,4 @@
-//! Counts, where shared data says anything.
+//! Counts requests while shared data holds any bytes.
 #![no_main]
 
 #[path = "../../filters/gateway/tests/fuzzed/counts.rs"]

@@ -1,4 +1,4 @@
-//! The places of keys, in any headers.
+//! Looks for keys in any headers.
 #![no_main]
 
 #[path = "../../filters/gateway/tests/fuzzed/credential.rs"]

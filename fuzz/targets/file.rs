@@ -1,4 +1,4 @@
-//! `config::load` on any bytes.
+//! Reads any bytes as the gateway file.
 #![no_main]
 
 #[path = "../../control-plane/tests/fuzzed/file.rs"]

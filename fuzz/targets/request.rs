@@ -1,4 +1,4 @@
-//! A decision about any bytes that claim to be headers.
+//! Decides about any bytes that claim to be headers.
 #![no_main]
 
 #[path = "../../filters/gateway/tests/fuzzed/envoy.rs"]

@@ -1,8 +1,10 @@
-//! `envoy.service.discovery.v3` on the wire, with resource bodies as [`Bytes`]: a resource is encoded once and its bytes are
-//! shared by every stream, where the generated messages would copy them for each.
+//! `envoy.service.discovery.v3` on the wire, with resource bodies as [`Bytes`].
 //!
-//! Tags are those of Envoy's `discovery.proto`; fields that are neither read nor written here are left out, which protobuf
-//! allows. A test holds these messages against the generated ones.
+//! A resource is encoded once and every stream shares its bytes. The generated messages would copy
+//! them for each stream.
+//!
+//! The tags are those of Envoy's `discovery.proto`. Fields that are neither read nor written here
+//! are left out, which protobuf allows. A test compares these messages with the generated ones.
 
 use bytes::Bytes;
 use prost::Message;
@@ -21,25 +23,25 @@ pub struct Any {
     pub value: Bytes,
 }
 
-/// State of the world: what a client wants, and its ACK or NACK.
+/// State of the world: a client's subscription, and its ACK or NACK.
 #[derive(Clone, PartialEq, Message)]
 pub struct DiscoveryRequest {
-    /// The version of the last response that the client accepted; empty at first.
+    /// The version of the last response that the client accepted. Empty in the first request.
     #[prost(string, tag = "1")]
     pub version_info: String,
-    /// Who asks; only the first request of a stream need say.
+    /// The client. Only the first request of a stream needs it.
     #[prost(message, optional, tag = "2")]
     pub node: Option<Node>,
-    /// The whole subscription; empty is a wildcard where the type has one.
+    /// The whole subscription. An empty one is a wildcard, if the type has wildcards.
     #[prost(string, repeated, tag = "3")]
     pub resource_names: Vec<String>,
-    /// What is asked for.
+    /// The kind of resource.
     #[prost(string, tag = "4")]
     pub type_url: String,
-    /// The nonce of the response that this answers; empty at first.
+    /// The nonce of the response that this answers. Empty in the first request.
     #[prost(string, tag = "5")]
     pub response_nonce: String,
-    /// Why the response was rejected: its presence makes this a NACK.
+    /// Why the client rejects the response. Its presence makes this a NACK.
     #[prost(message, optional, tag = "6")]
     pub error_detail: Option<Status>,
 }
@@ -50,7 +52,7 @@ pub struct DiscoveryResponse {
     /// The version of these resources together.
     #[prost(string, tag = "1")]
     pub version_info: String,
-    /// For LDS and CDS all that the client should have, for other types those that changed.
+    /// For LDS and CDS everything that the client should have; for other kinds what changed.
     #[prost(message, repeated, tag = "2")]
     pub resources: Vec<Any>,
     /// The type of every resource in it.
@@ -59,7 +61,7 @@ pub struct DiscoveryResponse {
     /// Unique on this stream.
     #[prost(string, tag = "5")]
     pub nonce: String,
-    /// Who answers.
+    /// The control plane that answers.
     #[prost(message, optional, tag = "6")]
     pub control_plane: Option<ControlPlane>,
 }
@@ -67,25 +69,25 @@ pub struct DiscoveryResponse {
 /// Delta: changes of a subscription, and an ACK or NACK.
 #[derive(Clone, PartialEq, Message)]
 pub struct DeltaDiscoveryRequest {
-    /// Who asks; only the first request of a stream need say.
+    /// The client. Only the first request of a stream needs it.
     #[prost(message, optional, tag = "1")]
     pub node: Option<Node>,
-    /// What is asked for.
+    /// The kind of resource.
     #[prost(string, tag = "2")]
     pub type_url: String,
-    /// Names to add to the subscription; each is sent (again).
+    /// Names to add to the subscription. The server sends each of them, again if need be.
     #[prost(string, repeated, tag = "3")]
     pub resource_names_subscribe: Vec<String>,
-    /// Names to take out of the subscription.
+    /// Names to remove from the subscription.
     #[prost(string, repeated, tag = "4")]
     pub resource_names_unsubscribe: Vec<String>,
-    /// In the first request of a type on a stream: name to version of what the client holds.
+    /// In the first request of a kind on a stream: what the client holds, from name to version.
     #[prost(btree_map = "string, string", tag = "5")]
     pub initial_resource_versions: std::collections::BTreeMap<String, String>,
-    /// The nonce of the response that this answers; empty in a spontaneous request.
+    /// The nonce of the response that this answers. Empty in a spontaneous request.
     #[prost(string, tag = "6")]
     pub response_nonce: String,
-    /// Why the response was rejected: its presence makes this a NACK.
+    /// Why the client rejects the response. Its presence makes this a NACK.
     #[prost(message, optional, tag = "7")]
     pub error_detail: Option<Status>,
 }
@@ -105,10 +107,10 @@ pub struct DeltaDiscoveryResponse {
     /// Unique on this stream.
     #[prost(string, tag = "5")]
     pub nonce: String,
-    /// Names that ceased to exist, or do not exist.
+    /// Names that exist no longer, or never did.
     #[prost(string, repeated, tag = "6")]
     pub removed_resources: Vec<String>,
-    /// Who answers.
+    /// The control plane that answers.
     #[prost(message, optional, tag = "7")]
     pub control_plane: Option<ControlPlane>,
 }

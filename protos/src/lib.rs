@@ -1,9 +1,11 @@
-//! Envoy's messages as the rest of Legation uses them: the one crate that names `envoy-types`.
+//! Envoy's messages as the rest of Legation uses them. No other crate names `envoy-types`.
 //!
 //! * [`pb`]: Envoy's protobuf messages, to build resources with.
-//! * [`ResourceType`]: the kinds of resource that are served, in the order in which they are pushed.
-//! * [`discovery`]: the discovery messages over [`bytes::Bytes`], so that an encoded resource is shared and not copied.
-//! * [`descriptors`]: the descriptors of all of Envoy's messages, to print resources as Envoy YAML and to read them.
+//! * [`ResourceType`]: the kinds of resource, in the order in which they are pushed.
+//! * [`discovery`]: the discovery messages over [`bytes::Bytes`], so that streams share an encoded
+//!   resource and nothing copies it.
+//! * [`descriptors`]: the descriptors of all of Envoy's messages, to print and read resources as
+//!   Envoy YAML.
 
 pub mod descriptors;
 pub mod discovery;

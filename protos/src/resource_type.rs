@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-/// A kind of resource that is served. The order of the variants is the order in which a change is pushed: the filter's
-/// configuration before anything that turns the filter on, secrets before what is warmed by them, clusters and their endpoints before listeners and routes that
-/// refer to them (`xds_protocol`, "Eventual consistency considerations").
+/// A kind of resource that Legation serves.
+///
+/// The order of the variants is the order in which a change is pushed (`xds_protocol`, "Eventual
+/// consistency considerations"): the filter's configuration before the routes that turn the filter
+/// on, secrets before clusters and listeners that need them to warm, clusters and their endpoints
+/// before the listeners and routes that refer to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceType {
     /// ECDS: configuration of HTTP filters.
@@ -22,14 +25,14 @@ pub enum ResourceType {
 }
 
 impl ResourceType {
-    /// How many kinds there are.
+    /// The number of kinds.
     pub const COUNT: usize = Self::ALL.len();
 
     /// All kinds, in the order in which a change is pushed.
     pub const ALL: [Self; 6] =
         [Self::Extension, Self::Secret, Self::Cluster, Self::Endpoints, Self::Listener, Self::Route];
 
-    /// The type URL of the resources in a response.
+    /// Returns the type URL of the resources in a response.
     pub const fn type_url(self) -> &'static str {
         match self {
             Self::Extension => "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
@@ -41,12 +44,12 @@ impl ResourceType {
         }
     }
 
-    /// The kind with this type URL, if it is served.
+    /// Returns the kind with this type URL, if Legation serves it.
     pub fn from_type_url(type_url: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
     }
 
-    /// The discovery service, as people abbreviate it: `LDS`.
+    /// Returns the abbreviation of the discovery service, such as `LDS`.
     pub const fn short(self) -> &'static str {
         match self {
             Self::Extension => "ECDS",
@@ -58,7 +61,7 @@ impl ResourceType {
         }
     }
 
-    /// What the file calls resources of this kind; also the values of `dump --type`.
+    /// Returns the file's word for this kind. `dump --type` takes the same words.
     pub const fn noun(self) -> &'static str {
         match self {
             Self::Extension => "extensions",
@@ -70,13 +73,13 @@ impl ResourceType {
         }
     }
 
-    /// Where this kind stands in [`Self::ALL`].
+    /// Returns this kind's place in [`Self::ALL`].
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// Whether a client gets all resources of the kind without naming them (LDS and CDS; `xds_protocol`, "How the client
-    /// specifies what resources to return").
+    /// Returns whether a client gets all resources of the kind without naming them. LDS and CDS do
+    /// this (`xds_protocol`, "How the client specifies what resources to return").
     pub const fn has_wildcard(self) -> bool {
         matches!(self, Self::Cluster | Self::Listener)
     }

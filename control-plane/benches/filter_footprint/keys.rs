@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use legation_filter::config::{ApiKey, ApiKeyRule, Config, Consumer, Policy, Rule};
+use legation_filter::config::{ApiKey, Config, Consumer};
 use legation_testing::{ALICE_SHA256, File};
 use sha2::{Digest, Sha256};
 
@@ -49,10 +49,7 @@ pub fn configuration(keys: usize) -> String {
         let api_keys = vec![ApiKey { id: None, sha256, expires: None, not_before: None }];
         Consumer { name, api_keys, ..Consumer::default() }
     };
-    let rule = ApiKeyRule { header: Some("x-api-key".into()), query: Some("key".into()), ..ApiKeyRule::default() };
-    let policy = Policy { name: "measured".into(), api_key: Some(rule), ..Policy::default() };
-    let rule = Rule { route: Some("measured".into()), hosts: vec![], prefix: None, policy: "measured".into() };
     let consumers = consumers.map(consumer).collect();
-    let config = Config { version: 1, consumers, policies: vec![policy], rules: vec![rule], ..Config::default() };
+    let config = Config { version: 1, consumers, route_policies: true, ..Config::default() };
     serde_json::to_string(&config).unwrap()
 }

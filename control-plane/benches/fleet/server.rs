@@ -12,12 +12,13 @@ use std::{
 use legation::{
     config::{self, Source},
     filter_module::MODULE,
-    metrics::Metrics,
     model::Model,
-    relay::{Heard, Relay},
-    rollout::Rollout,
+    rollout::{
+        Rollout,
+        relay::{Heard, Relay},
+    },
     snapshot::Snapshot,
-    status::Status,
+    status::{Status, metrics::Metrics},
     translate,
     xds::{Plan, server},
 };

@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 
 use super::{failed, validate};
 use crate::{
+    files::named,
     filter_module::MODULE,
     model::{Hidden, Model, Secret, SecretContent},
-    named_files,
     translate::{add_raw, resources, static_bootstrap},
 };
 
@@ -54,7 +54,7 @@ pub fn run(args: Args) -> ExitCode {
 
 /// Paths of certificates are absolute there: Envoy runs in another folder, as like as not.
 fn static_value(model: &Model, args: &Args) -> Result<Value, Box<dyn std::error::Error>> {
-    let folder = named_files::folder_of(&std::path::absolute(&args.file)?);
+    let folder = named::folder_of(&std::path::absolute(&args.file)?);
     let mut bootstrap = static_bootstrap(model, &MODULE, args.envoy_admin, &folder);
     add_raw(&mut bootstrap, model)?;
     Ok(descriptors::message_to_value(&bootstrap)?)

@@ -12,9 +12,10 @@ use tracing_subscriber::EnvFilter;
 use super::failed;
 use crate::{
     control_plane::{ControlPlane, Options, StartError, end_signal},
-    diagnostic, source,
-    state::State,
-    xds::{server::raise_open_files, tls},
+    diagnostic,
+    files::gateway_file,
+    rollout::state::State,
+    xds::server::{raise_open_files, tls},
 };
 
 /// What `serve` and `run` share.
@@ -97,7 +98,7 @@ pub async fn start(serving: Serving, xds: SocketAddr, local: Option<PathBuf>) ->
     };
     raise_open_files();
     let started = ControlPlane::start(options).await;
-    if let (Err(StartError::File(diagnostics)), Ok(source)) = (&started, source::read(&serving.file)) {
+    if let (Err(StartError::File(diagnostics)), Ok(source)) = (&started, gateway_file::read(&serving.file)) {
         eprint!("{}", diagnostic::render(diagnostics, &source));
     }
     started

@@ -11,8 +11,8 @@ use super::failed;
 use crate::{
     config::{Loaded, Source},
     diagnostic::{self, Diagnostic, Severity},
+    files::{gateway_file, named},
     model::{Model, Secret},
-    named_files, source,
 };
 
 #[derive(Debug, clap::Args)]
@@ -67,9 +67,9 @@ pub fn load_or_explain(file: &Path) -> Result<(Model, Vec<Secret>), ExitCode> {
 
 /// A file that cannot be read is an empty one with a diagnostic that says why.
 fn load(file: &Path) -> (Source, Loaded, Vec<Secret>) {
-    match source::read(file) {
+    match gateway_file::read(file) {
         Ok(source) => {
-            let whole = named_files::load(&source, &named_files::folder_of(file));
+            let whole = named::load(&source, &named::folder_of(file));
             (source, whole.loaded, whole.secrets)
         }
         Err(diagnostic) => {

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::admin;
-use crate::state::State;
+use crate::rollout::state::State;
 
 /// The first pause before Envoy is started again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

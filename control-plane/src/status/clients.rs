@@ -15,7 +15,7 @@ use legation_protos::{
 };
 
 use super::{Status, TypeState};
-use crate::xds::{NodeInfo, csds::Clients};
+use crate::xds::{NodeInfo, server::csds::Clients};
 
 impl Clients for Status {
     fn client_configs(&self) -> Vec<ClientConfig> {

@@ -1,30 +1,24 @@
-//! What several kinds of resource need, and the bootstrap too.
+//! Helpers for several kinds of resource, and for the bootstrap.
 
 use std::time::Duration;
 
-use legation_protos::{
-    pack,
-    pb::{
-        envoy::{
-            config::{
-                common::mutation_rules::v3::{
-                    HeaderMutation,
-                    header_mutation::{Action, RemoveOnMatch},
-                },
-                core::v3::{
-                    Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
-                    config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
-                },
+use legation_protos::pb::{
+    envoy::{
+        config::{
+            common::mutation_rules::v3::{
+                HeaderMutation,
+                header_mutation::{Action, RemoveOnMatch},
             },
-            extensions::filters::network::http_connection_manager::v3::{HttpFilter, http_filter::ConfigType},
-            r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
+            core::v3::{
+                Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
+                config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
+            },
         },
-        google::protobuf,
+        r#type::matcher::v3::{RegexMatcher, StringMatcher, string_matcher::MatchPattern},
     },
+    google::protobuf,
 };
-use prost::{Message, Name};
-
-/// From the control plane, over the one stream that carries everything.
+/// Returns the source of resources that come from the control plane by ADS.
 pub(crate) fn from_ads() -> ConfigSource {
     ConfigSource {
         resource_api_version: ApiVersion::V3.into(),
@@ -33,7 +27,8 @@ pub(crate) fn from_ads() -> ConfigSource {
     }
 }
 
-/// A TCP address: `host` is an address literal without brackets, or a name where Envoy resolves names.
+/// Returns a TCP address. `host` is an address without brackets, or a name where Envoy resolves
+/// names.
 pub(crate) fn tcp_address(host: String, port: u16) -> Address {
     Address {
         address: Some(address::Address::SocketAddress(SocketAddress {
@@ -44,7 +39,7 @@ pub(crate) fn tcp_address(host: String, port: u16) -> Address {
     }
 }
 
-/// A duration in protobuf's form. One of more than 2^63 seconds saturates.
+/// Returns a duration in protobuf's form. More than 2^63 seconds saturate.
 pub(crate) fn duration(duration: Duration) -> protobuf::Duration {
     protobuf::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
@@ -52,7 +47,7 @@ pub(crate) fn duration(duration: Duration) -> protobuf::Duration {
     }
 }
 
-/// A limit in the form where Envoy takes zero for none.
+/// Returns a limit for fields in which zero means no limit.
 pub(crate) fn limit(limit: Option<Duration>) -> protobuf::Duration {
     duration(limit.unwrap_or_default())
 }
@@ -65,25 +60,19 @@ pub(crate) fn u32_value(value: u32) -> Option<protobuf::UInt32Value> {
     Some(protobuf::UInt32Value { value })
 }
 
-/// An HTTP filter that is in every chain from the start, as to add it later would drain the listener, and disabled: a route turns
-/// it on.
-pub(crate) fn disabled_filter<M: Message + Name>(name: &str, config: &M) -> HttpFilter {
-    HttpFilter {
-        name: name.to_owned(),
-        disabled: true,
-        config_type: Some(ConfigType::TypedConfig(pack(config))),
-        ..HttpFilter::default()
-    }
-}
-
 /// Removes a header.
 pub(crate) fn remove(header: &str) -> HeaderMutation {
     HeaderMutation { action: Some(Action::Remove(header.to_owned())) }
 }
 
-/// Removes all headers that begin so.
+/// Removes all headers that begin with a prefix.
 pub(crate) fn remove_all(prefix: &str) -> HeaderMutation {
     let pattern = MatchPattern::Prefix(prefix.to_owned());
     let matcher = StringMatcher { match_pattern: Some(pattern), ..StringMatcher::default() };
     HeaderMutation { action: Some(Action::RemoveOnMatch(RemoveOnMatch { key_matcher: Some(matcher) })) }
+}
+
+/// Returns a matcher of a regular expression in RE2's syntax.
+pub(crate) fn regex(regex: String) -> RegexMatcher {
+    RegexMatcher { regex, ..RegexMatcher::default() }
 }

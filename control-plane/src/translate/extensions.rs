@@ -1,16 +1,18 @@
-//! The gateway filter's configuration (ECDS): one resource, which carries the module too.
+//! The gateway filter's configuration (ECDS): one resource with the module, the consumers and their
+//! plans. A route's policy travels with the route ([`super::route`]).
 //!
-//! The module travels inside (`inline_bytes`) and is never fetched by Envoy: a new digest of a `remote` module made a real
-//! Envoy 1.40 drop the running filter and let every request through unfiltered.
+//! The module travels inside the resource (`inline_bytes`). Envoy must never fetch it: when the
+//! digest of a `remote` module changed, Envoy 1.40 dropped the running filter and let every request
+//! through unfiltered.
 
-use legation_filter::config::{Config, Pepper, Policy, Rule};
+use std::sync::Arc;
+
+use legation_filter::config::{Config, Pepper};
 use legation_protos::{
-    pack,
+    ResourceType, pack,
     pb::{
         envoy::{
-            config::core::v3::{
-                AsyncDataSource, BackoffStrategy, DataSource, TypedExtensionConfig, async_data_source, data_source,
-            },
+            config::core::v3::{AsyncDataSource, BackoffStrategy, DataSource, async_data_source, data_source},
             extensions::{
                 filters::http::wasm::v3::Wasm,
                 wasm::v3::{
@@ -18,17 +20,18 @@ use legation_protos::{
                 },
             },
         },
-        google::protobuf::{self, StringValue},
+        google::protobuf::{self, Any, StringValue},
     },
 };
 use serde::Serialize;
 
-use crate::model::{Hidden, Model, Secret, SecretContent};
+use super::version;
+use crate::model::{Hidden, Model, Route, Secret, SecretContent};
 
 /// The filter's name in the chain, in ECDS and in `typed_per_filter_config`.
 pub const FILTER_NAME: &str = "legation";
 
-/// The filter's module: WebAssembly, and a digest of it that moves its resource's version.
+/// The filter's WebAssembly module. Its digest is a part of its resource's version.
 #[derive(Clone, Copy, Debug)]
 pub struct Module {
     /// The `.wasm`.
@@ -37,10 +40,36 @@ pub struct Module {
     pub sha256: &'static str,
 }
 
-/// The variable of Envoy's environment in which a static configuration expects the pepper of keys, since it must not hold it.
+/// The variable of Envoy's environment with the pepper of API keys, for static configurations,
+/// which must not hold it.
 pub const PEPPER_VARIABLE: &str = "LEGATION_KEY_PEPPER";
 
-/// What the resource is made from. Versions are shown, so the pepper goes into them as a digest that leads back to nothing.
+/// The inputs of a configuration of ECDS.
+pub(super) struct Inputs<'a> {
+    pub(super) model: &'a Model,
+    pub(super) module: &'a Module,
+    pub(super) pepper: PepperSource<'a>,
+}
+
+/// Where the filter gets the pepper of keys from, if the file names one.
+#[derive(Clone, Copy)]
+pub(super) enum PepperSource<'a> {
+    /// From its configuration.
+    Held(&'a [Secret]),
+    /// From Envoy's environment. People keep such a configuration, so it must not hold the pepper.
+    Environment,
+}
+
+/// A configuration of ECDS.
+pub(super) struct Extension {
+    /// The version of its resource.
+    pub(super) version: Arc<str>,
+    /// The filter's configuration.
+    pub(super) configuration: Any,
+}
+
+/// The fragment of the resource. Versions are shown, so the fragment has a digest of the pepper
+/// instead of the pepper.
 #[derive(Serialize)]
 pub(super) struct FilterFragment<'a> {
     module: &'a str,
@@ -50,60 +79,61 @@ pub(super) struct FilterFragment<'a> {
     key_pepper: Option<&'a Hidden>,
 }
 
-pub(super) fn fragment<'a>(model: &Model, secrets: &'a [Secret], module: &'a Module) -> FilterFragment<'a> {
-    // Sorted, so that moving things about in the file changes nothing; nothing here depends on order, since route names
-    // are unique.
-    let mut policies: Vec<Policy> = model.routes.iter().filter_map(|route| route.policy.clone()).collect();
-    policies.sort_by(|a, b| a.name.cmp(&b.name));
-    let rules = policies
-        .iter()
-        .map(|policy| Rule {
-            route: Some(policy.name.clone()),
-            hosts: Vec::new(),
-            prefix: None,
-            policy: policy.name.clone(),
-        })
-        .collect();
+pub(super) fn fragment<'a>(inputs: &Inputs<'a>) -> FilterFragment<'a> {
+    let Inputs { model, module, pepper } = inputs;
+    // Sorted, so that moving things in the file changes nothing.
     let mut consumers = model.consumers.clone();
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plans = model.plans.clone();
     plans.sort_by(|a, b| a.name.cmp(&b.name));
-    let key_pepper = secrets.iter().find_map(|secret| match &secret.content {
-        SecretContent::KeyPepper(pepper) => Some(pepper),
-        _ => None,
-    });
+    let (key_pepper, key_pepper_env) = match pepper {
+        PepperSource::Held(secrets) => (secrets.iter().find_map(held_pepper), None),
+        PepperSource::Environment => (None, model.key_pepper.as_ref().map(|_| PEPPER_VARIABLE.to_owned())),
+    };
     let key_pepper_sha256 = key_pepper.map(Hidden::sha256);
     let rate_limit_headers = model.rate_limit_headers;
-    let config = Config { version: 1, rate_limit_headers, consumers, plans, policies, rules, ..Config::default() };
+    let config = Config {
+        version: 1,
+        rate_limit_headers,
+        consumers,
+        plans,
+        route_policies: true,
+        key_pepper_env,
+        ..Config::default()
+    };
     FilterFragment { module: module.sha256, config, key_pepper_sha256, key_pepper }
 }
 
-/// Bytes of the filter's configuration, which may be much larger than the file where that uses aliases.
+fn held_pepper(secret: &Secret) -> Option<&Hidden> {
+    match &secret.content {
+        SecretContent::KeyPepper(pepper) => Some(pepper),
+        _ => None,
+    }
+}
+
+/// Returns the size of the filter's configuration and of all policies, in bytes. With YAML aliases
+/// it may be much larger than the file.
 pub fn configuration_bytes(model: &Model, secrets: &[Secret], module: &Module) -> usize {
-    let fragment = fragment(model, secrets, module);
+    let fragment = fragment(&Inputs { model, module, pepper: PepperSource::Held(secrets) });
     let pepper = fragment.key_pepper.map_or(0, |pepper| pepper.0.len());
-    serde_json::to_vec(&fragment.config).map_or(0, |json| json.len()) + pepper
+    let policies = model.routes.iter().filter_map(Route::policy);
+    json_bytes(&fragment.config) + pepper + policies.map(|policy| json_bytes(&policy)).sum::<usize>()
 }
 
-pub(super) fn extension(fragment: &FilterFragment<'_>, module: &Module) -> TypedExtensionConfig {
-    let wasm = match fragment.key_pepper {
-        None => wasm(&fragment.config, module),
-        Some(pepper) => {
-            let config = Config { key_pepper: Some(Pepper(pepper.0.clone())), ..fragment.config.clone() };
-            wasm(&config, module)
-        }
-    };
-    TypedExtensionConfig { name: FILTER_NAME.to_owned(), typed_config: Some(pack(&wasm)) }
+fn json_bytes(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
-/// The filter for a configuration that people keep: it takes the pepper of keys from Envoy's environment.
-pub(super) fn static_wasm(model: &Model, module: &Module) -> Wasm {
-    let key_pepper_env = model.key_pepper.as_ref().map(|_| PEPPER_VARIABLE.to_owned());
-    let config = Config { key_pepper_env, ..fragment(model, &[], module).config };
-    wasm(&config, module)
+/// Returns the gateway filter's configuration.
+pub(super) fn gateway_filter(inputs: &Inputs<'_>) -> Extension {
+    let fragment = fragment(inputs);
+    let version = version::of(ResourceType::Extension, &fragment);
+    let FilterFragment { mut config, key_pepper, .. } = fragment;
+    config.key_pepper = key_pepper.map(|pepper| Pepper(pepper.0.clone()));
+    Extension { version, configuration: pack(&wasm(&config, inputs.module)) }
 }
 
-/// The filter as Envoy's wasm filter takes it.
+/// Returns the configuration of Envoy's wasm filter.
 fn wasm(config: &Config, module: &Module) -> Wasm {
     let configuration = serde_json::to_string(config).unwrap_or_default();
     let environment_variables = config

@@ -1,22 +1,24 @@
 //! From the model to Envoy's resources: a pure function for each kind, in a file each.
 //!
-//! What a resource says depends on one fragment of the model and nothing else, and its version is a hash of that fragment
-//! and of this code (`version`). It is never a hash of the encoded bytes: the generated messages keep protobuf maps in a
-//! hash map, so that one message has many encodings. Equal versions across restarts and replicas follow.
+//! A resource depends on one fragment of the model and on nothing else. Its version is a hash of
+//! that fragment and of this code (`version`), so versions are equal across restarts and replicas.
+//! It is never a hash of the encoded bytes: the generated messages keep protobuf maps in hash maps,
+//! so one message has many encodings.
 
-mod body_limit;
+mod chain;
+mod cluster;
 mod clusters;
 pub(crate) mod common;
 pub(crate) mod endpoints;
 mod extensions;
 mod flow_control;
+mod listener;
 mod listeners;
-mod request_timeout;
+mod route;
 mod routes;
 pub(crate) mod runtime;
 mod secrets;
-mod static_bootstrap;
-mod static_raw;
+mod r#static;
 mod tls;
 mod trailers;
 mod version;
@@ -34,13 +36,14 @@ use crate::{
 };
 
 pub use extensions::{FILTER_NAME, Module, PEPPER_VARIABLE, configuration_bytes};
+use extensions::{Inputs, PepperSource};
 pub use listeners::CONNECTION_LIMIT;
+use routes::Ordered;
 use tls::Secrets;
 
-pub use static_bootstrap::static_bootstrap;
-pub use static_raw::{NotStatic, add_raw};
+pub use r#static::{NotStatic, add_raw, static_bootstrap};
 
-/// All resources of a model, whose named files hold `secrets`.
+/// Returns all resources of a model. `secrets` are the contents of its named files.
 pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(ResourceType, Resource)> {
     let mut resources = Vec::new();
     let mut add = |kind, name: &str, version, body: Bytes, origin: &Origin| {
@@ -48,9 +51,10 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
         resources.push((kind, resource));
     };
 
-    let filter = extensions::fragment(model, secrets, module);
-    let version = version::of(ResourceType::Extension, &filter);
-    add(ResourceType::Extension, FILTER_NAME, version, encode(&extensions::extension(&filter, module)), &model.origin);
+    let inputs = Inputs { model, module, pepper: PepperSource::Held(secrets) };
+    for (extension, resource) in chain::extensions(&inputs) {
+        add(ResourceType::Extension, &resource.name, extension.version, encode(&resource), &model.origin);
+    }
 
     for secret in secrets {
         if let (Some(fragment), Some(served)) = (secrets::fragment(secret), secrets::secret(secret)) {
@@ -75,14 +79,12 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
         }
     }
 
-    let routes = routes::fragments(&model.routes);
-    let routes_version = version::of(ResourceType::Route, &routes);
+    let routes = Ordered::new(&model.routes);
     for listener in &model.listeners {
         let version = version::of(ResourceType::Listener, &listeners::fragment(listener));
         add(ResourceType::Listener, &listener.name, version, encode(&listeners::listener(listener)), &listener.origin);
-        // All listeners have the same routes, which are hashed once.
-        let version = version::of(ResourceType::Route, &(&routes_version, listener.limits.request_body));
-        let body = encode(&routes::route_configuration(listener, &routes));
+        let version = version::of(ResourceType::Route, &routes.fragment(listener));
+        let body = encode(&routes.configuration(listener));
         add(ResourceType::Route, &listener.name, version, body, &listener.origin);
     }
     for raw in &model.raw {

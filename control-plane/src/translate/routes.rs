@@ -1,250 +1,81 @@
-//! Routes (RDS): one route configuration for each listener, ordered so that the most specific route comes first.
+//! Routes (RDS): one route configuration for each listener. Hosts that the same routes serve share
+//! one virtual host.
+//!
+//! Envoy first chooses the virtual host: the exact host, else the longest wildcard, else `*`. It
+//! then takes the first of its routes that matches, and looks at no other virtual host. But a
+//! request that no route of its host matches must go on to the wildcards' routes, and then to any
+//! host's. So each virtual host has copies of the wider hosts' routes after its own.
 
-use std::time::Duration;
-
-use legation_protos::{
-    pack,
-    pb::{
-        envoy::{
-            config::{
-                core::v3::{DataSource, data_source},
-                route::v3::{
-                    DirectResponseAction, FilterConfig, HeaderMatcher, RetryPolicy, Route, RouteAction,
-                    RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster,
-                    header_matcher::HeaderMatchSpecifier,
-                    route,
-                    route_action::{ClusterSpecifier, MaxStreamDuration, UpgradeConfig},
-                    route_match::PathSpecifier,
-                    weighted_cluster::ClusterWeight,
-                },
-            },
-            r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher::MatchPattern},
-        },
-        google::protobuf::Any,
-    },
-};
-
+use legation_protos::pb::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost};
 use serde::Serialize;
 
-use super::{
-    body_limit,
-    common::{bool_value, duration, limit, u32_value},
-    extensions::FILTER_NAME,
-    request_timeout,
-};
-use crate::model::{self, Action, Forward, HeaderMatch, HeaderValueMatch, PathMatch, Stream, Timeouts};
+use super::{route, version};
+use crate::model::{self, Domain, Host, route::VirtualHosts};
 
-/// What a route is made from: all of it but what the filter asks of its requests, which ECDS carries.
+/// All routes in the order in which Envoy tries those of one host, each with a hash. Listeners
+/// share most of a file's routes, so each route is hashed once and not once a listener.
+pub(super) struct Ordered<'a>(Vec<(&'a model::Route, String)>);
+
+/// The fragment of a route configuration.
 #[derive(Serialize)]
-pub(super) struct RouteFragment<'a> {
-    pub(super) name: &'a str,
-    matcher: &'a model::RouteMatch,
-    action: &'a Action,
-    stream: Option<Stream>,
-    timeouts: &'a Timeouts,
-    max_request_body: Option<u64>,
-    filtered: bool,
+pub(super) struct RoutesFragment<'a> {
+    request_body: Option<u64>,
+    routes: Vec<&'a str>,
 }
 
-/// The routes in the order in which Envoy is to try them.
-pub(super) fn fragments(routes: &[model::Route]) -> Vec<RouteFragment<'_>> {
-    let mut ordered: Vec<&model::Route> = routes.iter().collect();
-    ordered.sort_by_key(|route| route.matcher.specificity());
-    ordered
-        .into_iter()
-        .map(|route| RouteFragment {
-            name: &route.name,
-            matcher: &route.matcher,
-            action: &route.action,
-            stream: route.stream,
-            timeouts: &route.timeouts,
-            max_request_body: route.max_request_body,
-            filtered: route.policy.is_some(),
-        })
-        .collect()
-}
-
-/// The route configuration of a listener, from routes that are in order. Of the listener it takes the name and the largest body.
-pub(super) fn route_configuration(listener: &model::Listener, routes: &[RouteFragment<'_>]) -> RouteConfiguration {
-    RouteConfiguration {
-        name: listener.name.clone(),
-        virtual_hosts: vec![VirtualHost {
-            name: "any".to_owned(),
-            domains: vec!["*".to_owned()],
-            routes: routes.iter().map(|route| build(route, listener.limits.request_body)).collect(),
-            ..VirtualHost::default()
-        }],
-        ..RouteConfiguration::default()
+impl<'a> Ordered<'a> {
+    pub(super) fn new(routes: &'a [model::Route]) -> Self {
+        let mut ordered: Vec<&model::Route> = routes.iter().collect();
+        ordered.sort_by_key(|route| route.matcher.specificity());
+        Self(ordered.into_iter().map(|route| (route, version::mark_of_route(route))).collect())
     }
-}
 
-/// `request_body` is what the listener allows.
-fn build(route: &RouteFragment<'_>, request_body: Option<u64>) -> Route {
-    let filters = [
-        route.filtered.then(|| turn_on(FILTER_NAME, Any::default())),
-        largest_body(route, request_body).map(|limit| turn_on(body_limit::NAME, body_limit::on_route(limit))),
-        unheeded_request(route.timeouts).map(|limit| turn_on(request_timeout::NAME, request_timeout::on_route(limit))),
-    ];
-    Route {
-        name: route.name.to_owned(),
-        r#match: Some(matcher(route.matcher)),
-        action: Some(match route.action {
-            Action::Forward(forward) => route::Action::Route(forwarding(route, forward)),
-            Action::Respond { status, body } => route::Action::DirectResponse(DirectResponseAction {
-                status: (*status).into(),
-                body: (!body.is_empty()).then(|| DataSource {
-                    specifier: Some(data_source::Specifier::InlineString(body.clone())),
-                    ..DataSource::default()
-                }),
-                ..DirectResponseAction::default()
-            }),
-        }),
-        typed_per_filter_config: filters.into_iter().flatten().collect(),
-        ..Route::default()
-    }
-}
-
-/// A filter that is disabled in the chain is enabled by a configuration for a route, which may be empty.
-fn turn_on(filter: &str, config: Any) -> (String, Any) {
-    (filter.to_owned(), pack(&FilterConfig { config: Some(config), ..FilterConfig::default() }))
-}
-
-/// The largest body of a request, in bytes: what the route says, else what the listener says, but not of routes whose requests are
-/// long by their nature.
-fn largest_body(route: &RouteFragment<'_>, of_listener: Option<u64>) -> Option<u64> {
-    if matches!(route.action, Action::Respond { .. }) {
-        return None;
-    }
-    match route.stream {
-        Some(Stream::Grpc | Stream::Websocket | Stream::Upload) => route.max_request_body,
-        Some(Stream::Sse | Stream::Download) | None => route.max_request_body.or(of_listener),
-    }
-}
-
-/// The route's longest life, unless its listener has the same.
-fn own_max_stream(timeouts: &Timeouts) -> Option<MaxStreamDuration> {
-    let differs = timeouts.max_stream != Some(model::MAX_STREAM);
-    differs.then(|| MaxStreamDuration {
-        max_stream_duration: Some(limit(timeouts.max_stream)),
-        ..MaxStreamDuration::default()
-    })
-}
-
-/// The route's request timeout, if Envoy does not heed it where it stands: beside a longest life of the route's own.
-fn unheeded_request(timeouts: &Timeouts) -> Option<Duration> {
-    timeouts.request.filter(|_| own_max_stream(timeouts).is_some())
-}
-
-fn matcher(matcher: &model::RouteMatch) -> RouteMatch {
-    let path = match &matcher.path {
-        PathMatch::Exact(path) => PathSpecifier::Path(path.clone()),
-        // Envoy's `path_separated_prefix` must not end with a slash, so it can't say "everything".
-        PathMatch::Prefix(prefix) if prefix == "/" => PathSpecifier::Prefix(prefix.clone()),
-        PathMatch::Prefix(prefix) => PathSpecifier::PathSeparatedPrefix(prefix.clone()),
-    };
-    RouteMatch {
-        path_specifier: Some(path),
-        headers: methods(&matcher.methods).into_iter().chain(matcher.headers.iter().map(header)).collect(),
-        ..RouteMatch::default()
-    }
-}
-
-fn methods(methods: &[String]) -> Option<HeaderMatcher> {
-    let pattern = match methods {
-        [] => return None,
-        [method] => MatchPattern::Exact(method.clone()),
-        // Methods are tokens; those of their characters that mean something in a regular expression are escaped.
-        several => MatchPattern::SafeRegex(regex(
-            several.iter().map(|method| regex_syntax::escape(method)).collect::<Vec<_>>().join("|"),
-        )),
-    };
-    Some(header_matcher(":method", pattern))
-}
-
-fn header(header: &HeaderMatch) -> HeaderMatcher {
-    match &header.value {
-        HeaderValueMatch::Exact(value) => header_matcher(&header.name, MatchPattern::Exact(value.clone())),
-        HeaderValueMatch::Prefix(value) => header_matcher(&header.name, MatchPattern::Prefix(value.clone())),
-        HeaderValueMatch::Present(present) => HeaderMatcher {
-            name: header.name.clone(),
-            header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(*present)),
-            ..HeaderMatcher::default()
-        },
-    }
-}
-
-fn header_matcher(name: &str, pattern: MatchPattern) -> HeaderMatcher {
-    HeaderMatcher {
-        name: name.to_owned(),
-        header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(StringMatcher {
-            match_pattern: Some(pattern),
-            ignore_case: false,
-        })),
-        ..HeaderMatcher::default()
-    }
-}
-
-fn forwarding(route: &RouteFragment<'_>, forward: &Forward) -> RouteAction {
-    let Timeouts { request, idle, first_byte, .. } = *route.timeouts;
-    let (prefix_rewrite, regex_rewrite) = rewrite(&route.matcher.path, forward.rewrite_prefix.as_deref());
-    RouteAction {
-        cluster_specifier: Some(cluster_specifier(forward)),
-        prefix_rewrite,
-        regex_rewrite,
-        // Explicit even where it is none: Envoy's own default of 15 s ends a response in its middle, with status 200.
-        timeout: Some(limit(request)),
-        idle_timeout: Some(limit(idle)),
-        max_stream_duration: own_max_stream(route.timeouts),
-        // Without a condition to retry on, the first try is the only one, and Envoy's timeout of a try ends with the first
-        // byte of the response.
-        retry_policy: first_byte.map(|first_byte| RetryPolicy {
-            per_try_timeout: Some(duration(first_byte)),
-            num_retries: u32_value(0),
-            ..RetryPolicy::default()
-        }),
-        upgrade_configs: match route.stream {
-            Some(Stream::Websocket) => vec![UpgradeConfig {
-                upgrade_type: "websocket".to_owned(),
-                enabled: bool_value(true),
-                ..UpgradeConfig::default()
-            }],
-            _ => Vec::new(),
-        },
-        ..RouteAction::default()
-    }
-}
-
-fn cluster_specifier(forward: &Forward) -> ClusterSpecifier {
-    match forward.clusters.as_slice() {
-        [only] => ClusterSpecifier::Cluster(only.cluster.clone()),
-        several => ClusterSpecifier::WeightedClusters(WeightedCluster {
-            clusters: several
-                .iter()
-                .map(|share| ClusterWeight {
-                    name: share.cluster.clone(),
-                    weight: u32_value(share.weight),
-                    ..ClusterWeight::default()
-                })
-                .collect(),
-            ..WeightedCluster::default()
-        }),
-    }
-}
-
-/// Envoy replaces the matched characters, not segments. Where one of the two prefixes is `/`, plain replacement would make
-/// `//x` of `/api/x`, or `/v2x` of `/x`.
-fn rewrite(path: &PathMatch, to: Option<&str>) -> (String, Option<RegexMatchAndSubstitute>) {
-    match (path, to) {
-        (PathMatch::Prefix(from), Some("/")) if from != "/" => {
-            let pattern = format!("^{}/?", regex_syntax::escape(from));
-            let substitution = "/".to_owned();
-            (String::new(), Some(RegexMatchAndSubstitute { pattern: Some(regex(pattern)), substitution }))
+    /// Returns the fragment of a listener's routes. It uses the listener's name and `request_body`.
+    pub(super) fn fragment(&self, listener: &model::Listener) -> RoutesFragment<'_> {
+        RoutesFragment {
+            request_body: listener.limits.request_body,
+            routes: self.on(listener).map(|(_, mark)| mark.as_str()).collect(),
         }
-        (PathMatch::Prefix(from), Some(to)) if from == "/" && to != "/" => (format!("{to}/"), None),
-        (_, to) => (to.unwrap_or_default().to_owned(), None),
+    }
+
+    /// Returns the route configuration of a listener.
+    pub(super) fn configuration(&self, listener: &model::Listener) -> RouteConfiguration {
+        let routes: Vec<&model::Route> = self.on(listener).map(|(route, _)| *route).collect();
+        let built: Vec<Route> = routes.iter().map(|route| route::build(route, listener)).collect();
+        let hosts = VirtualHosts::new(&routes);
+        let virtual_hosts = hosts.iter().map(|(hosts, served)| VirtualHost {
+            name: name(hosts),
+            domains: hosts.iter().flat_map(|host| domains(host)).collect(),
+            routes: served.iter().filter_map(|place| built.get(*place)).cloned().collect(),
+            ..VirtualHost::default()
+        });
+        RouteConfiguration {
+            name: listener.name.clone(),
+            virtual_hosts: virtual_hosts.collect(),
+            ignore_port_in_host_matching: true,
+            ..RouteConfiguration::default()
+        }
+    }
+
+    fn on<'b>(&'b self, listener: &model::Listener) -> impl Iterator<Item = &'b (&'a model::Route, String)> {
+        self.0.iter().filter(|(route, _)| route.is_on(&listener.name))
     }
 }
 
-fn regex(regex: String) -> RegexMatcher {
-    RegexMatcher { regex, ..RegexMatcher::default() }
+/// Names a virtual host after the first of its hosts. The one for any host is `any`.
+fn name(hosts: &[&Host]) -> String {
+    match hosts.first() {
+        None | Some(Host::Any) => "any".to_owned(),
+        Some(Host::Exact(name)) => name.clone(),
+        Some(Host::Below(Domain(name))) => format!("*.{name}"),
+    }
+}
+
+/// Returns Envoy's form of a host. `example.com.`, the absolute form of a name, is the same host.
+fn domains(host: &Host) -> Vec<String> {
+    match host {
+        Host::Any => vec!["*".to_owned()],
+        Host::Exact(name) => vec![name.clone(), format!("{name}.")],
+        Host::Below(Domain(name)) => vec![format!("*.{name}"), format!("*.{name}.")],
+    }
 }

@@ -7,8 +7,9 @@ use legation_protos::descriptors::EnvoyMessage;
 
 use super::*;
 use crate::model::{
-    Action, CertificateFiles, Cluster, Forward, Hidden, Listener, ListenerTls, LoadBalancing, NamedFile, PathMatch,
-    Protocol, RawResource, Route, RouteMatch, SecretContent, Timeouts, TlsVersion, WeightedCluster,
+    Action, CertificateFiles, Cluster, Domain, Forward, Hidden, Host, Listener, ListenerTls, LoadBalancing, NamedFile,
+    PathMatch, Protocol, RawResource, Route, RouteMatch, SecretContent, Stream, Timeouts, TlsVersion, WeightedCluster,
+    route::Features,
 };
 
 const MODULE: Module = Module { bytes: b"\0asm", sha256: "abc" };
@@ -59,10 +60,9 @@ fn route(name: &str, prefix: &str) -> Route {
             clusters: vec![WeightedCluster { cluster: "svc".into(), weight: 1 }],
             rewrite_prefix: None,
         }),
-        stream: None,
-        timeouts: Timeouts { request: None, idle: None, first_byte: None, max_stream: None },
-        max_request_body: None,
-        policy: None,
+        listeners: None,
+        hosts: [Host::Any].into(),
+        features: Features::default(),
         origin: at(5),
     }
 }
@@ -120,41 +120,46 @@ fn a_route_moves_the_routes_alone() {
 #[test]
 fn the_first_key_in_a_file_is_no_listener_change() {
     let with_key = |model: &mut Model| {
-        model.routes[0].policy = Some(Policy {
-            name: "api".into(),
-            api_key: Some(ApiKeyRule::default()),
-            rate_limit: vec![],
-            stream_headers: false,
-        });
+        model.routes[0].features.api_key = Some(ApiKeyRule::default());
     };
-    assert_eq!(moved(with_key), ["ECDS", "RDS"]);
+    assert_eq!(moved(with_key), ["RDS"]);
 }
 
 #[test]
-fn a_changed_limit_moves_the_routes_too_only_where_it_is_the_first() {
-    let limit = |limit| Policy {
-        name: "api".into(),
-        api_key: None,
-        rate_limit: vec![RateLimit {
-            limit: Some(limit),
-            window: Some("1m".into()),
-            by: By::Route,
-            ..RateLimit::default()
-        }],
-        stream_headers: false,
+fn a_changed_policy_moves_the_routes_alone() {
+    let limit = |limit| {
+        vec![RateLimit { limit: Some(limit), window: Some("1m".into()), by: By::Route, ..RateLimit::default() }]
     };
-    assert_eq!(moved(|model| model.routes[0].policy = Some(limit(1))), ["ECDS", "RDS"]);
-    let mut one = model();
-    one.routes[0].policy = Some(limit(1));
-    let mut two = model();
-    two.routes[0].policy = Some(limit(2));
-    let changed: Vec<_> = resources(&one, &[], &MODULE)
-        .into_iter()
-        .zip(resources(&two, &[], &MODULE))
-        .filter(|((_, a), (_, b))| a.version != b.version)
-        .map(|((kind, _), _)| kind.short())
-        .collect();
-    assert_eq!(changed, ["ECDS"]);
+    let changed = |one: Vec<RateLimit>, other: Vec<RateLimit>| -> Vec<_> {
+        let with = |limits| {
+            let mut model = model();
+            model.routes[0].features.rate_limit = limits;
+            resources(&model, &[], &MODULE)
+        };
+        let pairs = with(one).into_iter().zip(with(other));
+        pairs.filter(|((_, a), (_, b))| a.version != b.version).map(|((kind, _), _)| kind.short()).collect()
+    };
+    assert_eq!(changed(vec![], limit(1)), ["RDS"]);
+    assert_eq!(changed(limit(1), limit(2)), ["RDS"]);
+    assert_eq!(changed(limit(2), limit(2)), [""; 0]);
+}
+
+#[test]
+fn a_route_carries_its_policy_as_the_filter_reads_it() {
+    let mut model = model();
+    model.routes[0].features.api_key = Some(ApiKeyRule::default());
+    model.routes[1].features.stream = Some(Stream::Sse);
+    let configuration = routes::Ordered::new(&model.routes).configuration(&model.listeners[0]);
+    let carried = |name: &str| {
+        let route = configuration.virtual_hosts[0].routes.iter().find(|route| route.name == name).expect("it is there");
+        let text = route.metadata.as_ref()?.filter_metadata[FILTER_NAME].fields["policy"].kind.clone()?;
+        let legation_protos::pb::google::protobuf::value::Kind::StringValue(text) = text else { return None };
+        serde_json::from_str::<Policy>(&text).ok()
+    };
+    let (keyed, marked) = (carried("api").expect("a policy"), carried("long").expect("a policy"));
+    assert_eq!((keyed.name.as_str(), keyed.api_key, keyed.stream_headers), ("api", Some(ApiKeyRule::default()), false));
+    assert_eq!((marked.name.as_str(), marked.api_key, marked.stream_headers), ("long", None, true));
+    assert_eq!(carried("any"), None);
 }
 
 #[test]
@@ -197,8 +202,109 @@ fn longer_prefixes_and_more_conditions_come_first() {
     only_get.matcher.methods = vec!["GET".into()];
     let mut all = model().routes;
     all.extend([exact, only_get]);
-    let names: Vec<_> = routes::fragments(&all).into_iter().map(|route| route.name).collect();
+    let configuration = Ordered::new(&all).configuration(&model().listeners[0]);
+    let names: Vec<_> = configuration.virtual_hosts[0].routes.iter().map(|route| route.name.as_str()).collect();
     assert_eq!(names, ["exact", "long", "get", "api", "any"]);
+}
+
+fn exact(host: &str) -> Host {
+    Host::Exact(host.into())
+}
+
+fn below(domain: &str) -> Host {
+    Host::Below(Domain(domain.into()))
+}
+
+fn on_hosts<const N: usize>(name: &str, prefix: &str, hosts: [Host; N]) -> Route {
+    Route { hosts: hosts.into(), ..route(name, prefix) }
+}
+
+/// Each virtual host: its domains, and the names of its routes.
+fn virtual_hosts(routes: &[Route], listener: &Listener) -> Vec<(Vec<String>, Vec<String>)> {
+    let hosts = Ordered::new(routes).configuration(listener).virtual_hosts.into_iter();
+    let mut hosts: Vec<_> =
+        hosts.map(|host| (host.domains, host.routes.into_iter().map(|route| route.name).collect())).collect();
+    hosts.sort();
+    hosts
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn a_hosts_own_routes_come_first_then_those_of_longer_wildcards_then_those_of_any_host() {
+    let routes = [
+        route("any", "/long/path"),
+        on_hosts("com", "/", [below("com")]),
+        on_hosts("example", "/", [below("example.com")]),
+        on_hosts("api", "/", [exact("api.example.com")]),
+        on_hosts("other", "/", [exact("example.org")]),
+    ];
+    assert_eq!(
+        virtual_hosts(&routes, &model().listeners[0]),
+        [
+            (texts(&["*"]), texts(&["any"])),
+            (texts(&["*.com", "*.com."]), texts(&["com", "any"])),
+            (texts(&["*.example.com", "*.example.com."]), texts(&["example", "com", "any"])),
+            (texts(&["api.example.com", "api.example.com."]), texts(&["api", "example", "com", "any"])),
+            (texts(&["example.org", "example.org."]), texts(&["other", "any"])),
+        ]
+    );
+}
+
+#[test]
+fn hosts_that_the_same_routes_serve_share_a_virtual_host() {
+    let routes = [
+        on_hosts("shop", "/", [exact("b.test"), exact("a.test"), Host::Any]),
+        on_hosts("one", "/x", [exact("c.test")]),
+    ];
+    assert_eq!(
+        virtual_hosts(&routes, &model().listeners[0]),
+        [
+            (texts(&["a.test", "a.test.", "b.test", "b.test.", "*"]), texts(&["shop"])),
+            (texts(&["c.test", "c.test."]), texts(&["one", "shop"])),
+        ]
+    );
+}
+
+#[test]
+fn a_route_on_one_listener_moves_the_routes_of_no_other() {
+    let mut two = model();
+    two.listeners.push(Listener { name: "other".into(), port: 8001, ..two.listeners[0].clone() });
+    let versions = |model: &Model| -> Vec<_> {
+        let resources = resources(model, &[], &MODULE).into_iter();
+        let routes = resources.filter(|(kind, _)| *kind == ResourceType::Route);
+        routes.map(|(_, resource)| (resource.name, resource.version)).collect()
+    };
+    let before = versions(&two);
+    two.routes.push(Route { listeners: Some(["other".to_owned()].into()), ..route("new", "/new") });
+    let after = versions(&two);
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1].1, after[1].1);
+    assert_eq!(virtual_hosts(&two.routes, &two.listeners[0])[0].1, texts(&["long", "api", "any"]));
+    assert_eq!(virtual_hosts(&two.routes, &two.listeners[1])[0].1, texts(&["long", "api", "new", "any"]));
+}
+
+#[test]
+fn every_filter_that_a_route_turns_on_stands_disabled_in_the_chain() {
+    let chain = chain::discovered();
+    let disabled: Vec<_> = chain.iter().filter(|filter| filter.disabled).map(|filter| filter.name.as_str()).collect();
+    let mut full = route("full", "/full");
+    full.features = Features {
+        timeouts: Timeouts { max_stream: None, ..Timeouts::default() },
+        stream: Some(Stream::Sse),
+        max_request_body: Some(1),
+        api_key: Some(ApiKeyRule::default()),
+        rate_limit: vec![RateLimit::default()],
+    };
+    let built = route::build(&full, &model().listeners[0]);
+    let mut turned_on: Vec<_> = built.typed_per_filter_config.keys().map(String::as_str).collect();
+    turned_on.sort_unstable();
+    assert_eq!(turned_on.len(), 3, "{turned_on:?}");
+    for filter in turned_on {
+        assert!(disabled.contains(&filter), "no slot `{filter}`: Envoy takes the route, and nothing guards it");
+    }
 }
 
 fn tls(file: &str) -> ListenerTls {
@@ -248,7 +354,12 @@ fn a_pepper_moves_the_filters_version_alone_and_is_in_no_version() {
     let fragment = |text: &str| {
         let content = SecretContent::KeyPepper(Hidden(text.into()));
         let secrets = [Secret { name: "key_pepper_file".into(), content, origin: at(3) }];
-        serde_json::to_string(&extensions::fragment(&model(), &secrets, &MODULE)).expect("JSON")
+        serde_json::to_string(&extensions::fragment(&Inputs {
+            model: &model(),
+            module: &MODULE,
+            pepper: PepperSource::Held(&secrets),
+        }))
+        .expect("JSON")
     };
     assert!(!fragment("sixteen bytes or more").contains("sixteen"));
 }

@@ -1,21 +1,23 @@
-//! Trailers pass both ways over HTTP/1.1 and HTTP/2, but for fields that may not be trailers: an upstream or client that takes
-//! trailers for headers must not be told by one how a message is framed, where it goes or who sends it (RFC 9110 §6.5.1). Envoy 1.40
-//! itself passes on any (tried: `content-length`, `host`, `x-consumer-id`).
+//! Trailers pass both ways over HTTP/1.1 and HTTP/2, except fields that may not be trailers.
+//!
+//! Some upstreams and clients take trailers for headers. A trailer must not tell them how a message
+//! is framed, where it goes or who sends it (RFC 9110 §6.5.1). Envoy 1.40 itself passes on any
+//! trailer (tried: `content-length`, `host`, `x-consumer-id`).
 
 use legation_protos::{
     pack,
-    pb::envoy::{
-        config::core::v3::Http1ProtocolOptions,
-        extensions::filters::{
-            http::header_mutation::v3::{HeaderMutation, Mutations},
-            network::http_connection_manager::v3::{HttpFilter, http_filter::ConfigType},
+    pb::{
+        envoy::{
+            config::core::v3::Http1ProtocolOptions,
+            extensions::filters::http::header_mutation::v3::{HeaderMutation, Mutations},
         },
+        google::protobuf::Any,
     },
 };
 
 use super::common::{remove, remove_all};
 
-/// Framing, routing, conditions, credentials, control of the response, what a body is, and who calls.
+/// Fields about framing, routing, conditions, credentials, the response, the body and the caller.
 const FORBIDDEN: &[&str] = &[
     "age",
     "authorization",
@@ -49,11 +51,11 @@ const FORBIDDEN: &[&str] = &[
     "www-authenticate",
     "x-real-ip",
 ];
-/// All whose names begin so.
+/// Prefixes of further forbidden names.
 const FORBIDDEN_PREFIXES: &[&str] = &["if-", "proxy-", "x-consumer-", "x-envoy-", "x-forwarded-"];
 
-/// The filter that takes forbidden fields out of trailers.
-pub(super) fn filter() -> HttpFilter {
+/// Returns the configuration of the filter that removes forbidden trailers.
+pub(super) fn removals() -> Any {
     let removals: Vec<_> = FORBIDDEN
         .iter()
         .map(|name| remove(name))
@@ -64,15 +66,10 @@ pub(super) fn filter() -> HttpFilter {
         response_trailers_mutations: removals,
         ..Mutations::default()
     };
-    let config = HeaderMutation { mutations: Some(mutations), ..HeaderMutation::default() };
-    HttpFilter {
-        name: "trailers".to_owned(),
-        config_type: Some(ConfigType::TypedConfig(pack(&config))),
-        ..HttpFilter::default()
-    }
+    pack(&HeaderMutation { mutations: Some(mutations), ..HeaderMutation::default() })
 }
 
-/// HTTP/1.1 with trailers, which Envoy drops unless told.
+/// Returns the options of HTTP/1.1 with trailers. By default Envoy drops them.
 pub(super) fn http1() -> Http1ProtocolOptions {
     Http1ProtocolOptions { enable_trailers: true, ..Http1ProtocolOptions::default() }
 }

@@ -13,31 +13,11 @@
 //!
 //! Each is said in words where it is kept.
 
-mod budget;
-mod comparison;
-pub(crate) mod connection;
-pub mod csds;
-pub mod delta;
-pub mod event;
-mod holding;
-mod limits;
-pub mod message;
-pub mod name_set;
-mod order;
-pub mod plan;
-mod requests;
+mod plan;
 pub mod server;
-mod services;
 pub mod session;
-pub mod sotw;
-pub mod subscription;
-mod substream;
-pub mod tls;
-pub mod variant;
 
-pub use event::{Event, NodeInfo, Observer, StreamId};
-pub use limits::Limits;
-pub use message::Message;
 pub use plan::Plan;
-pub use session::{Next, Refusal, Session};
-pub use variant::{Variant, VariantName};
+pub use session::{
+    Delta, Event, Message, Next, NodeInfo, Observer, Refusal, Session, Sotw, StreamId, Variant, VariantName,
+};

@@ -48,7 +48,7 @@ consumers:
         rate_limit: vec![rate_limit],
         ..Policy::default()
     };
-    assert_eq!(model.routes[0].policy, Some(policy));
+    assert_eq!(model.routes[0].policy(), Some(policy));
 }
 
 #[test]
@@ -60,14 +60,14 @@ fn an_empty_gateway_is_legal() {
 #[test]
 fn an_empty_value_is_an_empty_list_or_an_empty_mapping() {
     model("version: 1\nlisteners:\nroutes:\nclusters:\nconsumers:\nplans:\n");
-    assert!(route("match: {prefix: /}, cluster: svc, api_key:").policy.unwrap().api_key.is_some());
+    assert!(route("match: {prefix: /}, cluster: svc, api_key:").policy().unwrap().api_key.is_some());
 }
 
 #[test]
 fn timeouts_are_explicit() {
     let longest = Some(5 * MINUTE);
     let expected = Timeouts { request: Some(MINUTE), idle: Some(5 * MINUTE), first_byte: None, max_stream: longest };
-    assert_eq!(route("match: {prefix: /}, cluster: svc").timeouts, expected);
+    assert_eq!(route("match: {prefix: /}, cluster: svc").features.timeouts, expected);
 }
 
 #[test]
@@ -75,7 +75,8 @@ fn an_exchange_may_take_four_minutes_more_than_its_response() {
     for (request, longest) in
         [("1s", Some(5)), ("1m", Some(5)), ("2m", Some(6)), ("1d", Some(24 * 60 + 4)), ("0s", Some(24 * 60))]
     {
-        let timeouts = route(&format!("match: {{prefix: /}}, cluster: svc, timeouts: {{request: {request}}}")).timeouts;
+        let timeouts =
+            route(&format!("match: {{prefix: /}}, cluster: svc, timeouts: {{request: {request}}}")).features.timeouts;
         assert_eq!(timeouts.max_stream, longest.map(|minutes| minutes * MINUTE), "{request}");
     }
 }
@@ -83,9 +84,12 @@ fn an_exchange_may_take_four_minutes_more_than_its_response() {
 #[test]
 fn a_stream_has_no_request_timeout_but_a_longest_life() {
     let stream = route("match: {prefix: /}, cluster: svc, stream: sse");
-    assert_eq!(stream.stream, Some(Stream::Sse));
+    assert_eq!(stream.features.stream, Some(Stream::Sse));
     let day = Some(24 * 60 * MINUTE);
-    assert_eq!(stream.timeouts, Timeouts { request: None, idle: Some(5 * MINUTE), first_byte: None, max_stream: day });
+    assert_eq!(
+        stream.features.timeouts,
+        Timeouts { request: None, idle: Some(5 * MINUTE), first_byte: None, max_stream: day }
+    );
 }
 
 #[test]
@@ -98,7 +102,10 @@ fn what_timeouts_say_counts_and_zero_is_no_limit() {
         max_stream: None,
     };
     for stream in ["", "stream: upload, "] {
-        assert_eq!(route(&format!("match: {{prefix: /}}, cluster: svc, {stream}{timeouts}")).timeouts, expected);
+        assert_eq!(
+            route(&format!("match: {{prefix: /}}, cluster: svc, {stream}{timeouts}")).features.timeouts,
+            expected
+        );
     }
 }
 
@@ -163,7 +170,7 @@ fn several_limits_hold_at_once() {
         "match: {prefix: /}, cluster: svc, api_key: {plans: [pro], keep: true}, rate_limit: [{plan: true}, \
          {limit: 10, window: 1s, burst: 5, by: ip, name: per-address, algorithm: token_bucket}]",
     );
-    let policy = limits.policy.unwrap();
+    let policy = limits.policy().unwrap();
     assert!(policy.api_key.is_some_and(|rule| rule.keep && rule.plans == ["pro"]));
     assert!(policy.rate_limit[0].plan);
     let second = RateLimit {
@@ -179,8 +186,8 @@ fn several_limits_hold_at_once() {
 
 #[test]
 fn a_route_that_asks_nothing_has_no_policy() {
-    assert_eq!(route("match: {prefix: /}, cluster: svc").policy, None);
-    assert_eq!(route("match: {prefix: /}, cluster: svc, rate_limit: []").policy, None);
+    assert_eq!(route("match: {prefix: /}, cluster: svc").policy(), None);
+    assert_eq!(route("match: {prefix: /}, cluster: svc, rate_limit: []").policy(), None);
 }
 
 #[test]
@@ -200,7 +207,7 @@ fn anchors_and_merge_keys_work() {
                 - &base {name: a, match: {prefix: /a}, cluster: svc, timeouts: &slow {request: 5m}}\n\
                 - {<<: *base, name: b, match: {prefix: /b}}\n- {name: c, match: {prefix: /c}, cluster: svc, timeouts: *slow}\n";
     let model = model(text);
-    assert!(model.routes.iter().all(|route| route.timeouts.request == Some(5 * MINUTE)));
+    assert!(model.routes.iter().all(|route| route.features.timeouts.request == Some(5 * MINUTE)));
     assert_eq!(model.routes[1].matcher.path, PathMatch::Prefix("/b".into()));
 }
 

@@ -11,12 +11,12 @@ use std::{
 
 use legation::{
     snapshot::Snapshot,
-    xds::{Next, Session, VariantName, delta::Delta, sotw::Sotw},
+    xds::{Delta, Next, Session, Sotw, VariantName},
 };
 use legation_protos::ResourceType;
 use prost::Message;
 
-use crate::xds_support::{Wire, resource};
+use crate::support::{Wire, resource};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "xdstp://authority/d"];
 

@@ -26,6 +26,7 @@ mod neighbour;
 mod overload;
 mod pairings;
 mod policies;
+mod policy_moves;
 mod quickstart;
 mod random_edits;
 mod raw;

@@ -1,11 +1,12 @@
 //! What only Envoy can find bad. Each test has a file rejected, and so has its own gateway.
 
-use legation_testing::{Client, File, Gateway, TakenPort, Variant, both_variants, eventually};
+use legation_testing::{Client, File, Gateway, Load, TakenPort, Variant, both_variants, eventually, free_port};
 use nix::sys::signal::Signal;
 
 both_variants! {
     a_first_file_that_is_rejected_can_be_mended_g7,
     what_envoy_rejects_is_rejected_once_g7,
+    an_edit_whose_listener_is_rejected_changes_not_one_answer_o9,
 }
 
 fn good() -> File {
@@ -15,6 +16,14 @@ fn good() -> File {
 /// The same with a listener more, whose port is taken.
 fn bad(taken: &TakenPort) -> File {
     good().and_listener("second", taken.port)
+}
+
+async fn is_well_again(gateway: &Gateway) {
+    eventually("all is well again", || async {
+        let status = gateway.status().await;
+        status["nodes"][0]["state"] == "SYNCED" && status["generation"]["rejected"].is_null()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,11 +49,7 @@ async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
     gateway.process.says(&[&format!("{place}: error[rejected_by_envoy]")]).await;
 
     gateway.write(good());
-    eventually("all is well again", || async {
-        let status = gateway.status().await;
-        status["nodes"][0]["state"] == "SYNCED" && status["generation"]["rejected"].is_null()
-    })
-    .await;
+    is_well_again(&gateway).await;
     assert_eq!(gateway.status().await["file"]["diagnostics"].as_array().unwrap().len(), 0);
 }
 
@@ -103,4 +108,27 @@ async fn what_envoy_rejects_is_rejected_once_g7(variant: Variant) {
         answered <= 4,
         "listeners were sent {answered} times: at first, perhaps without the bad one, perhaps rolled back"
     );
+}
+
+/// Edits that change the routes and a listener at once, to a port that is taken, while requests run.
+async fn an_edit_whose_listener_is_rejected_changes_not_one_answer_o9(variant: Variant) {
+    let (taken, good_port) = (TakenPort::take(), free_port());
+    let file = |second: u16, status: u16| {
+        let file = Gateway::routes("- {name: a, match: {prefix: /}, respond: {status: $STATUS}}");
+        file.and_listener("second", second).set("STATUS", status)
+    };
+    let gateway = file(good_port, 200).start_with(variant).await;
+    let second = format!("http://127.0.0.1:{good_port}/");
+    let load = Load::start(vec![gateway.url("/"), second], &[]);
+    for _ in 0..10 {
+        gateway.write(file(taken.port, 418));
+        eventually("it is rejected", || async { !gateway.status().await["generation"]["rejected"].is_null() }).await;
+        gateway.write(file(good_port, 200));
+        is_well_again(&gateway).await;
+    }
+    let requests = load.stop().await.expect("no request is answered by the rejected routes");
+    assert!(requests > 0);
+    // The same routes without the bad listener are served: else the load would prove nothing.
+    gateway.edit(file(good_port, 418)).await;
+    eventually("the routes change", || async { gateway.get("/", &[]).await.status == 418 }).await;
 }

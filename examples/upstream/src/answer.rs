@@ -1,6 +1,7 @@
-//! What a request gets, by the last segments of its path.
+//! Answers a request by the last segments of its path.
 //!
-//! Only the last segments count, so `/orders/sse` behind a gateway that does not rewrite paths is the same as `/sse`.
+//! Only the last segments count. So `/orders/sse` is the same as `/sse`, behind a gateway that does
+//! not rewrite paths.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub(crate) async fn answer(State(name): State<Arc<str>>, request: Request) -> Re
     }
 }
 
-/// 400 with a sentence that says what is allowed.
+/// Answers 400 with a sentence that says what is allowed.
 pub(crate) fn bad_request(message: String) -> Response {
     (StatusCode::BAD_REQUEST, message + "\n").into_response()
 }
@@ -45,7 +46,8 @@ async fn status(name: &str, code: &str, parts: &Parts, body: Body) -> Response {
     }
 }
 
-/// The request as JSON. The body is read to its end first: an answer before that makes HTTP/1.1 close the connection.
+/// Returns the request as JSON. It reads the body to its end first: an earlier answer would make
+/// HTTP/1.1 close the connection.
 async fn echo(name: &str, parts: &Parts, body: Body) -> Json<Value> {
     let mut body = body.into_data_stream();
     while let Some(Ok(_)) = body.next().await {}
@@ -58,12 +60,12 @@ async fn echo(name: &str, parts: &Parts, body: Body) -> Json<Value> {
     }))
 }
 
-/// Names in lower case with their value, or the list of their values in the order received.
+/// Returns each name in lower case, with its value or the list of its values in the order received.
 fn headers_as_json(headers: &HeaderMap) -> Map<String, Value> {
     headers.keys().map(|name| (name.as_str().to_owned(), header_as_json(headers, name))).collect()
 }
 
-/// A header's value may be any bytes; what is not UTF-8 is shown as U+FFFD.
+/// A header's value may be any bytes. U+FFFD replaces what is not UTF-8.
 fn header_as_json(headers: &HeaderMap, name: &HeaderName) -> Value {
     let mut values: Vec<Value> =
         headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into()).collect();

@@ -1,7 +1,8 @@
 //! The demo upstream: a small HTTP server whose answers show what a gateway did on the way.
 //!
-//! It speaks HTTP/1.1 and HTTP/2 without TLS (h2c) on one port. [`answer`] decides by the path what a request gets. It is a
-//! library too, so that tests of a gateway can have upstreams in their own process.
+//! It speaks HTTP/1.1 and HTTP/2 without TLS (h2c) on one port. [`answer`] chooses the answer by
+//! the path. The crate is a library too, so tests of a gateway can have upstreams in their own
+//! process.
 
 mod answer;
 mod stream;
@@ -12,13 +13,14 @@ use std::{io, sync::Arc};
 use axum::{Router, serve::ListenerExt as _};
 use tokio::net::TcpListener;
 
-/// Serves under a name that its answers carry, until it is dropped. Open streams are cut then and not waited for: an event
-/// stream has no end to wait for.
+/// Serves until the future is dropped. Its answers carry the name. Dropping cuts open streams: an
+/// event stream has no end to wait for.
 ///
 /// # Errors
-/// What the system says when no connection can be accepted any more.
+/// The system accepts no connections any more.
 pub async fn serve(listener: TcpListener, name: Arc<str>) -> io::Result<()> {
-    // Events and WebSocket frames are small: Nagle's algorithm would hold each one back for the ACK of the one before.
+    // Events and WebSocket frames are small: Nagle's algorithm would hold each one back until the
+    // previous one is acknowledged.
     let listener = listener.tap_io(|connection| {
         let _ = connection.set_nodelay(true);
     });

@@ -8,12 +8,12 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Answers every path with a JSON echo of the request. The ends of a path with other answers: `/sse` (events,
-/// `?count=N`), `/bytes/N`, `/status/N`, `/ws` (WebSocket echo).
+/// Answers every path with a JSON echo of the request. Paths with these ends get other answers:
+/// `/sse` (events, `?count=N`), `/bytes/N`, `/status/N`, `/ws` (WebSocket echo).
 #[derive(Parser)]
 #[command(name = "upstream", version)]
 struct Args {
-    /// The name that its answers carry.
+    /// The name in its answers.
     #[arg(long)]
     name: String,
     /// The port to listen on; 0 takes a free one.

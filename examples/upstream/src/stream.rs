@@ -1,4 +1,4 @@
-//! Answers made while they are sent: server-sent events and bytes.
+//! Answers that stream: server-sent events and bytes.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,12 +17,14 @@ use crate::answer::bad_request;
 
 /// The time between two events.
 const EVENT_INTERVAL: Duration = Duration::from_millis(200);
-/// The most that `/bytes/N` sends, in bytes.
+/// The largest N of `/bytes/N`.
 const MOST_BYTES: usize = 1 << 30;
-/// The size of a chunk of `/bytes/N`; a multiple of 256, so that a byte's value depends on its offset alone.
+/// The size of a chunk of `/bytes/N`. It is a multiple of 256, so a byte's value depends on its
+/// offset alone.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Events numbered from 1, the first at once; `?count=N` ends the stream after N, else the client does.
+/// Sends events numbered from 1, the first at once. `?count=N` ends the stream after N events;
+/// without it the client does.
 pub(crate) fn events(name: &str, uri: &Uri) -> Response {
     let Ok(Query(query)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
         return bad_request("the query is not a list of NAME=VALUE".to_owned());
@@ -50,7 +52,7 @@ pub(crate) fn events(name: &str, uri: &Uri) -> Response {
     Sse::new(events).into_response()
 }
 
-/// `length` bytes, chunked: the byte at offset `i` is `i % 256`.
+/// Sends `length` bytes in chunks. The byte at offset `i` is `i % 256`.
 pub(crate) fn bytes(length: &str) -> Response {
     let Some(length) = length.parse().ok().filter(|length| *length <= MOST_BYTES) else {
         return bad_request(format!("/bytes/N takes a whole number up to {MOST_BYTES}"));

@@ -1,11 +1,11 @@
-//! The WebSocket echo: text and binary messages go back as they came; pings are answered by the library.
+//! The WebSocket echo: text and binary messages go back as they came. The library answers pings.
 
 use axum::extract::FromRequestParts as _;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-/// Upgrades the request, or says with a 4xx why it is no WebSocket handshake.
+/// Upgrades the request, or answers 4xx and says why it is no WebSocket handshake.
 pub(crate) async fn echo(parts: &mut Parts) -> Response {
     match WebSocketUpgrade::from_request_parts(parts, &()).await {
         Ok(upgrade) => upgrade.on_upgrade(echo_messages),

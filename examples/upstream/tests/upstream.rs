@@ -157,7 +157,7 @@ async fn sse_events_come_200_ms_apart_and_not_all_at_once() {
     for number in 1..=4 {
         let event = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert!(event.starts_with(format!("id: {number}\n").as_bytes()), "{event:?}");
-        // A lower bound only: on a busy machine an event may come late, but never before its time.
+        // Only a lower bound: on a busy machine an event may come late, but never early.
         let waited = started.elapsed();
         assert!(waited >= Duration::from_millis(200) * (number - 1), "event {number} after {waited:?}");
     }

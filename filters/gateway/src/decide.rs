@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::authenticate::{Identity, authenticate};
 use crate::charges::{Limited, limit};
+use crate::compile::Problem;
 use crate::edit::Edit;
 use crate::identity;
 use crate::pairs::Pair;
 use crate::ratelimit_fields::Fields;
 use crate::reply::Refusal;
-use crate::retired::Active;
-use crate::rules::{Rules, Target};
+use crate::route_policies::RoutePolicies;
+use crate::rules::Target;
 use crate::slots::{Seed, SharedState};
 use crate::tables::{Policy, Tables};
 
@@ -20,6 +21,8 @@ pub trait Outside: SharedState {
     fn now(&mut self) -> u64;
     /// The name of the route that Envoy chose.
     fn route_name(&mut self) -> Option<Vec<u8>>;
+    /// The policy that the route carries in its metadata, as JSON.
+    fn route_policy(&mut self) -> Option<Vec<u8>>;
     /// The client's address as Envoy knows it, with its port.
     fn source_address(&mut self) -> Option<Vec<u8>>;
     /// The claim at this path of Envoy's properties, in whatever form Envoy gives it.
@@ -90,26 +93,39 @@ pub struct Tally<'a> {
     pub dry_run_refused: bool,
 }
 
-/// Decides. `headers` are all of the request's, pseudo-headers included, names in lower case. `others` are rules that were in
-/// force a moment ago: they say what is asked of a route that the one in force does not know.
+/// The policy that is asked of a request, if any is known. `route_policies` are those compiled with these tables; what is wrong
+/// with one is reported when it is first met.
+pub fn policy_of(
+    tables: &Tables,
+    route_policies: &mut RoutePolicies,
+    headers: &[Pair<'_>],
+    outside: &mut impl Outside,
+    report: impl FnOnce(&[Problem]),
+) -> Option<Arc<Policy>> {
+    if tables.route_policies() {
+        return route_policies.policy(&outside.route_policy()?, tables, report);
+    }
+    let rules = tables.rules();
+    let route = rules.asks_for_route().then(|| outside.route_name()).flatten();
+    rules.policy(route.as_deref(), Target::of(headers))
+}
+
+/// Decides by the policy that is asked of the request; where none is known, the request is refused. `headers` are all of the
+/// request's, pseudo-headers included, names in lower case.
 #[must_use]
 pub fn decide<'a>(
-    active: &'a Active,
-    others: &'a [Arc<Rules>],
+    policy: Option<&'a Policy>,
+    tables: &'a Tables,
     headers: &[Pair<'a>],
     outside: &mut impl Outside,
 ) -> Decision<'a> {
     let seen = scan(headers);
-    let asks_for_route = active.asks_for_route() || !others.is_empty();
-    let route = asks_for_route.then(|| outside.route_name()).flatten();
-    let policy = active.policy(route.as_deref(), seen.target, || outside.now());
-    let known_before = || others.iter().find_map(|other| other.policy_of_route(route.as_deref()?, seen.target));
-    let Some(policy) = policy.or_else(known_before) else {
+    let Some(policy) = policy else {
         let outcome = Outcome::Refuse(Refusal::UnknownPolicy);
         return Decision { outcome, edits: Vec::new(), is_grpc: seen.is_grpc, tally: Tally::default() };
     };
     let mut tally = Tally { policy: &policy.name, ..Tally::default() };
-    let (outcome, edits) = match judge(policy, active.tables(), headers, outside, &mut tally) {
+    let (outcome, edits) = match judge(policy, tables, headers, outside, &mut tally) {
         Ok((caller, fields)) => {
             let marks_streams = policy.stream_headers && !seen.is_head;
             let edits = identity::edits(policy, &caller, headers, &seen.forged);
@@ -147,7 +163,6 @@ fn judge<'a>(
 /// What one look over the headers finds.
 #[derive(Default)]
 struct Seen<'a> {
-    target: Target<'a>,
     is_grpc: bool,
     is_head: bool,
     /// Names by which an upstream might take the client's word for who it is, each once.
@@ -158,8 +173,6 @@ fn scan<'a>(headers: &[Pair<'a>]) -> Seen<'a> {
     let mut seen = Seen::default();
     for &(name, value) in headers {
         match name {
-            b":authority" => seen.target.authority = value,
-            b":path" => seen.target.path = value,
             b":method" => seen.is_head = value == b"HEAD",
             b"content-type" => seen.is_grpc = is_grpc(value),
             _ if identity::is_identity(name) && !seen.forged.contains(&name) => seen.forged.push(name),

@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::abi::{self, Headers, Level, Status};
-use crate::compile::{MAX_BYTES, compile_with};
-use crate::decide::{Decision, OnResponse, Outcome, Outside, decide};
+use crate::compile::{MAX_BYTES, Problem, compile_with};
+use crate::decide::{Decision, OnResponse, Outcome, Outside, decide, policy_of};
 use crate::edit::Edit;
 use crate::metrics::Metrics;
-use crate::pairs;
+use crate::pairs::{self, Pair};
 use crate::ratelimit_fields;
 use crate::reply::Refusal;
-use crate::retired::{Active, KEEP};
-use crate::rules::Rules;
+use crate::route_policies::RoutePolicies;
 use crate::slots::{self, CountError, Seed, SharedState};
 use crate::stream_headers;
+use crate::tables::{Policy, Tables};
 
 /// At most so many problems of a configuration are logged.
 const MOST_PROBLEMS: usize = 20;
@@ -27,27 +27,20 @@ const MOST_PROBLEMS: usize = 20;
 struct State {
     seed: Option<Seed>,
     roots: BTreeMap<u32, Root>,
-    /// Those that ended; the latest first.
-    ended: Vec<Ended>,
     streams: BTreeMap<u32, Stream>,
     metrics: Metrics,
 }
 
-/// So many roots that ended are kept at most.
-const MOST_ENDED: usize = 8;
-
-/// What is kept of a root that ended: not who may call.
-struct Ended {
-    /// Nanoseconds since 1970.
-    until: u64,
-    plugin: Vec<u8>,
-    rules: Arc<Rules>,
+impl State {
+    /// The root that a stream began with.
+    fn root_of(&mut self, context: u32) -> Option<&mut Root> {
+        self.roots.get_mut(&self.streams.get(&context)?.root)
+    }
 }
 
 struct Root {
-    /// What two configurations of one plugin have in common.
-    plugin: Vec<u8>,
-    active: Arc<Active>,
+    tables: Arc<Tables>,
+    policies: RoutePolicies,
 }
 
 struct Stream {
@@ -73,19 +66,11 @@ pub(crate) fn on_context_create(context: u32, parent: u32) {
 
 /// A context has ended, root or stream.
 pub(crate) fn on_delete(context: u32) {
-    let root = with_state(|state| match state.streams.remove(&context) {
-        Some(_) => None,
-        None => state.roots.remove(&context),
+    with_state(|state| {
+        if state.streams.remove(&context).is_none() {
+            state.roots.remove(&context);
+        }
     });
-    if let Some(root) = root {
-        let now = abi::now().unwrap_or_default();
-        with_state(|state| {
-            state.ended.retain(|ended| ended.until > now);
-            let rules = Arc::clone(root.active.tables().rules());
-            state.ended.insert(0, Ended { until: now.saturating_add(KEEP), plugin: root.plugin, rules });
-            state.ended.truncate(MOST_ENDED);
-        });
-    }
 }
 
 /// Whether the configuration, of `size` bytes, is good and in force. It runs in a canary, on the main thread and on
@@ -96,13 +81,7 @@ pub(crate) fn on_configure(root: u32, size: usize) -> bool {
     let tables = match compile_with(&json, abi::environment_variable) {
         Ok(tables) => tables,
         Err(problems) => {
-            for problem in problems.iter().take(MOST_PROBLEMS) {
-                abi::log(Level::Error, &format!("legation: configuration refused: {problem}"));
-            }
-            let more = problems.len().saturating_sub(MOST_PROBLEMS);
-            if more > 0 {
-                abi::log(Level::Error, &format!("legation: configuration refused: and {more} more"));
-            }
+            log_problems("configuration", &problems);
             return false;
         }
     };
@@ -115,38 +94,34 @@ pub(crate) fn on_configure(root: u32, size: usize) -> bool {
             }
         }
     }
-    let plugin =
-        [abi::property(b"plugin_name"), abi::property(b"plugin_root_id")].map(Option::unwrap_or_default).join(&0);
-    let now = abi::now().unwrap_or_default();
-    with_state(|state| {
-        // Contexts are numbered as they come, so the last is the latest.
-        let old = state.roots.values().rev().find(|root| root.plugin == plugin).map(|root| Arc::clone(&root.active));
-        let active = Arc::new(Active::new(tables, old.as_deref(), now));
-        state.roots.insert(root, Root { plugin, active });
-    });
+    let new = Root { tables: Arc::new(tables), policies: RoutePolicies::default() };
+    with_state(|state| state.roots.insert(root, new));
     true
+}
+
+/// Says why a configuration, or the policy of a route, is refused.
+fn log_problems(what: &str, problems: &[Problem]) {
+    for problem in problems.iter().take(MOST_PROBLEMS) {
+        abi::log(Level::Error, &format!("legation: {what} refused: {problem}"));
+    }
+    let more = problems.len().saturating_sub(MOST_PROBLEMS);
+    if more > 0 {
+        abi::log(Level::Error, &format!("legation: {what} refused: and {more} more"));
+    }
 }
 
 /// Whether the request goes on.
 pub(crate) fn on_request_headers(context: u32) -> bool {
     let bytes = abi::headers(Headers::Request);
-    let active = with_state(|state| {
-        let stream = state.streams.get(&context)?;
-        Some(Arc::clone(&state.roots.get(&stream.root)?.active))
-    });
+    let tables = with_state(|state| Some(Arc::clone(&state.root_of(context)?.tables)));
     let headers = bytes.as_deref().and_then(pairs::decode);
-    let (Some(active), Some(headers)) = (active, headers) else {
+    let (Some(tables), Some(headers)) = (tables, headers) else {
         refuse(&Refusal::FilterFailed, false);
         return false;
     };
     let mut host = Host::default();
-    let mut others = Vec::new();
-    let mut decision = decide(&active, &others, &headers, &mut host);
-    if decision.outcome == Outcome::Refuse(Refusal::UnknownPolicy) {
-        others = others_of(context, host.now());
-        decision = decide(&active, &others, &headers, &mut host);
-    }
-    let Decision { outcome, edits, is_grpc, tally } = decision;
+    let policy = policy(context, &tables, &headers, &mut host);
+    let Decision { outcome, edits, is_grpc, tally } = decide(policy.as_deref(), &tables, &headers, &mut host);
     let are_made = edits.iter().all(|it| edit(Headers::Request, it));
     let outcome = match outcome {
         // A request with a forged identity must not go on.
@@ -172,17 +147,12 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
     }
 }
 
-/// The rules of the other configurations of a stream's plugin that are or were a moment ago in use, the latest first. Where a
-/// configuration comes back that streams still use, Envoy takes up its root as it is and configures nothing: what was in force
-/// until then is known only from its own root.
-fn others_of(context: u32, now: u64) -> Vec<Arc<Rules>> {
+/// The policy of a request. Those that routes carry are compiled once for each root, which has the tables that they are
+/// compiled with.
+fn policy(context: u32, tables: &Tables, headers: &[Pair<'_>], host: &mut Host) -> Option<Arc<Policy>> {
     with_state(|state| {
-        let Some(own) = state.streams.get(&context).map(|stream| stream.root) else { return Vec::new() };
-        let Some(plugin) = state.roots.get(&own).map(|root| &root.plugin) else { return Vec::new() };
-        let in_use = state.roots.iter().rev().filter(|(id, root)| **id != own && root.plugin == *plugin);
-        let in_use = in_use.map(|(_, root)| root.active.tables().rules());
-        let ended = state.ended.iter().filter(|ended| ended.until > now && ended.plugin == *plugin);
-        in_use.chain(ended.map(|ended| &ended.rules)).map(Arc::clone).collect()
+        let policies = &mut state.root_of(context)?.policies;
+        policy_of(tables, policies, headers, host, |problems| log_problems("policy of a route", problems))
     })
 }
 
@@ -241,6 +211,10 @@ impl Outside for Host {
 
     fn route_name(&mut self) -> Option<Vec<u8>> {
         abi::property(b"xds\0route_name")
+    }
+
+    fn route_policy(&mut self) -> Option<Vec<u8>> {
+        abi::property(b"xds\0route_metadata\0filter_metadata\0legation\0policy")
     }
 
     fn source_address(&mut self) -> Option<Vec<u8>> {

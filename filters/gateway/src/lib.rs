@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!            on_configure                                   on_request_headers
-//! JSON ─config─> Config ─compile─> Tables ─retired─> Active ──┐
+//! JSON ─config─> Config ─compile─> Tables ────────────────────┐
+//! the route's metadata ─route_policies─> Policy ──────────────┤
 //!                                                             v
 //! headers ─pairs─> [(name, value)] ────────────────────────> decide ─> edits, Pass { on response }
 //! route name, address, clock ──(Outside, when asked for)──────^  │  └> Refuse ─reply─> local reply (problem+json or gRPC)
@@ -42,7 +43,7 @@ pub mod pepper;
 mod protobuf_struct;
 pub mod ratelimit_fields;
 pub mod reply;
-pub mod retired;
+pub mod route_policies;
 pub mod rules;
 pub mod slots;
 pub mod stream_headers;

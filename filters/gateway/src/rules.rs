@@ -1,10 +1,10 @@
-//! Which request has which policy, by the name of Envoy's route or by host and path. They outlive the configuration that they came
-//! from ([`crate::retired`]), which may hold very many keys, so they hold nothing of it but policies.
+//! Which request has which policy, by the name of Envoy's route or by host and path.
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::pairs::{Pair, values};
 use crate::tables::Policy;
 
 /// Which request has which policy.
@@ -44,6 +44,15 @@ pub struct Target<'a> {
     pub path: &'a [u8],
 }
 
+impl<'a> Target<'a> {
+    /// Those of a request.
+    #[must_use]
+    pub fn of(headers: &[Pair<'a>]) -> Self {
+        let first = |name| values(headers, name).next().unwrap_or_default();
+        Self { authority: first(":authority"), path: first(":path") }
+    }
+}
+
 impl Rules {
     /// Whether any rule asks for a route's name, so that it must be read.
     #[must_use]
@@ -51,26 +60,9 @@ impl Rules {
         !self.by_route.is_empty()
     }
 
-    /// The names of the routes that rules ask for.
-    pub fn routes(&self) -> impl Iterator<Item = &[u8]> {
-        self.by_route.keys().map(AsRef::as_ref)
-    }
-
-    /// Whether a rule asks for this route.
-    #[must_use]
-    pub fn knows_route(&self, route: &[u8]) -> bool {
-        self.by_route.contains_key(route)
-    }
-
-    /// The policy of a route that a rule asks for by its name.
-    #[must_use]
-    pub fn policy_of_route(&self, route: &[u8], target: Target<'_>) -> Option<&Policy> {
-        self.policy(Some(route), target).filter(|_| self.knows_route(route))
-    }
-
     /// The policy of the first rule that matches.
     #[must_use]
-    pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>) -> Option<&Policy> {
+    pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>) -> Option<Arc<Policy>> {
         // Few rules look at the host, which is copied to be looked at.
         let host = LazyCell::new(|| host_of(target.authority));
         let path = path_of(target.path);
@@ -83,7 +75,7 @@ impl Rules {
             (Some(one), Some(other)) => Some(if one.place < other.place { one } else { other }),
             (one, other) => one.or(other),
         };
-        rule.map(|rule| &*rule.policy)
+        rule.map(|rule| Arc::clone(&rule.policy))
     }
 }
 

@@ -24,7 +24,11 @@ pub struct Tables {
     pub(crate) pepper: Option<Pepper>,
     pub(crate) keys: Keys,
     pub(crate) consumers: Consumers,
-    pub(crate) rules: Arc<Rules>,
+    pub(crate) plans: BTreeMap<String, Arc<Plan>>,
+    /// Where Envoy's JWT filter keeps the claims, where that is said.
+    pub(crate) payload: Option<String>,
+    pub(crate) route_policies: bool,
+    pub(crate) rules: Rules,
     pub(crate) has_limits: bool,
     pub(crate) rate_limit_headers: RateLimitHeaders,
 }
@@ -194,11 +198,17 @@ impl Tables {
 
     /// Which request has which policy.
     #[must_use]
-    pub fn rules(&self) -> &Arc<Rules> {
+    pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// Whether anything is counted.
+    /// Whether routes carry their policies, in place of rules.
+    #[must_use]
+    pub fn route_policies(&self) -> bool {
+        self.route_policies
+    }
+
+    /// Whether anything is counted, or may be by a policy that a route carries.
     #[must_use]
     pub fn has_limits(&self) -> bool {
         self.has_limits

@@ -228,12 +228,32 @@ fn each_mistake_is_said_with_its_place() {
             json!({"pro": [{"limit": 1, "window": "1s"}]}),
             "policies[0].rate_limit[1].override: only `plan: true`",
         ),
+        ("/route_policies", json!(1), "route_policies: invalid type"),
         ("/plans/0/limits/0/limit", json!("many"), "plans[0].limits[0].limit: invalid type"),
     ] {
         let all = said_with(pointer, value.clone());
         assert!(all.iter().any(|one| one.starts_with(said)), "{pointer} = {value}: {all:?}");
         assert_eq!(all.len(), 1, "{pointer} = {value}: {all:?}");
     }
+}
+
+#[test]
+fn a_document_has_policies_and_rules_or_leaves_them_to_routes() {
+    let mut config = good();
+    config["route_policies"] = json!(true);
+    let said = |config: &Value| -> Vec<String> {
+        let problems = compile(config.to_string().as_bytes()).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect()
+    };
+    let both = said(&config);
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert!(both[0].starts_with("policies: with `route_policies`"), "{both:?}");
+    assert!(both[1].starts_with("rules: with `route_policies`"), "{both:?}");
+    for list in ["policies", "rules"] {
+        config.as_object_mut().unwrap().remove(list);
+    }
+    assert_eq!(said(&config), [""; 0]);
+    assert!(compile(config.to_string().as_bytes()).unwrap().has_limits(), "a route may bring the first limit");
 }
 
 #[test]

@@ -4,11 +4,10 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use common::{Gateway, SECOND, sha256};
 use legation_filter::charges::address_of;
-use legation_filter::decide::{Outcome, decide, is_grpc};
+use legation_filter::decide::{Outcome, decide, is_grpc, policy_of};
 use legation_filter::edit::Edit;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -135,10 +134,10 @@ fn the_first_place_that_has_a_key_decides_and_all_keys_are_taken_out() {
 
 #[test]
 fn a_key_in_the_path_is_taken_out_of_a_refused_request_too() {
-    let gateway = with_policy(json!({"api_key": {"query": "key", "header": "x-key"}}));
-    let mut outside = gateway.outside;
+    let mut gateway = with_policy(json!({"api_key": {"query": "key", "header": "x-key"}}));
     let headers: [(&[u8], &[u8]); 2] = [(b":path", b"/a?key=old&b"), (b"x-key", b"unknown")];
-    let decision = decide(&gateway.active, &[], &headers, &mut outside);
+    let policy = policy_of(&gateway.tables, &mut gateway.policies, &headers, &mut gateway.outside, |_| ());
+    let decision = decide(policy.as_deref(), &gateway.tables, &headers, &mut gateway.outside);
     assert!(matches!(decision.outcome, Outcome::Refuse(_)));
     assert_eq!(decision.edits, [Edit::Replace(":path", b"/a?b"[..].into())], "the header is not in the access log");
 }
@@ -182,24 +181,6 @@ fn a_mistyped_key_is_told_from_an_unknown_one_and_a_held_one_is_good_whatever_it
     assert_eq!(says(&key.replace("some", "sume")), "malformed_api_key");
     assert_eq!(says(&key[..key.len() - 2]), "malformed_api_key");
     assert_eq!(says(&legation_filter::key_format::key("k", "another")), "unknown_api_key");
-}
-
-#[test]
-fn a_configuration_that_comes_back_judges_a_route_that_it_does_not_know_as_the_one_before_did() {
-    let rules = |routes: &[&str]| routes.iter().map(|route| json!({"route": route, "policy": "p"})).collect::<Vec<_>>();
-    let policies = json!([{"name": "p", "api_key": {}}]);
-    let with_both = Gateway::new(&with_policies(policies.clone(), json!(rules(&["a", "b"]))));
-    let mut config = with_policies(policies, json!(rules(&["a"])));
-    config["consumers"] = json!([{"name": "bob", "api_keys": [{"sha256": sha256("bob-key")}]}]);
-    let mut gateway = Gateway::new(&config);
-    gateway.outside.route = Some("b");
-    assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "unknown_policy");
-    gateway.others = vec![Arc::clone(with_both.active.tables().rules())];
-    assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "pass");
-    assert_eq!(gateway.send(&[]).says, "missing_api_key");
-    assert_eq!(gateway.send(&[("x-api-key", "carol-key")]).says, "unknown_api_key", "who calls, the one in force says");
-    gateway.outside.route = Some("c");
-    assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "unknown_policy");
 }
 
 #[test]
@@ -377,18 +358,6 @@ fn the_first_rule_that_matches_decides() {
         let named = limits.split('"').nth(1);
         assert_eq!(named, policy, "{route} {host} {path}");
     }
-}
-
-#[test]
-fn a_policy_taken_from_a_route_still_judges_until_envoy_knows() {
-    let config = |rules: Value| with_policies(json!([{"name": "p", "api_key": {}}]), rules);
-    let mut gateway = Gateway::new(&config(json!([{"route": "a", "policy": "p"}])));
-    gateway.reload(&config(json!([])));
-    gateway.outside.route = Some("a");
-    assert_eq!(gateway.send(&[]).says, "missing_api_key");
-    assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "pass");
-    gateway.outside.now += 61 * SECOND;
-    assert_eq!(gateway.send(&[("x-api-key", "bob-key")]).says, "unknown_policy");
 }
 
 #[test]

@@ -1,5 +1,8 @@
-//! An `Any` without a type, which Envoy writes as `{}` and gives a meaning (a `FilterConfig` with an empty `config` turns a
-//! filter on), has no JSON form in protobuf. It is shown as another message, which takes its place before and leaves it after.
+//! A stand-in for an `Any` without a type.
+//!
+//! Envoy writes such an `Any` as `{}` and gives it a meaning: a `FilterConfig` with an empty
+//! `config` turns a filter on. Protobuf has no JSON form for it. So another message takes its place
+//! while JSON is written or read, and leaves it afterwards.
 
 use prost::Message;
 use prost_reflect::{DynamicMessage, ReflectMessage, Value as Field};
@@ -8,20 +11,20 @@ use serde_json::Value;
 use super::{DescriptorError, decode};
 use crate::pb::google::protobuf::Any;
 
-/// The message that stands in: one of Envoy's, but of what its admin interface says, never of what it is configured with.
+/// The message that stands in. Envoy's admin interface uses it; no configuration does.
 pub(super) const STAND_IN: &str = "type.googleapis.com/envoy.admin.v3.CommandLineOptions";
 
-/// Puts the stand-in into every `Any` without a type, also inside of what is packed.
+/// Puts the stand-in into every `Any` without a type, inside packed messages too.
 pub(super) fn mark(message: &mut DynamicMessage) -> Result<(), DescriptorError> {
     retype(message, "", STAND_IN)
 }
 
-/// Takes the stand-in out of every `Any` that it is in, also inside of what is packed.
+/// Takes the stand-in out of every `Any` that holds it, inside packed messages too.
 pub(super) fn clear(message: &mut DynamicMessage) -> Result<(), DescriptorError> {
     retype(message, STAND_IN, "")
 }
 
-/// Every `Any` of one type becomes an `Any` of the other, without a value.
+/// Turns every `Any` of one type into an `Any` of the other, without a value.
 fn retype(message: &mut DynamicMessage, from: &str, to: &str) -> Result<(), DescriptorError> {
     if message.descriptor().full_name() == "google.protobuf.Any" {
         return retype_any(message, from, to);
@@ -49,7 +52,7 @@ fn retype_any(any: &mut DynamicMessage, from: &str, to: &str) -> Result<(), Desc
         retype(&mut inner, from, to)?;
         Any { type_url: packed.type_url, value: inner.encode_to_vec() }
     };
-    // To transcode is to merge: what is empty in the other would leave what was there.
+    // Transcoding merges: an empty field of `other` would leave the old value in place.
     any.clear();
     any.transcode_from(&other).map_err(unreadable)
 }

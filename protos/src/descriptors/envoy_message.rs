@@ -1,4 +1,4 @@
-//! A message in Envoy's JSON that was found to be one, beside its encoding.
+//! A checked message in Envoy's JSON, beside its encoding.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{DescriptorError, empty_anys, pool};
 
-/// A message of Envoy's that was given as JSON. Two are equal when their JSON is: the encoding of a message with maps is
-/// another each time.
+/// A message of Envoy's that was given as JSON. Two messages are equal if their JSON is equal: the
+/// encoding of a message with maps differs each time.
 #[derive(Clone)]
 pub struct EnvoyMessage {
     value: Value,
@@ -18,10 +18,11 @@ pub struct EnvoyMessage {
 }
 
 impl EnvoyMessage {
-    /// Reads protobuf's JSON, packed messages included. An `Any` without a type is written as [`empty_any`].
+    /// Reads protobuf's JSON, packed messages included. [`empty_any`] stands for an `Any` without a
+    /// type.
     ///
     /// # Errors
-    /// Where there is no such type, or the JSON is not a message of it; unknown fields are errors.
+    /// There is no such type, or the JSON is not a message of it. Unknown fields are errors.
     pub fn from_value(type_url: &str, value: Value) -> Result<Self, DescriptorError> {
         let name = type_url.rsplit('/').next().unwrap_or(type_url);
         let descriptor =
@@ -32,12 +33,12 @@ impl EnvoyMessage {
         Ok(Self { value, body: message.encode_to_vec().into() })
     }
 
-    /// Its JSON.
+    /// Returns its JSON.
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// Its encoding, without an `Any` around it.
+    /// Returns its encoding, without an `Any` around it.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
@@ -51,14 +52,15 @@ impl PartialEq for EnvoyMessage {
 
 impl Eq for EnvoyMessage {}
 
-/// Without its content, which may hold a private key.
+/// Leaves the content out, since it may hold a private key.
 impl fmt::Debug for EnvoyMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{} bytes>", self.body.len())
     }
 }
 
-/// How an `Any` without a type is written in the JSON of an [`EnvoyMessage`], for want of a form in protobuf's.
+/// Returns the form of an `Any` without a type in the JSON of an [`EnvoyMessage`]. Protobuf's JSON
+/// has none.
 pub fn empty_any() -> Value {
     json!({"@type": empty_anys::STAND_IN})
 }

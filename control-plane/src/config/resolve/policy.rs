@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use legation_filter::{
     compile::{MAX_LIMIT, key_cookie, key_header, key_parameter},
-    config::{ApiKeyRule, By, Cost, Limit, Policy, RateLimit},
+    config::{ApiKeyRule, By, Cost, Limit, RateLimit},
     identity::is_identity,
 };
 
@@ -19,20 +19,16 @@ use crate::config::{
     schema, value,
 };
 
-/// What the route asks, if it asks anything: `Some(None)` if not.
+/// The key and the limits that the route asks for.
 pub fn resolve(
     route: &schema::Route,
-    stream_headers: bool,
     known: &Known<'_>,
     report: &mut Report,
-) -> Option<Option<Policy>> {
+) -> (Option<Option<ApiKeyRule>>, Option<Vec<RateLimit>>) {
     let api_key = route.api_key.resolve(|rule| api_key(rule, route, known, report));
     check_each_once(route.rate_limit.items(), report);
     let rate_limit = value::all(route.rate_limit.items().iter().map(|limit| rate_limit(limit, route, known, report)));
-    let (api_key, rate_limit) = (api_key?, rate_limit?);
-    let asks = api_key.is_some() || !rate_limit.is_empty() || stream_headers;
-    let name = names::of(&route.name)?;
-    Some(asks.then_some(Policy { name, api_key, rate_limit, stream_headers }))
+    (api_key, rate_limit)
 }
 
 /// A name that the person gave, and the plan, are each there once in a route.

@@ -1,6 +1,6 @@
 //! `routes`: which request goes where.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Known, action, policy, request, shadow, unsaid};
 use crate::{
@@ -11,16 +11,18 @@ use crate::{
         report::Report,
         schema, value,
     },
-    model::{self, Route, Stream, Timeouts},
+    model::{
+        Host, Route, Stream, Timeouts,
+        route::{
+            Features,
+            timeouts::{self, IDLE, REQUEST},
+        },
+    },
 };
 
-/// From the end of a request to the end of its response, where nothing else is said.
-pub const REQUEST: Duration = Duration::from_secs(60);
-/// Without a byte either way, where nothing else is said.
-const IDLE: Duration = Duration::from_secs(5 * 60);
 /// For a request to come in, where nothing else is said: `request` counts from its end only, and `idle` anew from each byte, so
 /// that a body which trickles in would have no end.
-const SENDING: Duration = model::MAX_STREAM.saturating_sub(REQUEST);
+const SENDING: Duration = timeouts::MAX_STREAM.saturating_sub(REQUEST);
 /// The longest life of a stream, where nothing else is said.
 const MAX_STREAM: Duration = Duration::from_secs(86_400);
 const STREAMS: &[(&str, Stream)] = &[
@@ -42,22 +44,25 @@ pub fn resolve(routes: &[schema::Route], known: &Known<'_>, report: &mut Report)
 fn one(route: &schema::Route, known: &Known<'_>, report: &mut Report) -> Option<(Route, Span)> {
     let matcher = route.r#match.get().and_then(|matcher| request::resolve(matcher, report));
     let stream = route.stream.resolve(|text| value::word(text, "`stream`", STREAMS, &[], report));
-    let timeouts = timeouts(route.timeouts.get(), stream.flatten(), report);
+    let timeouts = resolve_timeouts(route.timeouts.get(), stream.flatten(), report);
     let max_request_body = max_request_body(route, stream.flatten(), report);
     let action = action::resolve(route, known, report);
     unsaid::warn(route, report);
-    // Proxies further out would hold events back.
-    let stream_headers = stream == Some(Some(Stream::Sse));
-    let policy = policy::resolve(route, stream_headers, known, report);
+    let (api_key, rate_limit) = policy::resolve(route, known, report);
     let name = route.name.get()?;
     let route = Route {
         name: name.value.clone(),
+        listeners: None,
+        hosts: BTreeSet::from([Host::Any]),
         matcher: matcher?,
         action: action?,
-        stream: stream?,
-        timeouts: timeouts?,
-        max_request_body: max_request_body?,
-        policy: policy?,
+        features: Features {
+            timeouts: timeouts?,
+            stream: stream?,
+            max_request_body: max_request_body?,
+            api_key: api_key?,
+            rate_limit: rate_limit?,
+        },
         origin: report.origin(route.span),
     };
     Some((route, name.span))
@@ -76,7 +81,11 @@ fn max_request_body(route: &schema::Route, stream: Option<Stream>, report: &mut 
 
 /// What the file says counts; a stream's request may take for ever unless it says otherwise, but its life has an end, as that
 /// of any other exchange has.
-fn timeouts(written: Option<&schema::Timeouts>, stream: Option<Stream>, report: &mut Report) -> Option<Timeouts> {
+fn resolve_timeouts(
+    written: Option<&schema::Timeouts>,
+    stream: Option<Stream>,
+    report: &mut Report,
+) -> Option<Timeouts> {
     let is_stream = stream.is_some();
     let mut timeout = |field: fn(&schema::Timeouts) -> &Field<Text>, what: &str, default: Option<Duration>| {
         let Some(timeouts) = written else { return Some(default) };

@@ -1,7 +1,6 @@
 //! Routes whose requests ask for a stream, and that do not say `stream`: what is still streaming when their request timeout ends is
 //! cut, with status 200 and half a body.
 
-use super::route::REQUEST;
 use crate::{
     config::{
         code,
@@ -9,7 +8,7 @@ use crate::{
         report::Report,
         schema::{HeaderCondition, Route},
     },
-    model::MAX_STREAM,
+    model::route::timeouts::{MAX_STREAM, REQUEST},
 };
 
 /// A header (with a hyphen at its end: all that begin so), what its value holds, if that matters, and the preset that such requests

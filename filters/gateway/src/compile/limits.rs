@@ -81,19 +81,18 @@ pub(super) fn quota(
     Some(Limit { name: name.to_owned(), id: format!("{id} {kind}"), quota: limit, window_seconds, algorithm })
 }
 
-/// The limits of a policy. `payload` is where Envoy's JWT filter keeps the claims.
+/// The limits of a policy. `path` is what comes before a field of it.
 pub(super) fn policy_limits(
     path: &str,
     policy: &config::Policy,
     known: &Known<'_>,
-    payload: Option<&str>,
     problems: &mut Problems,
 ) -> Vec<PolicyLimit> {
     let mut names = Names::default();
     let mut plan_at = None;
     let mut limits = Vec::new();
     for (index, written) in policy.rate_limit.iter().enumerate() {
-        let path = format!("{path}.rate_limit[{index}]");
+        let path = format!("{path}rate_limit[{index}]");
         names.check(&path, written.name.as_deref(), problems);
         let asks_for_key = written.plan || matches!(written.by, config::By::Consumer | config::By::Plan);
         if asks_for_key && policy.api_key.is_none() {
@@ -109,7 +108,7 @@ pub(super) fn policy_limits(
         let what = if written.plan {
             Some(of_plan(&path, policy, written, known, problems))
         } else {
-            own(&path, policy, payload, &mut names, written, problems)
+            own(&path, policy, known.payload, &mut names, written, problems)
         };
         let cost = cost(&path, &written.cost, problems);
         if let (Some(what), Some(cost)) = (what, cost) {
@@ -146,9 +145,7 @@ fn of_plan(
     let mut overrides = BTreeMap::new();
     for (plan, written) in &written.overrides {
         let path = format!("{path}.override.{plan}");
-        if !known.plans.contains_key(plan) {
-            problems.add(&path, format!("there is no plan `{plan}`"));
-        }
+        known.plan(&path, plan, problems);
         if written.is_empty() {
             problems.add(&path, "no limit is given: it would lift the plan's");
         }
@@ -230,7 +227,6 @@ fn check_cost(
     problems: &mut Problems,
 ) {
     let Cost::Fixed(cost) = cost else { return };
-    let may_come = |plan: &&Arc<Plan>| known.may_come(&plan.name, policy);
     let mut check = |limit: &Limit| {
         let most = limit.algorithm.capacity();
         if *cost > most {
@@ -241,6 +237,8 @@ fn check_cost(
     match what {
         What::Own { limit, .. } => check(limit),
         What::Plan { overrides, .. } => {
+            let Some(document) = &known.document else { return };
+            let may_come = |plan: &&Arc<Plan>| document.may_come(&plan.name, policy);
             known.plans.values().filter(may_come).for_each(|plan| plan.limits_here(overrides).for_each(&mut check));
         }
     }

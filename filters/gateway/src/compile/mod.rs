@@ -123,12 +123,21 @@ pub fn compile_config<S: AsRef<str>>(
     let names = Names::new("consumers", config.consumers.iter().map(|consumer| consumer.name.as_ref()), &mut problems);
     let (consumers, keys) = consumers(&config.consumers, &plans, &mut problems);
     let pepper = pepper(config, environment, &mut problems);
-    let known = Known { plans: &plans, consumers: &names, keyed: keyed_plans(&config.consumers) };
-    let policies = policies(&config.policies, &known, config.payload_in_metadata.as_deref(), &mut problems);
-    let rules = Arc::new(rules(&config.rules, &policies, &mut problems));
-    let has_limits = config.policies.iter().any(|policy| !policy.rate_limit.is_empty());
+    let payload = config.payload_in_metadata.clone();
+    let document = Some(Document { consumers: &names, keyed: keyed_plans(&config.consumers) });
+    let known = Known { plans: &plans, payload: payload.as_deref(), document };
+    let policies = policies(&config.policies, &known, &mut problems);
+    let rules = rules(&config.rules, &policies, &mut problems);
+    let route_policies = config.route_policies;
+    for (list, is_written) in [("policies", !config.policies.is_empty()), ("rules", !config.rules.is_empty())] {
+        if route_policies && is_written {
+            problems.add(list, "with `route_policies` each route carries its policy, and there are no others");
+        }
+    }
+    let has_limits = route_policies || config.policies.iter().any(|policy| !policy.rate_limit.is_empty());
     let rate_limit_headers = config.rate_limit_headers;
-    let tables = Tables { pepper, keys, consumers, rules, has_limits, rate_limit_headers };
+    let tables =
+        Tables { pepper, keys, consumers, plans, payload, route_policies, rules, has_limits, rate_limit_headers };
     if problems.0.is_empty() { Ok(tables) } else { Err(problems.0) }
 }
 
@@ -341,12 +350,32 @@ fn hex_digit(digit: u8) -> u8 {
 /// What policies refer to.
 struct Known<'a> {
     plans: &'a BTreeMap<String, Arc<Plan>>,
+    /// Where Envoy's JWT filter keeps the claims, where that is said.
+    payload: Option<&'a str>,
+    /// What else the document of a policy says. A policy that a route carries stands in none: it may be a moment older or
+    /// newer than the consumers and plans in force, so a name that it does not find is no mistake, and nobody's.
+    document: Option<Document<'a>>,
+}
+
+/// Who else stands in the document of a policy.
+struct Document<'a> {
     consumers: &'a Names<'a>,
     /// The plans of those who have keys.
     keyed: BTreeSet<&'a str>,
 }
 
-impl Known<'_> {
+impl<'a> Known<'a> {
+    /// The plan of this name. There is a problem where the policy's document has none.
+    fn plan(&self, path: impl fmt::Display, name: &str, problems: &mut Problems) -> Option<&'a Arc<Plan>> {
+        let plan = self.plans.get(name);
+        if plan.is_none() && self.document.is_some() {
+            problems.add(path, format!("there is no plan `{name}`"));
+        }
+        plan
+    }
+}
+
+impl Document<'_> {
     /// Whether a policy may admit somebody of this plan, as far as its plans say: who is named in `consumers` may have any.
     fn may_come(&self, plan: &str, policy: &config::Policy) -> bool {
         let Some(rule) = &policy.api_key else { return false };
@@ -361,27 +390,38 @@ fn keyed_plans<S: AsRef<str>>(written: &[config::Consumer<S>]) -> BTreeSet<&str>
     keyed.filter_map(|consumer| consumer.plan.as_ref().map(AsRef::as_ref)).collect()
 }
 
-/// `payload` is where Envoy's JWT filter keeps the claims.
-fn policies(
-    written: &[config::Policy],
-    known: &Known<'_>,
-    payload: Option<&str>,
-    problems: &mut Problems,
-) -> BTreeMap<String, Arc<Policy>> {
+/// Compiles a policy that a route carries, as JSON.
+///
+/// # Errors
+/// All that is wrong with it, as of [`compile`]. Names that `tables` does not know are not: they are nobody's.
+pub fn compile_policy(json: &[u8], tables: &Tables) -> Result<Policy, Vec<Problem>> {
+    let written: config::Policy = serde_json::from_slice(json).map_err(|error| vec![form_problem(json, &error)])?;
+    let mut problems = Problems::default();
+    check_name("name", &written.name, &mut problems);
+    let known = Known { plans: &tables.plans, payload: tables.payload.as_deref(), document: None };
+    let policy = policy("", &written, &known, &mut problems);
+    if problems.0.is_empty() { Ok(policy) } else { Err(problems.0) }
+}
+
+fn policies(written: &[config::Policy], known: &Known<'_>, problems: &mut Problems) -> BTreeMap<String, Arc<Policy>> {
     Names::new("policies", written.iter().map(|policy| policy.name.as_str()), problems);
     let mut policies = BTreeMap::new();
     for (place, policy) in written.iter().enumerate() {
-        let path = format!("policies[{place}]");
-        let api_key = policy.api_key.as_ref();
-        let compiled = Policy {
-            name: policy.name.clone(),
-            api_key: api_key.and_then(|rule| compile_api_key(&format!("{path}.api_key"), rule, known, problems)),
-            limits: policy_limits(&path, policy, known, payload, problems),
-            stream_headers: policy.stream_headers,
-        };
+        let compiled = self::policy(&format!("policies[{place}]."), policy, known, problems);
         policies.insert(policy.name.clone(), Arc::new(compiled));
     }
     policies
+}
+
+/// `path` is what comes before a field of it.
+fn policy(path: &str, written: &config::Policy, known: &Known<'_>, problems: &mut Problems) -> Policy {
+    let api_key = written.api_key.as_ref();
+    Policy {
+        name: written.name.clone(),
+        api_key: api_key.and_then(|rule| compile_api_key(&format!("{path}api_key"), rule, known, problems)),
+        limits: policy_limits(path, written, known, problems),
+        stream_headers: written.stream_headers,
+    }
 }
 
 /// `None` only with a problem: a policy must not lose its key by a mistake.
@@ -391,16 +431,13 @@ fn compile_api_key(
     known: &Known<'_>,
     problems: &mut Problems,
 ) -> Option<ApiKeyRule> {
-    let plans = known.plans;
     for (index, name) in rule.consumers.iter().enumerate() {
-        if !known.consumers.contains(name) {
+        if known.document.as_ref().is_some_and(|document| !document.consumers.contains(name)) {
             problems.add(format_args!("{path}.consumers[{index}]"), format!("there is no consumer `{name}`"));
         }
     }
     for (index, name) in rule.plans.iter().enumerate() {
-        if !plans.contains_key(name) {
-            problems.add(format_args!("{path}.plans[{index}]"), format!("there is no plan `{name}`"));
-        }
+        known.plan(format_args!("{path}.plans[{index}]"), name, problems);
     }
     let everyone = rule.consumers.is_empty() && rule.plans.is_empty();
     let mut allowed = Allowed::default();
@@ -410,13 +447,14 @@ fn compile_api_key(
         if !rule.optional {
             problems.add(format_args!("{path}.anonymous_plan"), "only with `optional` does anybody come without a key");
         }
-        let plan = plans.get(name).ok_or_else(|| format!("there is no plan `{name}`"));
-        problems.take(format_args!("{path}.anonymous_plan"), plan).cloned()
+        known.plan(format_args!("{path}.anonymous_plan"), name, problems).cloned()
     });
+    // Who comes without a key has a plan that is not known, so that nothing says what it may: it is refused.
+    let is_nobodys = rule.anonymous_plan.is_some() && anonymous_plan.is_none();
     let sources = sources(path, rule, problems)?;
     Some(ApiKeyRule {
         sources,
-        optional: rule.optional,
+        optional: rule.optional && !is_nobodys,
         anonymous_plan,
         allowed: (!everyone).then_some(allowed),
         keep: rule.keep,

@@ -37,6 +37,11 @@ pub struct Config<S = String> {
     /// What a consumer may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<Plan>,
+    /// Each route carries its policy itself, in its metadata: `filter_metadata: {legation: {policy: "…"}}`, where the text is
+    /// the JSON of a [`Policy`]. A route and its policy are then one thing to Envoy, and no moment can mix them up. There are
+    /// neither `policies` nor `rules` then, and a request whose route carries no policy is refused with 503.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub route_policies: bool,
     /// What is asked of a request, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Policy>,

@@ -3,15 +3,14 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use legation_filter::compile::compile;
-use legation_filter::decide::{Outcome as Decided, Outside, decide};
+use legation_filter::decide::{Outcome as Decided, Outside, decide, policy_of};
 use legation_filter::edit::Edit;
 use legation_filter::reply::LocalReply;
-use legation_filter::retired::Active;
-use legation_filter::rules::Rules;
+use legation_filter::route_policies::RoutePolicies;
 use legation_filter::slots::{CountError, Seed, SharedState, prepare};
+use legation_filter::tables::Tables;
 use sha2::{Digest, Sha256};
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -19,9 +18,8 @@ pub const SECOND: u64 = 1_000_000_000;
 pub const START: u64 = 1_800_000_000 * SECOND;
 
 pub struct Gateway {
-    pub active: Active,
-    /// Rules of other configurations that were in force a moment ago.
-    pub others: Vec<Arc<Rules>>,
+    pub tables: Tables,
+    pub policies: RoutePolicies,
     pub outside: Elsewhere,
 }
 
@@ -29,6 +27,8 @@ pub struct Gateway {
 pub struct Elsewhere {
     pub now: u64,
     pub route: Option<&'static str>,
+    /// What the route's metadata says.
+    pub route_policy: Option<Vec<u8>>,
     pub address: Option<String>,
     /// Claims of a verified token, by the path at which Envoy has them, joined by dots.
     pub claims: BTreeMap<&'static str, &'static str>,
@@ -65,13 +65,13 @@ impl Gateway {
             outside.seed = Some(prepare(&mut outside, [3; 16]).unwrap());
             outside.asked.clear();
         }
-        Self { active: Active::new(tables, None, START), others: Vec::new(), outside }
+        Self { tables, policies: RoutePolicies::default(), outside }
     }
 
     /// Puts another configuration in force.
     pub fn reload(&mut self, config: &serde_json::Value) {
-        let tables = compile(config.to_string().as_bytes()).unwrap();
-        self.active = Active::new(tables, Some(&self.active), self.outside.now);
+        self.tables = compile(config.to_string().as_bytes()).unwrap();
+        self.policies = RoutePolicies::default();
     }
 
     pub fn send(&mut self, headers: &[(&str, &str)]) -> Outcome {
@@ -80,7 +80,8 @@ impl Gateway {
     }
 
     pub fn send_bytes(&mut self, headers: &[(&[u8], &[u8])]) -> Outcome {
-        let decision = decide(&self.active, &self.others, headers, &mut self.outside);
+        let policy = policy_of(&self.tables, &mut self.policies, headers, &mut self.outside, |_| ());
+        let decision = decide(policy.as_deref(), &self.tables, headers, &mut self.outside);
         let would_refuse = decision.tally.dry_run_refused;
         match decision.outcome {
             Decided::Pass(on_response) => Outcome {
@@ -163,6 +164,11 @@ impl Outside for Elsewhere {
     fn route_name(&mut self) -> Option<Vec<u8>> {
         self.ask("route");
         self.route.map(|name| name.as_bytes().to_vec())
+    }
+
+    fn route_policy(&mut self) -> Option<Vec<u8>> {
+        self.ask("policy");
+        self.route_policy.clone()
     }
 
     fn source_address(&mut self) -> Option<Vec<u8>> {

@@ -3,8 +3,8 @@
 use legation_filter::{
     compile::{compile, compile_config},
     config::Config,
-    decide::{Outside, decide},
-    retired::Active,
+    decide::{Outside, decide, policy_of},
+    route_policies::RoutePolicies,
     slots::{CountError, Seed, SharedState},
 };
 
@@ -18,6 +18,10 @@ impl Outside for Nowhere {
 
     fn route_name(&mut self) -> Option<Vec<u8>> {
         Some(b"r".to_vec())
+    }
+
+    fn route_policy(&mut self) -> Option<Vec<u8>> {
+        Some(br#"{"name": "r", "api_key": {"optional": true, "anonymous_plan": "free"}, "rate_limit": [{"plan": true}]}"#.to_vec())
     }
 
     fn source_address(&mut self) -> Option<Vec<u8>> {
@@ -60,12 +64,15 @@ pub fn check(bytes: &[u8]) {
     assert_eq!(serde_json::from_slice::<Config>(&again).unwrap(), config);
     let second = compile(&again).expect("it was taken");
     assert_eq!(
-        (tables.has_limits(), tables.rules().asks_for_route()),
-        (second.has_limits(), second.rules().asks_for_route())
+        (tables.has_limits(), tables.route_policies(), tables.rules().asks_for_route()),
+        (second.has_limits(), second.route_policies(), second.rules().asks_for_route())
     );
-    let first = Active::new(tables, None, 0);
-    let second = Active::new(second, Some(&first), 1);
     let headers: [(&[u8], &[u8]); 4] =
         [(b":authority", b"a.test:80"), (b":path", b"/x/y?key=k"), (b"x-api-key", b"k"), (b"cookie", b"key=k")];
-    assert_eq!(decide(&first, &[], &headers, &mut Nowhere), decide(&second, &[], &headers, &mut Nowhere));
+    let [one, other] = [&tables, &second]
+        .map(|tables| policy_of(tables, &mut RoutePolicies::default(), &headers, &mut Nowhere, |_| ()));
+    assert_eq!(
+        decide(one.as_deref(), &tables, &headers, &mut Nowhere),
+        decide(other.as_deref(), &second, &headers, &mut Nowhere)
+    );
 }

@@ -4,11 +4,12 @@ use std::sync::LazyLock;
 
 use legation_filter::{
     compile::compile,
-    decide::{Outcome, Outside, decide},
+    decide::{Outcome, Outside, decide, policy_of},
     ratelimit_fields::Fields,
     reply::Refusal,
-    retired::Active,
+    route_policies::RoutePolicies,
     slots::{CountError, Seed, SharedState, prepare},
+    tables::Tables,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -22,7 +23,7 @@ const LIMITS: [(u64, u64); 5] = [
     (5, 31 * 86_400 * SECOND),
 ];
 
-static ACTIVE: LazyLock<Active> = LazyLock::new(|| {
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     let config = br#"{
         "version": 1,
         "plans": [{"name": "free", "quota": {"limit": 5, "window": "month"}}],
@@ -36,7 +37,7 @@ static ACTIVE: LazyLock<Active> = LazyLock::new(|| {
         ]}],
         "rules": [{"policy": "p"}]
     }"#;
-    Active::new(compile(config).unwrap(), None, 0)
+    compile(config).unwrap()
 });
 
 /// Shared data that says what the bytes say, in the order in which it is asked.
@@ -96,6 +97,10 @@ impl Outside for Anything<'_> {
         None
     }
 
+    fn route_policy(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
     fn source_address(&mut self) -> Option<Vec<u8>> {
         Some(self.take(8))
     }
@@ -148,7 +153,8 @@ pub fn check(bytes: &[u8]) {
     let mut anything = Anything { bytes, now: 0 };
     anything.now = anything.take(8).iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     while !anything.bytes.is_empty() {
-        match decide(&ACTIVE, &[], &[], &mut anything).outcome {
+        let policy = policy_of(&TABLES, &mut RoutePolicies::default(), &[], &mut anything, |_| ());
+        match decide(policy.as_deref(), &TABLES, &[], &mut anything).outcome {
             Outcome::Pass(on_response) => told(&on_response.fields),
             Outcome::Refuse(refusal) => match refusal {
                 Refusal::RateLimited { wait, ref fields } => {

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use legation_filter::{
     compile::compile,
     credential::{Found, Source},
-    decide::{Decision, Outcome, Outside, decide},
+    decide::{Decision, Outcome, Outside, decide, policy_of},
     pairs,
     reply::Refusal,
-    retired::Active,
+    route_policies::RoutePolicies,
     slots::{CountError, Seed, SharedState, prepare},
+    tables::Tables,
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -23,7 +24,7 @@ const NOW: u64 = 1_800_000_000_000_000_000;
 /// Policies by the name of the route; the last of them knows no route.
 const ROUTES: [&str; 4] = ["keyed", "open", "kept", "unknown"];
 
-static ACTIVE: LazyLock<Active> = LazyLock::new(|| {
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     let sha256 = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let places = json!({"header": "x-api-key", "bearer": true, "cookie": "key", "query": "key"});
     let with = |more: serde_json::Value| {
@@ -57,7 +58,7 @@ static ACTIVE: LazyLock<Active> = LazyLock::new(|| {
             {"route": "kept", "policy": "kept"},
         ],
     });
-    Active::new(compile(config.to_string().as_bytes()).unwrap(), None, NOW)
+    compile(config.to_string().as_bytes()).unwrap()
 });
 
 /// A seed, from tables that are not used: a value that is absent is an empty set.
@@ -78,6 +79,10 @@ impl Outside for Elsewhere {
 
     fn route_name(&mut self) -> Option<Vec<u8>> {
         Some(self.route.as_bytes().to_vec())
+    }
+
+    fn route_policy(&mut self) -> Option<Vec<u8>> {
+        None
     }
 
     fn source_address(&mut self) -> Option<Vec<u8>> {
@@ -123,7 +128,8 @@ pub fn check(bytes: &[u8]) {
     let mut outside = Elsewhere { route, seed: *SEED, ..Elsewhere::default() };
     // Again and again, until the limits are met.
     for _ in 0..4 {
-        judge(route, &before, decide(&ACTIVE, &[], &pairs, &mut outside));
+        let policy = policy_of(&TABLES, &mut RoutePolicies::default(), &pairs, &mut outside, |_| ());
+        judge(route, &before, decide(policy.as_deref(), &TABLES, &pairs, &mut outside));
     }
 }
 

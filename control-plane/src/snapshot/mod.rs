@@ -1,0 +1,88 @@
+//! All resources of one generation, encoded once and shared by every stream.
+
+use std::sync::Arc;
+
+use legation_protos::ResourceType;
+
+mod collection;
+mod resource;
+
+pub use collection::{Collection, Form, Parcel};
+pub use resource::{Resource, Resources};
+
+/// All resources of one generation. It never changes; the next generation is another snapshot.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    generation: u64,
+    retries: bool,
+    kinds: [Arc<Collection>; ResourceType::COUNT],
+}
+
+impl Snapshot {
+    /// The resources of a generation, in any order. Of two with one kind and name the later stays.
+    pub fn new(generation: u64, resources: impl IntoIterator<Item = (ResourceType, Resource)>) -> Self {
+        let mut kinds = <[Resources; ResourceType::COUNT]>::default();
+        for (kind, resource) in resources {
+            if let Some(of_kind) = kinds.get_mut(kind.index()) {
+                of_kind.insert(resource.name.clone(), Arc::new(resource));
+            }
+        }
+        Self { generation, retries: false, kinds: kinds.map(|of_kind| Arc::new(Collection::new(of_kind))) }
+    }
+
+    /// The same resources as another generation.
+    #[must_use]
+    pub fn at(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// The same resources, to be tried again by clients that rejected some of them before.
+    #[must_use]
+    pub fn retried(self) -> Self {
+        Self { retries: true, ..self }
+    }
+
+    /// Whether clients are sent again what they rejected of an earlier generation.
+    pub fn retries(&self) -> bool {
+        self.retries
+    }
+
+    /// Which generation it is, from 1.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// All resources of a kind, sorted by name.
+    pub fn resources(&self, kind: ResourceType) -> &Resources {
+        self.collection(kind).resources()
+    }
+
+    /// The same, with what is worked out about them once for all streams.
+    pub fn collection(&self, kind: ResourceType) -> &Arc<Collection> {
+        // `index` is below COUNT by construction; the fallback only spares an indexing that could panic.
+        let [first, ..] = &self.kinds;
+        self.kinds.get(kind.index()).unwrap_or(first)
+    }
+
+    /// One resource.
+    pub fn get(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
+        self.resources(kind).get(name)
+    }
+
+    /// The listeners that another snapshot has otherwise, or not at all: Envoy drains them when it goes over to that one.
+    pub fn drained_by<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a str> {
+        let listeners = self.resources(ResourceType::Listener).iter();
+        let stays = |name: &str, version: &str| {
+            next.get(ResourceType::Listener, name).is_some_and(|after| *after.version == *version)
+        };
+        listeners.filter(move |(name, before)| !stays(name, &before.version)).map(|(name, _)| &**name)
+    }
+
+    /// Whether it holds just the same resources, whatever their generation or place in the file.
+    pub fn same_resources(&self, other: &Self) -> bool {
+        self.kinds.iter().zip(&other.kinds).all(|(a, b)| {
+            let (a, b) = (a.resources(), b.resources());
+            a.len() == b.len() && a.iter().zip(b).all(|((an, ar), (bn, br))| an == bn && ar.version == br.version)
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! One resource, encoded.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::origin::Origin;
+
+/// One resource, encoded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// Its name, unique among resources of its kind.
+    pub name: Arc<str>,
+    /// A hash of what it was made from: equal across restarts and replicas as long as the resource means the same.
+    pub version: Arc<str>,
+    /// The encoded message, without the `Any` around it.
+    pub body: Bytes,
+    /// The place in the file that a rejection of it is about.
+    pub origin: Origin,
+    /// Of a cluster whose endpoints have another name in EDS than its own (`service_name`): that name.
+    pub service_name: Option<Arc<str>>,
+}
+
+impl Resource {
+    /// What a cluster's endpoints are called in EDS.
+    pub fn endpoints(&self) -> &Arc<str> {
+        self.service_name.as_ref().unwrap_or(&self.name)
+    }
+}
+
+/// Without the body, which may hold a private key.
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, version, body, origin, .. } = self;
+        write!(f, "{name} {version} ({} bytes, {origin})", body.len())
+    }
+}
+
+/// The resources of one kind, by name.
+pub type Resources = BTreeMap<Arc<str>, Arc<Resource>>;

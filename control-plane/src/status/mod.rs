@@ -1,0 +1,398 @@
+//! What runs where: the file's diagnostics, the generations, and what each node has accepted or rejected.
+//!
+//! Fed by the reloader, by the sessions' events and, of a local Envoy, by what its listeners drain; read by `/status` and CSDS. It
+//! decides nothing.
+
+pub mod admin;
+mod clients;
+mod drains;
+pub mod metrics;
+mod propagation;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use legation_protos::ResourceType;
+use serde::Serialize;
+
+use crate::{
+    diagnostic::{Diagnostic, Severity},
+    xds::{Event, NodeInfo, Observer, StreamId},
+};
+
+use self::{
+    drains::{DrainReport, Drains},
+    metrics::Metrics,
+    propagation::Propagation,
+};
+pub use drains::Drain;
+
+/// A response without an answer for this long makes its node stale.
+const STALE: Duration = Duration::from_secs(5);
+
+/// Nodes that went away are remembered, the latest so many.
+const MOST_GONE: usize = 100;
+
+/// What runs where.
+#[derive(Debug)]
+pub struct Status {
+    path: String,
+    metrics: Arc<Metrics>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    serving: Option<u64>,
+    confirmed: Option<u64>,
+    canary: Option<u64>,
+    rejected: Option<(u64, Diagnostic)>,
+    diagnostics: Vec<Diagnostic>,
+    /// What drains on the local Envoy.
+    drains: Drains,
+    propagation: Propagation,
+    streams: BTreeMap<StreamId, Stream>,
+    /// How many streams each node has: one, or one for each kind where it does not aggregate.
+    open: BTreeMap<String, usize>,
+    /// Nodes without a stream, by when they went.
+    gone: BTreeMap<u64, NodeInfo>,
+    gone_count: u64,
+}
+
+/// One stream of a node.
+#[derive(Debug)]
+struct Stream {
+    node: NodeInfo,
+    types: BTreeMap<ResourceType, TypeState>,
+    /// The generation that it has as a whole.
+    whole: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct TypeState {
+    acked: Option<u64>,
+    acked_at: Option<SystemTime>,
+    pending_since: Option<Instant>,
+    rejection: Option<Rejection>,
+}
+
+#[derive(Debug)]
+struct Rejection {
+    generation: u64,
+    at: Option<String>,
+    error: String,
+    when: SystemTime,
+}
+
+impl Status {
+    /// Nothing is served yet, and nobody is there.
+    pub fn new(path: String, metrics: Arc<Metrics>) -> Self {
+        Self { path, metrics, state: Mutex::default() }
+    }
+
+    /// What was wrong with the file at the last look.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.state().diagnostics.clone()
+    }
+
+    pub(crate) fn file_is_good(&self, warnings: Vec<Diagnostic>) {
+        self.state().diagnostics = warnings;
+        self.metrics.file_errors(0);
+    }
+
+    pub(crate) fn file_is_bad(&self, diagnostics: Vec<Diagnostic>) {
+        self.metrics.file_errors(diagnostics.iter().filter(|it| it.severity == Severity::Error).count());
+        self.state().diagnostics = diagnostics;
+    }
+
+    /// A generation is published. What led to it was noticed at some time, from which it is counted how long it takes. An older
+    /// one than before is what all go back to: nobody waits for that.
+    pub fn serving(&self, generation: u64, noticed: Instant) {
+        let mut state = self.state();
+        let State { serving, propagation, streams, .. } = &mut *state;
+        let before = serving.replace(generation);
+        if before.is_some_and(|before| before > generation) {
+            propagation.cancel();
+        } else {
+            // Canaries have it before it is published to all.
+            let awaited = streams.iter().filter(|(_, stream)| stream.whole != Some(generation)).map(|(id, _)| *id);
+            propagation.published(generation, noticed, awaited);
+        }
+        self.metrics.serving(generation);
+    }
+
+    pub(crate) fn confirmed(&self, generation: u64) {
+        self.state().confirmed = Some(generation);
+        self.metrics.confirmed(generation);
+    }
+
+    /// What Envoy found bad of the file, and the generation that it came from; none when nothing stands rejected.
+    pub(crate) fn rejected(&self, rejected: Option<(u64, Diagnostic)>) {
+        let mut state = self.state();
+        self.metrics.rejected(rejected.as_ref().map(|(generation, _)| *generation));
+        let before = std::mem::replace(&mut state.rejected, rejected);
+        if let (Some((undone, _)), None) = (before, &state.rejected) {
+            for of_type in state.streams.values_mut().flat_map(|stream| stream.types.values_mut()) {
+                // One that accepted nothing since has still rejected it.
+                of_type.rejection.take_if(|rejection| rejection.generation == undone && of_type.acked.is_some());
+            }
+        }
+    }
+
+    /// The generation that only some nodes have yet.
+    pub(crate) fn in_canary(&self, generation: Option<u64>) {
+        self.state().canary = generation;
+    }
+
+    /// Whether a good file is loaded.
+    pub fn is_ready(&self) -> bool {
+        self.state().serving.is_some()
+    }
+
+    /// What `/status` says, at a time.
+    pub fn report(&self, now: Instant) -> Report {
+        let state = self.state();
+        let mut nodes: BTreeMap<String, NodeReport> = BTreeMap::new();
+        for info in state.gone.values() {
+            nodes.insert(info.id.clone(), NodeReport { id: info.id.clone(), state: "GONE", types: BTreeMap::new() });
+        }
+        for (id, (_, types)) in state.nodes() {
+            nodes.insert(id.to_owned(), NodeReport::new(id, &types, now));
+        }
+        Report {
+            generation: Generations {
+                serving: state.serving,
+                confirmed: state.confirmed,
+                canary: state.canary,
+                rejected: state.rejected.as_ref().map(|(generation, _)| *generation),
+            },
+            file: FileReport {
+                path: self.path.clone(),
+                diagnostics: state.all_diagnostics().map(DiagnosticReport::from).collect(),
+            },
+            draining: state.drains.listeners.iter().map(|drain| drain.report(&state.drains.node)).collect(),
+            nodes: nodes.into_values().collect(),
+        }
+    }
+
+    /// Everyone who was there when the generation was published has it.
+    fn arrived(&self, generation: u64, took: Duration) {
+        tracing::info!("generation {generation}: every node has it after {took:.3?}");
+        self.metrics.arrived(took);
+    }
+
+    /// No code that holds the lock can panic; should it, what it wrote is still the best there is.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Status {
+    fn event(&self, id: StreamId, event: Event) {
+        let mut state = self.state();
+        match event {
+            Event::Opened { node, .. } => {
+                let streams = state.open.entry(node.id.clone()).or_default();
+                *streams += 1;
+                if *streams == 1 {
+                    tracing::info!("node {} connected", node.id);
+                    state.gone.retain(|_, gone| gone.id != node.id);
+                }
+                state.streams.insert(id, Stream { node, types: BTreeMap::new(), whole: None });
+                self.metrics.connected(state.open.len());
+            }
+            Event::Subscribed { kind } => {
+                state.type_state(id, kind);
+            }
+            Event::Sent { kind, generation, resources, removed, .. } => {
+                self.metrics.sent(kind, resources);
+                tracing::debug!("{kind} {generation}: {resources} resources, {removed} removed");
+                if let Some(of_type) = state.type_state(id, kind) {
+                    of_type.pending_since.get_or_insert_with(Instant::now);
+                }
+            }
+            Event::Acked { kind, generation } => {
+                self.metrics.acked(kind);
+                if let Some(of_type) = state.type_state(id, kind) {
+                    // If that is older, it is what it was put back to: that it rejected the newer stays to be seen.
+                    let stands = |rejection: &Rejection| generation < rejection.generation;
+                    *of_type = TypeState {
+                        acked: Some(generation),
+                        acked_at: Some(SystemTime::now()),
+                        pending_since: None,
+                        rejection: of_type.rejection.take().filter(stands),
+                    };
+                }
+            }
+            Event::Nacked { kind, generation, message, culprit } => {
+                let message = message.trim().to_owned();
+                self.metrics.nacked(kind);
+                let at = culprit.map(|resource| resource.origin.to_string());
+                let node = state.streams.get(&id).map_or("?", |stream| &stream.node.id);
+                let place = at.as_deref().unwrap_or("the file");
+                tracing::error!(
+                    "{place}: error[rejected_by_envoy]: node {node} rejected {kind} of generation {generation}: {message}"
+                );
+                if let Some(of_type) = state.type_state(id, kind) {
+                    of_type.pending_since = None;
+                    of_type.rejection = Some(Rejection { generation, at, error: message, when: SystemTime::now() });
+                }
+            }
+            // One node alone confirms nothing: the rollout says when a generation is.
+            Event::Confirmed { generation } => {
+                if let Some(stream) = state.streams.get_mut(&id) {
+                    stream.whole = Some(generation);
+                }
+                if let Some(took) = state.propagation.confirmed(id, generation, Instant::now()) {
+                    self.arrived(generation, took);
+                }
+            }
+        }
+    }
+
+    fn closed(&self, id: StreamId) {
+        let mut state = self.state();
+        let Some(stream) = state.streams.remove(&id) else { return };
+        if let (Some(took), Some(generation)) = (state.propagation.closed(id), state.serving) {
+            self.arrived(generation, took);
+        }
+        if let Some(streams) = state.open.get_mut(&stream.node.id) {
+            *streams -= 1;
+            if *streams > 0 {
+                return;
+            }
+        }
+        state.open.remove(&stream.node.id);
+        self.metrics.connected(state.open.len());
+        tracing::info!("node {} is gone", stream.node.id);
+        state.gone_count += 1;
+        let count = state.gone_count;
+        state.gone.insert(count, stream.node);
+        while state.gone.len() > MOST_GONE {
+            state.gone.pop_first();
+        }
+    }
+}
+
+/// A node and how it stands with each kind of resource that it asked for.
+type Standing<'a> = (&'a NodeInfo, BTreeMap<ResourceType, &'a TypeState>);
+
+impl State {
+    /// Those of the last look. What Envoy rejected came from the file before, if that can't be read or used any more.
+    fn all_diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        let is_bad = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        let rejected = self.rejected.as_ref().filter(|_| !is_bad).map(|(_, diagnostic)| diagnostic);
+        rejected.into_iter().chain(&self.diagnostics)
+    }
+
+    /// The connected nodes by id. In the order in which the streams were opened: of two of a node that carry one kind, the
+    /// later counts.
+    fn nodes(&self) -> BTreeMap<&str, Standing<'_>> {
+        let mut nodes: BTreeMap<&str, Standing<'_>> = BTreeMap::new();
+        for Stream { node, types, .. } in self.streams.values() {
+            let (latest, of_node) = nodes.entry(&node.id).or_insert_with(|| (node, BTreeMap::new()));
+            *latest = node;
+            of_node.extend(types.iter().map(|(kind, of_type)| (*kind, of_type)));
+        }
+        nodes
+    }
+
+    fn type_state(&mut self, id: StreamId, kind: ResourceType) -> Option<&mut TypeState> {
+        Some(self.streams.get_mut(&id)?.types.entry(kind).or_default())
+    }
+}
+
+impl TypeState {
+    fn report(&self, now: Instant) -> TypeReport {
+        let stale = self.pending_since.is_some_and(|since| now.saturating_duration_since(since) > STALE);
+        TypeReport {
+            state: match &self.rejection {
+                Some(_) => "NACKED",
+                None if stale => "STALE",
+                None => "SYNCED",
+            },
+            generation: self.acked,
+            at: self.rejection.as_ref().and_then(|rejection| rejection.at.clone()),
+            error: self.rejection.as_ref().map(|rejection| rejection.error.clone()),
+        }
+    }
+}
+
+/// What `/status` says.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    generation: Generations,
+    file: FileReport,
+    /// Listeners of the local Envoy that an edit replaced or removed, and that still have connections.
+    draining: Vec<DrainReport>,
+    nodes: Vec<NodeReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct Generations {
+    /// What a node that joins is served.
+    serving: Option<u64>,
+    /// The newest that nodes have accepted.
+    confirmed: Option<u64>,
+    /// The candidate that only some nodes have yet.
+    canary: Option<u64>,
+    /// What a node rejected, until the file changes.
+    rejected: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct FileReport {
+    path: String,
+    diagnostics: Vec<DiagnosticReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct DiagnosticReport {
+    at: String,
+    severity: Severity,
+    code: &'static str,
+    message: String,
+}
+
+impl From<&Diagnostic> for DiagnosticReport {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        Self {
+            at: diagnostic.at.to_string(),
+            severity: diagnostic.severity,
+            code: diagnostic.code,
+            message: diagnostic.message.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct NodeReport {
+    id: String,
+    /// SYNCED, STALE (a response is unanswered for more than 5 s), NACKED or GONE.
+    state: &'static str,
+    types: BTreeMap<&'static str, TypeReport>,
+}
+
+impl NodeReport {
+    fn new(id: &str, types: &BTreeMap<ResourceType, &TypeState>, now: Instant) -> Self {
+        let types: BTreeMap<_, _> = types.iter().map(|(kind, of_type)| (kind.short(), of_type.report(now))).collect();
+        let worst = ["NACKED", "STALE"].into_iter().find(|state| types.values().any(|of_type| of_type.state == *state));
+        Self { id: id.to_owned(), state: worst.unwrap_or("SYNCED"), types }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct TypeReport {
+    state: &'static str,
+    /// The newest generation that the node accepted.
+    generation: Option<u64>,
+    /// Where in the file is what the node rejects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    /// Why, in Envoy's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}

@@ -1,0 +1,3 @@
+//! Envoy's form of a listener's words, a module each.
+
+pub(super) mod tls;

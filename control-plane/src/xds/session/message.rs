@@ -1,0 +1,57 @@
+//! A response, encoded but for what all streams share: its resources.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::snapshot::Parcel;
+
+/// A response.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// All fields but the resources, encoded. Fields of a protobuf message may come in any order, and in pieces.
+    head: Bytes,
+    parcel: Arc<Parcel>,
+}
+
+/// A gRPC message is framed by a flag, here "not compressed", and its length (gRPC over HTTP/2, "Length-Prefixed-Message").
+const PREFIX: usize = 5;
+
+/// Up to this size in bytes, resources are copied rather than sent in a frame of their own.
+const WORTH_SHARING: usize = 4096;
+
+impl Message {
+    /// A response with these fields beside its resources.
+    pub(super) fn new(head: &impl prost::Message, parcel: Arc<Parcel>) -> Self {
+        Self { head: head.encode_to_vec().into(), parcel }
+    }
+
+    /// What a client reads.
+    ///
+    /// # Errors
+    ///
+    /// If it is read as another message than it is.
+    pub fn read<Response: prost::Message + Default>(&self) -> Result<Response, prost::DecodeError> {
+        Response::decode([&*self.head, &*self.parcel.bytes].concat().as_slice())
+    }
+
+    /// The message with its gRPC frame, in pieces.
+    ///
+    /// # Errors
+    ///
+    /// If it is larger than a frame can be, 4 GiB.
+    pub fn frames(self) -> Result<Vec<Bytes>, std::num::TryFromIntError> {
+        let body = &self.parcel.bytes;
+        let length = u32::try_from(self.head.len() + body.len())?;
+        let copied = if body.len() <= WORTH_SHARING { body.len() } else { 0 };
+        let mut first = BytesMut::with_capacity(PREFIX + self.head.len() + copied);
+        first.put_u8(0);
+        first.put_u32(length);
+        first.put_slice(&self.head);
+        if copied == body.len() {
+            first.put_slice(body);
+            return Ok(vec![first.freeze()]);
+        }
+        Ok(vec![first.freeze(), body.clone()])
+    }
+}

@@ -1,0 +1,196 @@
+//! What the two variants of the protocol have in common, seen from a session.
+
+use std::{collections::BTreeMap, fmt, iter::Sum, ops::Add, sync::Arc};
+
+use legation_protos::{ResourceType, pb::envoy::config::core::v3::Node};
+
+use super::subscription::{Change, Subscription, WILDCARD};
+use crate::snapshot::{Form, Resource};
+
+/// How this server names itself in responses.
+pub(super) const IDENTIFIER: &str = "legation";
+
+/// A variant of the protocol: how requests are read and responses written. A session is the same for both.
+pub trait Variant: Send + 'static {
+    /// The client's message.
+    type Request: prost::Message + Default + 'static;
+    /// The server's message.
+    type Response: prost::Message + Default + 'static;
+
+    /// Which one it is.
+    const NAME: VariantName;
+
+    /// The numbers of the request's fields for the node and for why a response is rejected (`discovery.proto`).
+    const MESSAGES: [u32; 2];
+
+    /// Reads a request.
+    fn read(request: Self::Request) -> Ask;
+
+    /// What a response wraps a resource in.
+    const FORM: Form;
+
+    /// Writes a response but for its resources. `generation` is for people who debug, where the variant has room for it.
+    fn write(kind: ResourceType, update: &Update, nonce: &str, generation: u64) -> Self::Response;
+}
+
+/// The name of a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariantName {
+    /// State of the world.
+    Sotw,
+    /// Delta, also called incremental.
+    Delta,
+}
+
+impl VariantName {
+    /// Whether a client can be told that resources of this kind are gone.
+    pub fn removes(self, kind: ResourceType) -> bool {
+        match self {
+            // By leaving them out of a response that always holds all (S3); the other kinds have no way to say it.
+            Self::Sotw => self.whole(kind),
+            // A listener whose filter's configuration is removed answers 500 at once, and some Envoys reject a removed secret
+            // (D13). A client that needs one no more unsubscribes by itself.
+            Self::Delta => !matches!(kind, ResourceType::Extension | ResourceType::Secret),
+        }
+    }
+
+    /// Whether a response holds everything that the client should have, not only what changed (S1).
+    pub fn whole(self, kind: ResourceType) -> bool {
+        self == Self::Sotw && kind.has_wildcard()
+    }
+}
+
+impl fmt::Display for VariantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sotw => "sotw",
+            Self::Delta => "delta",
+        })
+    }
+}
+
+/// A request of either variant.
+#[derive(Debug)]
+pub struct Ask {
+    /// Who asks, if the request says so.
+    pub node: Option<Node>,
+    /// What is asked for.
+    pub type_url: String,
+    /// The nonce of the response that this answers, or empty.
+    pub nonce: String,
+    /// Why that response was rejected, if it was.
+    pub error: Option<String>,
+    /// Whether the client says that it holds resources of the kind. It says so in the first request
+    /// of a stream: by their versions in delta, by the last version in state of the world.
+    pub holds: bool,
+    /// What the client wants from now on.
+    pub names: Names,
+}
+
+/// The subscription as a request states it.
+#[derive(Debug)]
+pub enum Names {
+    /// State of the world: all of it.
+    All(Vec<String>),
+    /// Delta: what changes.
+    Change {
+        /// Names to add.
+        subscribe: Vec<String>,
+        /// Names to take out.
+        unsubscribe: Vec<String>,
+        /// Name to version of what the client holds from an earlier stream.
+        initial: BTreeMap<String, String>,
+    },
+}
+
+impl Names {
+    /// Whether they ask for all resources by the name that stands for them.
+    pub fn wildcard(&self) -> bool {
+        let (Self::All(names) | Self::Change { subscribe: names, .. }) = self;
+        names.iter().any(|name| name == WILDCARD)
+    }
+
+    /// The names that are asked for.
+    pub fn asked(&self) -> Size {
+        let (Self::All(names) | Self::Change { subscribe: names, .. }) = self;
+        names.iter().map(|name| Size::of(name)).sum()
+    }
+
+    /// The length of the longest name or version, in bytes.
+    pub fn longest(&self) -> usize {
+        let longest = |names: &[String]| names.iter().map(String::len).max().unwrap_or_default();
+        match self {
+            Self::All(names) => longest(names),
+            Self::Change { subscribe, unsubscribe, initial } => {
+                let held = initial.iter().map(|(name, version)| name.len().max(version.len())).max();
+                longest(subscribe).max(longest(unsubscribe)).max(held.unwrap_or_default())
+            }
+        }
+    }
+
+    /// Whether they take the place of what the client asked for before.
+    pub fn replaces(&self) -> bool {
+        matches!(self, Self::All(_))
+    }
+
+    /// Changes a subscription. Gives what changed, and what the client says that it holds.
+    pub fn apply(self, subscription: &mut Subscription, kind: ResourceType) -> (Change, BTreeMap<String, String>) {
+        let first = !subscription.asked();
+        match self {
+            Self::All(names) => (subscription.replace(names, kind.has_wildcard()), BTreeMap::new()),
+            Self::Change { subscribe, unsubscribe, initial } => {
+                let change = subscription.change(subscribe, unsubscribe, kind.has_wildcard());
+                // Only the first request of a kind may say so (D9).
+                (change, if first { initial } else { BTreeMap::new() })
+            }
+        }
+    }
+}
+
+/// How large some names are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// How many there are.
+    pub count: usize,
+    /// How long they are together, in bytes.
+    pub bytes: usize,
+}
+
+impl Size {
+    /// Of one name.
+    pub fn of(name: &str) -> Self {
+        Self { count: 1, bytes: name.len() }
+    }
+}
+
+impl Add for Size {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { count: self.count + other.count, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl Sum for Size {
+    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
+        sizes.fold(Self::default(), Add::add)
+    }
+}
+
+/// What a response is to bring.
+#[derive(Debug, Default)]
+pub struct Update {
+    /// Resources that the client lacks or has at another version, sorted by name.
+    pub changed: Vec<Arc<Resource>>,
+    /// Names that are gone.
+    pub removed: Vec<Arc<str>>,
+    /// State of the world: all that the client should have then, sorted by name. Empty in delta.
+    pub all: Vec<Arc<Resource>>,
+}
+
+impl Update {
+    /// Whether it brings and removes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.removed.is_empty()
+    }
+}
