@@ -103,6 +103,8 @@ async fn what_envoy_rejects_is_rejected_once_g7(variant: Variant) {
         eventually("the edit serves", || async { gateway.get("/", &[]).await.body == body }).await;
     }
     assert_eq!(rejections().await, 1);
+    let said = gateway.process.output().matches("error[rejected_by_envoy]").count();
+    assert_eq!(said, 1, "the log says it once");
     let answered = gateway.envoy_counter("listener_manager.lds.update_success").await;
     assert!(
         answered <= 4,

@@ -135,17 +135,19 @@ async fn what_envoy_rejects_is_not_sent_again_and_a_roll_back_mends_it_g7<V: Wir
     gateway.publish(2, |parts| parts.bad_cluster = true);
     let nacks = |recorder: &Recorder| {
         let events = recorder.events().into_iter();
-        events.filter(|event| matches!(event, Event::Nacked { generation: 2, .. })).collect::<Vec<_>>()
+        events
+            .filter(|event| matches!(event, Event::Nacked(rejection) if rejection.generation == 2))
+            .collect::<Vec<_>>()
     };
     gateway.recorder.until("a NACK", |recorder| !nacks(recorder).is_empty()).await;
     gateway.publish(3, |_| {});
     gateway.recorder.confirmed(3).await;
     let nacks = nacks(&gateway.recorder);
     assert_eq!(nacks.len(), 1, "{nacks:#?}");
-    let Event::Nacked { kind, message, culprit, .. } = &nacks[0] else { unreachable!() };
-    assert_eq!(*kind, ResourceType::Cluster);
-    assert!(message.contains("EDS"), "{message}");
-    assert_eq!(culprit.as_ref().map(|culprit| &*culprit.name), Some("bad"));
+    let Event::Nacked(rejection) = &nacks[0] else { unreachable!() };
+    assert_eq!(rejection.kind, ResourceType::Cluster);
+    assert!(rejection.message.contains("EDS"), "{}", rejection.message);
+    assert_eq!(rejection.culprit.as_ref().map(|culprit| &*culprit.name), Some("bad"));
     let again = |event: &&Event| matches!(event, Event::Sent { kind: ResourceType::Cluster, generation: 2, .. });
     assert_eq!(gateway.recorder.events().iter().filter(again).count(), 1);
     envoy.answers(200).await;
@@ -160,7 +162,7 @@ async fn what_envoy_applied_of_a_rejected_push_is_undone_g7<V: Wire>() {
     envoy.answers(200).await;
     gateway.recorder.confirmed(1).await;
     let nacked = async |generation| {
-        let nack = |event: &Event| matches!(event, Event::Nacked { generation: of, .. } if *of == generation);
+        let nack = |event: &Event| matches!(event, Event::Nacked(rejection) if rejection.generation == generation);
         gateway.recorder.until("a NACK", |recorder| recorder.events().iter().any(nack)).await;
     };
 

@@ -312,7 +312,7 @@ impl<V: Wire> Model<V> {
         for event in self.session.events() {
             match event {
                 Event::Confirmed { generation } => self.confirmed = Some(generation),
-                Event::Nacked { .. } => self.confirmed = None,
+                Event::Nacked(_) => self.confirmed = None,
                 _ => {}
             }
         }

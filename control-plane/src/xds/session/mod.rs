@@ -21,14 +21,14 @@ mod substream;
 mod variant;
 
 pub use delta::Delta;
-pub use event::{Event, NodeInfo, Observer, StreamId};
+pub use event::{Event, NodeInfo, Observer, Rejection, StreamId};
 pub use message::Message;
 pub use sotw::Sotw;
 pub use variant::{Variant, VariantName};
 
 use self::{
     order::{GATE, SETTLING, Until, Wait},
-    substream::{Answer, Due, Rejection, Standing, Substream},
+    substream::{Answer, Due, Nack, Standing, Substream},
 };
 use crate::snapshot::Snapshot;
 
@@ -162,9 +162,9 @@ impl<V: Variant> Session<V> {
             self.heard_at = now;
             self.events.push(match answer {
                 Answer::Ack(generation) => Event::Acked { kind, generation },
-                Answer::Nack(rejection) => {
+                Answer::Nack(nack) => {
                     self.confirmed = None;
-                    nacked(kind, rejection)
+                    nacked(kind, nack)
                 }
             });
         }
@@ -233,7 +233,7 @@ impl<V: Variant> Session<V> {
                 let generation = target.generation();
                 match substream.standing(generation) {
                     Standing::Current => self.events.push(Event::Acked { kind, generation }),
-                    Standing::StillRejected(rejection) => self.events.push(nacked(kind, rejection)),
+                    Standing::StillRejected(nack) => self.events.push(nacked(kind, nack)),
                     Standing::Unchanged => {}
                 }
                 Step::Compared
@@ -356,9 +356,9 @@ impl Earliest {
     }
 }
 
-fn nacked(kind: ResourceType, rejection: Rejection) -> Event {
-    let Rejection { generation, message, culprit, .. } = rejection;
-    Event::Nacked { kind, generation, message, culprit }
+fn nacked(kind: ResourceType, nack: Nack) -> Event {
+    let Nack { generation, message, culprit, .. } = nack;
+    Event::Nacked(Arc::new(Rejection { kind, generation, message, culprit }))
 }
 
 /// A client's words, as far as they are kept.

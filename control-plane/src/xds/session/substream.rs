@@ -50,9 +50,9 @@ pub(super) struct Substream {
     refusals: u64,
     in_flight: VecDeque<InFlight>,
     last_nonce: String,
-    rejected: Option<Rejection>,
+    rejected: Option<Nack>,
     /// The rejections of what the client still refuses, by their numbers.
-    standing: BTreeMap<u64, Rejection>,
+    standing: BTreeMap<u64, Nack>,
     /// The generation that the client is known to have, of this kind.
     current: Option<u64>,
 }
@@ -98,7 +98,7 @@ pub(super) struct Due {
 
 /// A response that the client rejected.
 #[derive(Clone, Debug)]
-pub(super) struct Rejection {
+pub(super) struct Nack {
     /// Which one it is, counted from 1.
     number: u64,
     /// The generation that it is held against.
@@ -121,7 +121,7 @@ pub(super) enum Answer {
     /// It accepts it, and has this generation.
     Ack(u64),
     /// It rejects it.
-    Nack(Rejection),
+    Nack(Nack),
 }
 
 /// What a comparison found that gave nothing to send.
@@ -130,7 +130,7 @@ pub(super) enum Standing {
     /// The client has the generation.
     Current,
     /// The generation holds what the client rejected of an earlier one.
-    StillRejected(Rejection),
+    StillRejected(Nack),
     /// Nothing new to say.
     Unchanged,
 }
@@ -200,7 +200,7 @@ impl Substream {
     }
 
     /// The rejection that stands: what was rejected is still in the snapshot.
-    pub(super) fn rejected(&self) -> Option<&Rejection> {
+    pub(super) fn rejected(&self) -> Option<&Nack> {
         self.rejected.as_ref()
     }
 
@@ -288,8 +288,7 @@ impl Substream {
             let only_removed = !sent.brings_changes();
             let culprit = culprit(&message, &sent.carried).cloned();
             let InFlight { generation, at, carried: suspects, .. } = sent;
-            let rejection =
-                Rejection { number: self.refusals, generation, at, message, culprit, suspects, only_removed };
+            let rejection = Nack { number: self.refusals, generation, at, message, culprit, suspects, only_removed };
             self.standing.insert(self.refusals, rejection.clone());
             self.rejected = Some(rejection.clone());
             return Some(Answer::Nack(rejection));
@@ -347,7 +346,7 @@ impl Substream {
             let now = target.resources().get(&resource.name).filter(|now| self.subscription.covers(&now.name));
             now.is_some_and(|now| now.version == resource.version)
         };
-        let guilty_is_there = |rejection: &Rejection| match &rejection.culprit {
+        let guilty_is_there = |rejection: &Nack| match &rejection.culprit {
             Some(culprit) => is_there(culprit),
             None => rejection.suspects.iter().all(is_there),
         };

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use legation::{
     origin::Origin,
     snapshot::{Resource, Snapshot},
-    xds::{Delta, Event, Next, Refusal, Session, Sotw, Variant, VariantName},
+    xds::{Delta, Event, Next, Refusal, Rejection, Session, Sotw, Variant, VariantName},
 };
 use legation_protos::{
     ResourceType,
@@ -314,7 +314,7 @@ impl<V: Wire> Client<V> {
         for event in self.session.events() {
             match event {
                 Event::Confirmed { generation } => self.confirmed = Some(generation),
-                Event::Nacked { .. } => self.confirmed = None,
+                Event::Nacked(_) => self.confirmed = None,
                 _ => {}
             }
             self.events.push(event);
@@ -354,8 +354,9 @@ impl<V: Wire> Client<V> {
             Event::Subscribed { kind } => format!("subscribed {kind}"),
             Event::Sent { kind, generation, .. } => format!("sent {kind} {generation}"),
             Event::Acked { kind, generation } => format!("acked {kind} {generation}"),
-            Event::Nacked { kind, generation, message, culprit } => {
-                let culprit = culprit.map_or("?".to_owned(), |it| format!("{}@{}", it.name, it.version));
+            Event::Nacked(rejection) => {
+                let Rejection { kind, generation, message, culprit } = &*rejection;
+                let culprit = culprit.as_ref().map_or("?".to_owned(), |it| format!("{}@{}", it.name, it.version));
                 format!("nacked {kind} {generation}: {message} ({culprit})")
             }
             Event::Confirmed { generation } => format!("confirmed {generation}"),
