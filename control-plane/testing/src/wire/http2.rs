@@ -1,15 +1,9 @@
-//! HTTP/2 by hand (RFC 9113 and, of HPACK, literals only): what a library would not send.
+//! HTTP/2 by hand: frames (RFC 9113) and, of HPACK, literals only.
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time,
-};
+use tokio::time;
 
-use super::PATIENCE;
+use super::{super::ALICE_KEY, Reader, Wire};
+use crate::PATIENCE;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -82,63 +76,47 @@ impl Frame {
     }
 }
 
-/// A connection as a client.
-pub struct Connection {
-    pub reader: Reader,
-    pub writer: OwnedWriteHalf,
-}
-
-pub struct Reader {
-    half: OwnedReadHalf,
-    read: Vec<u8>,
-}
-
-impl Connection {
-    /// Opens it; what it is to send first is up to the test.
-    pub async fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("Envoy accepts connections");
-        stream.set_nodelay(true).expect("a TCP option");
-        let (half, writer) = stream.into_split();
-        Self { reader: Reader::new(half), writer }
-    }
-
-    /// Opens it and exchanges settings. Answers come without waiting for a window of the connection.
-    pub async fn open(port: u16) -> Self {
-        let mut connection = Self::connect(port).await;
+impl Wire {
+    /// Opens a client's connection over HTTP/2 and exchanges settings. Answers come without waiting for a window of the
+    /// connection.
+    pub async fn open_http2(port: u16) -> Self {
+        let mut wire = Self::connect(port).await;
         let window = frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());
         let greeting = async {
-            connection.writer.write_all(&[HELLO, &*window].concat()).await.expect("it is open");
-            while let Some(frame) = connection.reader.next().await {
-                if frame.kind == SETTINGS {
-                    let _ = connection.writer.write_all(&self::frame(SETTINGS, ACK, 0, &[])).await;
+            wire.say([HELLO, &*window].concat()).await;
+            while let Some(came) = wire.reader.frame().await {
+                if came.kind == SETTINGS {
+                    wire.say(frame(SETTINGS, ACK, 0, &[])).await;
                     return;
                 }
             }
         };
         time::timeout(PATIENCE, greeting).await.expect("Envoy says its settings");
-        connection
+        wire
     }
 }
 
 impl Reader {
-    /// What is read from here on.
-    pub fn new(half: OwnedReadHalf) -> Self {
-        Self { half, read: Vec::new() }
-    }
-
     /// The next frame; none, when the connection has ended.
-    pub async fn next(&mut self) -> Option<Frame> {
+    pub async fn frame(&mut self) -> Option<Frame> {
         loop {
-            if let Some(&[l0, l1, l2, kind, flags, s0, s1, s2, s3]) = self.read.first_chunk::<9>() {
+            if let Some(&[l0, l1, l2, kind, flags, s0, s1, s2, s3]) = self.unread().first_chunk::<9>() {
                 let end = 9 + u32::from_be_bytes([0, l0, l1, l2]) as usize;
-                if self.read.len() >= end {
-                    let payload = self.read.drain(..end).skip(9).collect();
+                if self.unread().len() >= end {
+                    let payload = self.unread().drain(..end).skip(9).collect();
                     return Some(Frame { kind, flags, stream: u32::from_be_bytes([s0, s1, s2, s3]), payload });
                 }
             }
-            if !self.half.read_buf(&mut self.read).await.is_ok_and(|count| count > 0) {
+            if !self.more().await {
                 return None;
             }
         }
     }
+}
+
+/// The block of headers of a request of alice's.
+pub fn block(method: &str, path: &str) -> Vec<u8> {
+    let fields =
+        [(":method", method), (":scheme", "http"), (":path", path), (":authority", "a"), ("x-api-key", ALICE_KEY)];
+    fields.iter().flat_map(|(name, value)| field(name.as_bytes(), value.as_bytes())).collect()
 }

@@ -1,4 +1,4 @@
-//! An Envoy with the filter and without a control plane.
+//! An Envoy that has the filter and no control plane.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Client, Process, envoy, eventually, legation};
+use super::{Client, Process, envoy, envoy::written_address, eventually, legation};
 
 /// A running Envoy with a static bootstrap.
 pub struct Bare {
@@ -35,9 +35,7 @@ impl Bare {
         command.args(["--service-node", "bare", "--service-cluster", "bare"]);
         command.args(["--disable-hot-restart", "--concurrency", WORKERS, "--log-level", "warning"]);
         let process = Process::start("envoy", &mut command);
-        let address = || fs::read_to_string(path("admin")).ok().filter(|address| !address.is_empty());
-        eventually("Envoy says where its admin interface is", || async { address().is_some() }).await;
-        let admin = address().expect("just seen");
+        let admin = written_address(&path("admin")).await;
         let bare = Self { process, client: Client::new(), admin, directory };
         eventually("Envoy is ready", || async { bare.admin("/ready").await.trim() == "LIVE" }).await;
         bare
@@ -50,8 +48,7 @@ impl Bare {
 
     /// An answer of its admin interface.
     pub async fn admin(&self, path: &str) -> String {
-        let answer = self.client.get(&format!("http://{}{path}", self.admin), &[]).await;
-        String::from_utf8(answer.body.to_vec()).expect("text")
+        self.client.get(&format!("http://{}{path}", self.admin), &[]).await.text()
     }
 
     /// Its counters and gauges.

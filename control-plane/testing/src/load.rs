@@ -1,16 +1,16 @@
 //! Load from a program that nobody here wrote: h2load, of nghttp2. No request of it may fail.
 
 use std::{
-    process::{Output, Stdio},
+    process::Output,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use tokio::{process::Command, task::JoinHandle};
+use tokio::task::JoinHandle;
 
-use super::ALICE_KEY;
+use super::{ALICE_KEY, h2load};
 
 /// Requests in one run of h2load, and how many a second each of its connections sends: load enough to catch what is short,
 /// while the machine still does the rest of the test.
@@ -46,18 +46,13 @@ impl Load {
 }
 
 async fn run(urls: &[String], arguments: &[&str]) -> Result<usize, String> {
-    let h2load = std::env::var("H2LOAD").unwrap_or_else(|_| "h2load".to_owned());
-    let mut command = Command::new(&h2load);
+    let mut command = h2load();
     command
         .args(["-t", "1", "-c", "4", "-n", &REQUESTS.to_string(), "--rps", &RATE.to_string()])
         .args(["-H", &format!("x-api-key: {ALICE_KEY}")])
         .args(arguments)
-        .args(urls)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let Output { stdout, stderr, .. } = command.output().await.unwrap_or_else(|error| {
-        panic!("cannot run {h2load}: {error} (`make h2load` installs it, H2LOAD names another)")
-    });
+        .args(urls);
+    let Output { stdout, stderr, .. } = command.output().await.expect("h2load runs");
     let (said, complaints) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     let all =
         format!("{REQUESTS} total, {REQUESTS} started, {REQUESTS} done, {REQUESTS} succeeded, 0 failed, 0 errored");

@@ -12,21 +12,19 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
-use super::{Envoy, legation};
+use super::{Envoy, Http, Upstream, legation, root};
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 
 /// A file of `examples/mesh` as it is.
 pub fn text(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/mesh").join(name);
+    let path = root().join("examples/mesh").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -199,20 +197,11 @@ impl Code {
         let sha256: Vec<String> = modules.iter().map(hex).collect();
         let by_path: BTreeMap<_, _> =
             sha256.iter().map(|sha256| path(sha256)).zip(modules.into_iter().map(Bytes::from)).collect();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let by_path = by_path.clone();
-                let answer = service_fn(move |request: Request<Incoming>| {
-                    let response = Response::new(Full::new(by_path[request.uri().path()].clone()));
-                    async move { Ok::<_, Infallible>(response) }
-                });
-                let server = hyper::server::conn::http1::Builder::new();
-                // How it ends is Envoy's business.
-                tokio::spawn(async move { server.serve_connection(TokioIo::new(stream), answer).await });
-            }
-        });
+        let answer = move |request: Request<Incoming>| {
+            let response = Response::new(Full::new(by_path[request.uri().path()].clone()));
+            async move { Ok::<_, Infallible>(response) }
+        };
+        let address = Upstream::start(Http::One, answer).await.address;
         Self { address, sha256 }
     }
 }

@@ -9,7 +9,7 @@ use http::Method;
 use http_body_util::BodyExt;
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{ALICE_KEY, Client};
+use super::{ALICE_KEY, Client, by_alice, empty};
 
 /// A stream of events that is read as they come.
 pub struct Events {
@@ -22,7 +22,8 @@ impl Events {
     /// Opens it, as alice.
     pub async fn open(url: String) -> Self {
         let client = Client::new();
-        let response = client.begin(Method::GET, &url, &[("x-api-key", ALICE_KEY)]).await.expect("it begins");
+        let request = by_alice(Method::GET, &url).body(empty()).expect("a request");
+        let response = client.begin(request).await.expect("it begins");
         assert_eq!(response.status(), 200);
         let (came, last) = watch::channel(0);
         let reader = tokio::spawn(async move {

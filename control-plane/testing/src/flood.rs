@@ -1,10 +1,10 @@
 //! Load far above a limit from h2load, and how much of it was admitted. What is not admitted must be refused with 429.
 
-use std::{cell::Cell, future, process::Stdio, time::Duration};
+use std::{cell::Cell, future, time::Duration};
 
-use tokio::{process::Command, time};
+use tokio::time;
 
-use super::{ALICE_KEY, ALICE_SHA256, Gateway};
+use super::{ALICE_KEY, File, Gateway, h2load};
 
 /// Requests at a steady rate, over connections enough that every worker has some.
 #[derive(Clone, Copy)]
@@ -31,16 +31,13 @@ impl Flood {
     pub async fn send(self, url: &str) -> Flooded {
         let (connections, requests) = (CONNECTIONS.to_string(), (self.rate * self.seconds).to_string());
         let each = (self.rate / CONNECTIONS).to_string();
-        let h2load = std::env::var("H2LOAD").unwrap_or_else(|_| "h2load".to_owned());
-        let mut command = Command::new(&h2load);
-        command
-            .args(["-t", "1", "-c", &connections, "-m", "100", "-n", &requests, "--rps", &each])
-            .args(["-H", &format!("x-api-key: {ALICE_KEY}"), url])
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let output = command.output().await.unwrap_or_else(|error| {
-            panic!("cannot run {h2load}: {error} (`make h2load` installs it, H2LOAD names another)")
-        });
+        let mut command = h2load();
+        command.args(["-t", "1", "-c", &connections, "-m", "100", "-n", &requests, "--rps", &each]).args([
+            "-H",
+            &format!("x-api-key: {ALICE_KEY}"),
+            url,
+        ]);
+        let output = command.output().await.expect("h2load runs");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let flooded = read(&said).unwrap_or_else(|| panic!("h2load says how it went: {said}"));
         assert_eq!(flooded.admitted + flooded.refused, self.rate * self.seconds, "200 or 429 to each: {said}");
@@ -54,7 +51,7 @@ impl Flood {
         gateway: &Gateway,
         path: &str,
         edits: usize,
-        edited: impl Fn(usize) -> String,
+        edited: impl Fn(usize) -> File,
     ) -> (Flooded, usize) {
         let pause = Duration::from_secs(self.seconds as u64) / (edits as u32 + 1);
         let served = Cell::new(0);
@@ -62,7 +59,7 @@ impl Flood {
             let mut tick = time::interval_at(time::Instant::now() + pause, pause);
             for edit in 1..=edits {
                 tick.tick().await;
-                gateway.edit(&edited(edit)).await;
+                gateway.edit(edited(edit)).await;
                 served.set(edit);
             }
             future::pending().await
@@ -124,28 +121,18 @@ impl Limited {
 }
 
 /// A file with a route for each limit, after so many edits: each puts one consumer in the place of another.
-pub fn limited(port: u16, limits: &[Limited], edit: usize) -> String {
-    let routes: String = limits
-        .iter()
-        .map(|Limited { algorithm, limit, fields, .. }| {
-            format!(
-                r#"
-- name: {algorithm}
-  match: {{prefix: /{algorithm}}}
-  respond: {{status: 200}}
-  api_key: {{}}
-  rate_limit: {{limit: {limit}, window: 1s, by: route{fields}}}"#
-            )
-        })
-        .collect();
-    format!(
-        r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:{routes}
-consumers:
-- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}
-- {{name: guest-{edit}, api_keys: [{{sha256: {edit:064}}}]}}
-"#
-    )
+pub fn limited(limits: &[Limited], edit: usize) -> File {
+    let route = |file: File, Limited { algorithm, limit, fields, .. }: &Limited| {
+        file.and_routes(format!(
+            "
+            - name: {algorithm}
+              match: {{prefix: /{algorithm}}}
+              respond: {{status: 200}}
+              api_key: {{}}
+              rate_limit: {{limit: {limit}, window: 1s, by: route{fields}}}
+            "
+        ))
+    };
+    let guest = format!("- {{name: guest-{edit}, api_keys: [{{sha256: {edit:064}}}]}}");
+    limits.iter().fold(File::default(), route).alice().consumers(guest)
 }

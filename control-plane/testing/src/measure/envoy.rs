@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::variant::Variant;
-use crate::support::{ALICE_KEY, envoy, legation};
+use crate::{ALICE_KEY, File, envoy, legation};
 
 /// Starts one with so many workers.
 pub fn start(name: impl Into<String>, workers: usize, port: u16, bootstrap: &Value) -> Variant {
@@ -26,10 +26,10 @@ pub fn command(folder: &Path, workers: usize, bootstrap: &Value) -> Command {
 }
 
 /// What `legation dump --static` prints for a file.
-pub fn dump(file: &str) -> Value {
+pub fn dump(file: &File, port: u16) -> Value {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gateway.yaml");
-    fs::write(&path, file).unwrap();
+    fs::write(&path, file.at(port)).unwrap();
     let mut command = legation();
     command.arg("dump").arg(&path).args(["--static", "--envoy-admin", "127.0.0.1:0"]);
     let output = command.output().unwrap();

@@ -1,4 +1,4 @@
-//! An upstream that gives and takes large bodies.
+//! An upstream that gives and takes large bodies, and how a client moves them.
 
 use std::{
     convert::Infallible,
@@ -12,11 +12,12 @@ use std::{
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Duration};
 
 use super::{
-    Body, Cut, Http, Upstream,
+    Body, Client, Cut, Http, PATIENCE, Upstream,
     body::{self, Reader},
+    by_alice, empty,
 };
 
 /// GET `/…/N` gives the first N bytes, or a range of them. A body that is sent is read at once, or to `/…/allowed` as far as the
@@ -27,6 +28,9 @@ pub struct Depot {
     /// How far any body may be taken where it has to be allowed.
     allowed: watch::Sender<u64>,
 }
+
+/// The least speed of an upload, in bytes a millisecond. Only a test that fails waits for it.
+const SLOWEST: u64 = 4 << 10;
 
 /// The version of what is given.
 const ETAG: &str = "\"of the depot\"";
@@ -39,14 +43,14 @@ impl Depot {
         let answer = move |request: Request<Incoming>| {
             let (count, allowance) = (count.clone(), allowance.clone());
             async move {
-                match request.uri().path().rsplit('/').next() {
+                Ok::<_, Infallible>(match request.uri().path().rsplit('/').next() {
                     Some("echo") => echo(request),
                     _ if request.method() == Method::GET => give(&request, count),
                     _ => take(request, allowance).await,
-                }
+                })
             }
         };
-        Self { upstream: Upstream::answering(http, answer).await, given, allowed }
+        Self { upstream: Upstream::start(http, answer).await, given, allowed }
     }
 
     /// Allows to take bodies as far as this.
@@ -113,4 +117,29 @@ async fn take(request: Request<Incoming>, mut allowance: watch::Receiver<u64>) -
     };
     let said = Full::from(said).map_err(|never: Infallible| match never {}).boxed();
     Response::builder().status(status).body(said).expect("a response")
+}
+
+impl Client {
+    /// Asks for a body, as alice, whatever its length.
+    pub async fn download(&self, url: &str) -> Result<Reader, String> {
+        let response = self.begin(by_alice(Method::GET, url).body(empty()).expect("a request")).await?;
+        match response.status().as_u16() {
+            200 => Ok(Reader::new(0, response.into_body())),
+            status => Err(format!("{url} is answered with {status}")),
+        }
+    }
+
+    /// Sends a body of this length, as alice. All of it has to be taken.
+    pub async fn upload(&self, url: &str, length: u64, body: Body) -> Result<(), String> {
+        let request = by_alice(Method::PUT, url).header(header::CONTENT_LENGTH, length);
+        // It is answered at its end only.
+        let patience = PATIENCE + Duration::from_millis(length / SLOWEST);
+        let response = self.begin_within(patience, request.body(body).expect("a request")).await?;
+        let status = response.status();
+        let said = response.into_body().collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+        match status.as_u16() {
+            200 if said == length.to_string() => Ok(()),
+            status => Err(format!("{url} is answered with {status}: {said:?}")),
+        }
+    }
 }

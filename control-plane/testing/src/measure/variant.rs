@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::cost;
-use crate::support::{ALICE_KEY, Client, Process};
+use crate::{ALICE_KEY, Client, Process};
 
 /// A running proxy, or what else answers in its place.
 pub struct Variant {

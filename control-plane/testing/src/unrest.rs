@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::sync::watch;
 
-use super::{ALICE_SHA256, BOB_SHA256, Gateway, Options, free_port};
+use super::{File, Gateway, Options, free_port};
 
 /// How many edits are made.
 const EDITS: usize = 50;
@@ -12,14 +12,13 @@ const EDITS: usize = 50;
 /// A gateway whose file is edited again and again.
 pub struct Unrest {
     pub gateway: Gateway,
-    file: File,
+    content: Content,
 }
 
 /// What the file is made from. What the exchange needs of it stays, but for the limit on its routes and its cluster's
 /// `connect_timeout`.
 #[derive(Clone)]
-struct File {
-    port: u16,
+struct Content {
     /// Where the listener is that comes and goes.
     further_port: u16,
     routes: &'static [(&'static str, &'static str)],
@@ -45,16 +44,14 @@ impl Unrest {
 
     /// The same, with options.
     pub async fn start_with(
-        options: Options,
+        options: impl Into<Options>,
         routes: &'static [(&'static str, &'static str)],
         cluster: &'static str,
         svc: SocketAddr,
     ) -> Self {
-        let further_port = free_port();
-        let file = |port| File { port, further_port, routes, cluster, svc };
-        let gateway = Gateway::start_with(options, |port| file(port).text(0)).await;
-        let file = file(gateway.port);
-        Self { gateway, file }
+        let content = Content { further_port: free_port(), routes, cluster, svc };
+        let gateway = content.file(0).start_with(options).await;
+        Self { gateway, content }
     }
 
     /// Makes all edits, each as soon as Envoy has the one before, while the exchange goes on; it is told how many are in
@@ -63,7 +60,7 @@ impl Unrest {
         let (made, edits) = watch::channel(0);
         let edit = async {
             for number in 1..=EDITS {
-                self.gateway.edit(&self.file.text(number)).await;
+                self.gateway.edit(self.content.file(number)).await;
                 made.send_replace(number);
             }
         };
@@ -114,57 +111,49 @@ impl Edits {
 /// How many kinds of edits there are.
 const KINDS: usize = 13;
 
-impl File {
+impl Content {
     /// The file after so many edits, each of the next kind.
-    fn text(&self, edits: usize) -> String {
+    fn file(&self, edits: usize) -> File {
         // How often this kind was edited.
         let times = |kind: usize| (edits + KINDS - 1 - kind) / KINDS;
-        let or = |kind: usize, even: &str, odd: &str| if times(kind) % 2 == 0 { even } else { odd }.to_owned();
-        let Self { port, further_port, routes, cluster, svc } = self;
-        let limit = 100_000 + times(4);
-        let own = routes.iter().enumerate().map(|(number, (prefix, fields))| {
-            format!(
-                "- {{name: own-{number}, match: {{prefix: {prefix}}}, cluster: svc, api_key: {{}}, \
-                 rate_limit: {{limit: {limit}, window: 1h}}, {fields}}}\n"
+        let is_odd = |kind: usize| times(kind) % 2 == 1;
+        let or = |kind: usize, even: &'static str, odd: &'static str| if is_odd(kind) { odd } else { even };
+        let Self { further_port, routes, cluster, svc } = self;
+        let mut file = File::default();
+        for (number, (prefix, fields)) in routes.iter().enumerate() {
+            file = file.and_routes(format!(
+                "- {{name: own-{number}, match: {{prefix: {prefix}}}, cluster: svc, api_key: {{}}, rate_limit: $OWN, {fields}}}"
+            ));
+        }
+        let file = file
+            .and_routes(or(0, "", "- {name: new, match: {prefix: /new}, cluster: svc}"))
+            .and_routes(
+                "
+                - {name: scarce, match: {prefix: /scarce}, cluster: svc, api_key: {}, rate_limit: {limit: 1, window: 1h}}
+                - {name: weighted, match: {prefix: /weighted}, clusters: [{name: svc, weight: $WEIGHT}, {name: other, weight: 10}]}
+                - {name: patient, match: {prefix: /patient}, cluster: svc, timeouts: {request: $PATIENCE}}
+                - {name: guarded, match: {prefix: /guarded}, cluster: svc$GUARD}
+                ",
             )
-        });
-        format!(
-            r#"
-version: 1
-defaults: {{rate_limit_headers: {headers}}}
-listeners:
-- {{name: http, port: {port}}}
-{further_listener}
-routes:
-{own}
-{route}
-- {{name: scarce, match: {{prefix: /scarce}}, cluster: svc, api_key: {{}}, rate_limit: {{limit: 1, window: 1h}}}}
-- {{name: weighted, match: {{prefix: /weighted}}, clusters: [{{name: svc, weight: {weight}}}, {{name: other, weight: 10}}]}}
-- {{name: patient, match: {{prefix: /patient}}, cluster: svc, timeouts: {{request: {patience}}}}}
-- {{name: guarded, match: {{prefix: /guarded}}, cluster: svc{guard}}}
-clusters:
-- {{name: svc, endpoints: ["{svc}"], connect_timeout: {connect}, {cluster}}}
-- {{name: other, endpoints: ["127.0.0.1:{endpoint}"]}}
-{further_cluster}
-plans:
-- {{name: pro, limits: [{{limit: {plan}, window: 1m}}]}}
-consumers:
-- {{name: alice, plan: pro, metadata: {{team: {team}}}, api_keys: [{{sha256: {ALICE_SHA256}}}]}}
-{bob}
-"#,
-            own = own.collect::<String>(),
-            route = or(0, "", "- {name: new, match: {prefix: /new}, cluster: svc}"),
-            weight = 10 + times(1),
-            patience = or(2, "30s", "40s"),
-            guard = or(3, "", ", api_key: {}"),
-            bob = or(5, "", &format!("- {{name: bob, api_keys: [{{sha256: {BOB_SHA256}}}]}}")),
-            plan = 1000 + times(6),
-            team = or(7, "red", "blue"),
-            endpoint = 10_000 + times(8),
-            connect = or(9, "5s", "6s"),
-            further_listener = or(11, "", &format!("- {{name: further, address: 127.0.0.1, port: {further_port}}}")),
-            further_cluster = or(10, "", "- {name: new, endpoints: [\"127.0.0.1:9\"]}"),
-            headers = or(12, "ratelimit", "x-ratelimit"),
-        )
+            .cluster_with("svc", svc, &format!("connect_timeout: $CONNECT, {cluster}"))
+            .cluster("other", "127.0.0.1:$ENDPOINT")
+            .clusters(or(10, "", "- {name: new, endpoints: [\"127.0.0.1:9\"]}"))
+            .plans("- {name: pro, limits: [{limit: $PLAN, window: 1m}]}")
+            .consumers("- {name: alice, plan: pro, metadata: {team: $TEAM}, api_keys: [{sha256: $ALICE}]}")
+            .top("defaults: {rate_limit_headers: $HEADERS}")
+            .set("OWN", format!("{{limit: {}, window: 1h}}", 100_000 + times(4)))
+            .set("WEIGHT", 10 + times(1))
+            .set("PATIENCE", or(2, "30s", "40s"))
+            .set("GUARD", or(3, "", ", api_key: {}"))
+            .set("PLAN", 1000 + times(6))
+            .set("TEAM", or(7, "red", "blue"))
+            .set("ENDPOINT", 10_000 + times(8))
+            .set("CONNECT", or(9, "5s", "6s"))
+            .set("HEADERS", or(12, "ratelimit", "x-ratelimit"));
+        let file = if is_odd(5) { file.bob() } else { file };
+        if is_odd(11) {
+            return file.and_listeners(format!("- {{name: further, address: 127.0.0.1, port: {further_port}}}"));
+        }
+        file
     }
 }

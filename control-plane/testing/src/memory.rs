@@ -1,4 +1,4 @@
-//! What Envoy holds in memory: its process, as the kernel counts it.
+//! What a process holds in memory, as the kernel counts it.
 
 use std::fs;
 
@@ -26,7 +26,8 @@ impl Memory {
     }
 }
 
-fn field(pid: Pid, name: &str) -> u64 {
+/// A field of `/proc/PID/status` (`proc(5)`), in bytes.
+pub(super) fn field(pid: Pid, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel says it");
     let kib: u64 = line.trim().strip_suffix(" kB").and_then(|kib| kib.parse().ok()).expect("a number of KiB");

@@ -9,9 +9,9 @@ use http::{Method, Response};
 use tokio::{join, time};
 
 use super::{
-    Answer, Exchanges, PATIENCE, Reply, Stage,
+    Answer, Answerer, Client, PATIENCE, Reply,
     body::{self, Reader, Writer},
-    empty,
+    by_alice, empty,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -32,14 +32,14 @@ pub struct Flow {
 
 impl Flow {
     /// Begins it; its first byte has come.
-    pub async fn begin(exchanges: &Exchanges, stage: &Stage, path: &str, direction: Direction) -> Self {
+    pub async fn begin(client: &Client, upstream: &Answerer, url: &str, direction: Direction) -> Self {
         let began = Instant::now();
         let (writer, body) = body::writer(0, Arc::default());
         let (method, sent, answered) = match direction {
             Direction::Down => (Method::GET, empty(), Some(body)),
             Direction::Up => (Method::PUT, body, None),
         };
-        let (answer, asked) = stage.call(exchanges, exchanges.request(method, path).body(sent).unwrap()).await;
+        let (answer, asked) = upstream.call(client, by_alice(method, url).body(sent).unwrap()).await;
         let (arrived, reply) = asked.apart();
         let (body, upload) = match answered {
             None => (arrived, Some((reply, answer))),

@@ -22,3 +22,16 @@ pub fn free_port() -> u16 {
     }
     panic!("no port is free between {FIRST} and {}", FIRST + COUNT);
 }
+
+/// A port that this process holds as long as this lives.
+pub struct TakenPort {
+    pub port: u16,
+    _listener: TcpListener,
+}
+
+impl TakenPort {
+    pub fn take() -> Self {
+        let listener = TcpListener::bind("0.0.0.0:0").expect("a free port");
+        Self { port: listener.local_addr().expect("an address").port(), _listener: listener }
+    }
+}

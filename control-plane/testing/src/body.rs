@@ -1,16 +1,91 @@
-//! Bodies whose every byte says where it belongs: one that is lost, doubled or out of its place shows.
+//! Bodies: said part by part by the test, or such that every byte says where it belongs, so that one that is lost, doubled or
+//! out of its place shows.
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::time;
+use http::HeaderMap;
+use http_body_util::{BodyExt, Empty, StreamBody, combinators::BoxBody};
+use hyper::body::{Frame, Incoming};
+use tokio::{
+    sync::mpsc,
+    time::{self, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Body, Chance, PATIENCE, Parts, parts};
+use super::{Chance, PATIENCE};
+
+/// The body of a request or of an answer.
+pub type Body = BoxBody<Bytes, Cut>;
+
+/// What ends a body before its end.
+#[derive(Debug)]
+pub struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the test cuts it")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// A body that is still to be sent. It ends well when this is dropped.
+pub struct Parts(mpsc::Sender<Result<Frame<Bytes>, Cut>>);
+
+/// A body that is sent part by part.
+pub fn parts() -> (Parts, Body) {
+    let (sender, frames) = mpsc::channel(1);
+    (Parts(sender), BodyExt::boxed(StreamBody::new(ReceiverStream::new(frames))))
+}
+
+pub fn empty() -> Body {
+    Empty::new().map_err(|never: Infallible| match never {}).boxed()
+}
+
+impl Parts {
+    pub async fn send(&self, part: impl Into<Bytes>) {
+        assert!(self.offer(part.into()).await, "it is still taken");
+    }
+
+    /// The same; false if nobody takes it any more.
+    pub async fn offer(&self, part: Bytes) -> bool {
+        self.0.send(Ok(Frame::data(part))).await.is_ok()
+    }
+
+    /// Ends it with trailers.
+    pub async fn trailers(self, trailers: HeaderMap) {
+        self.frame(Ok(Frame::trailers(trailers))).await;
+    }
+
+    /// Ends it as if whoever sends it broke down.
+    pub async fn cut(&self) {
+        self.frame(Err(Cut)).await;
+    }
+
+    /// Waits until nobody takes it any more.
+    pub async fn unwanted(&self) {
+        self.0.closed().await;
+    }
+
+    async fn frame(&self, frame: Result<Frame<Bytes>, Cut>) {
+        self.0.send(frame).await.expect("it is still taken");
+    }
+}
+
+/// The next part of a body that comes.
+pub async fn part(body: &mut Incoming) -> Bytes {
+    let frame =
+        timeout(PATIENCE, body.frame()).await.expect("a part comes").expect("it goes on").expect("it is not cut");
+    frame.into_data().expect("data")
+}
 
 /// After so many bytes they repeat: a prime, so that what usually goes missing (a buffer, a frame) is no multiple of it.
 const PERIOD: usize = 1_048_573;
