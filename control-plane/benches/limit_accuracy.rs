@@ -7,18 +7,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
-#[allow(dead_code)]
-#[path = "shared/mod.rs"]
-mod shared;
-#[allow(dead_code, unused_imports)]
-#[path = "../tests/live/support/mod.rs"]
-mod support;
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use legation_testing::{
+    Flood, Limited, eventually, free_port, limited,
+    measure::envoy::{self, dump, local_ratelimit, replace_filters},
+};
 use serde_json::json;
-use shared::envoy::{self, dump, local_ratelimit, replace_filters};
-use support::{Flood, Gateway, Limited, Options, eventually, free_port, limited};
 use tokio::time::sleep;
 
 const LIMIT: usize = 250;
@@ -46,17 +41,17 @@ fn print(workers: usize, edits: usize, limit: &Limited, judgement: &str) {
 }
 
 async fn measure(workers: usize) {
-    let options = Options { arguments: vec!["--concurrency".into(), workers.to_string()], ..Options::default() };
-    let gateway = Gateway::start_with(options, |port| limited(port, &ALGORITHMS, 0)).await;
+    let gateway = limited(&ALGORITHMS, 0).start_with(["--concurrency", &workers.to_string()]).await;
     for (index, limit) in ALGORITHMS.iter().enumerate() {
-        let edited = |edit| limited(gateway.port, &ALGORITHMS, index * EDITS + edit);
+        let edited = |edit| limited(&ALGORITHMS, index * EDITS + edit);
         full_second().await;
         let (flooded, served) = FLOOD.send_with_edits(&gateway, &limit.path(), EDITS, edited).await;
         print(workers, served, limit, &limit.judge(&flooded));
     }
     drop(gateway);
     let port = free_port();
-    let mut bootstrap = dump(&limited(port, &[NATIVE], 0).replace("/local_ratelimit", "/measured"));
+    let measured = Limited { algorithm: "measured", ..NATIVE };
+    let mut bootstrap = dump(&limited(&[measured], 0), port);
     let bucket = json!({"max_tokens": LIMIT, "tokens_per_fill": LIMIT / 10, "fill_interval": "0.1s"});
     replace_filters(&mut bootstrap, vec![local_ratelimit(&bucket)]);
     let envoy = envoy::start(NATIVE.algorithm, workers, port, &bootstrap);

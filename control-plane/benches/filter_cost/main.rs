@@ -9,16 +9,9 @@
 #![allow(missing_docs)]
 
 mod envoys;
-#[allow(dead_code)]
-#[path = "../shared/mod.rs"]
-mod shared;
-#[allow(dead_code, unused_imports)]
-#[path = "../../tests/live/support/mod.rs"]
-mod support;
 
 use envoys::Upstream;
-use shared::cost::added;
-use support::{ALICE_KEY, eventually};
+use legation_testing::{ALICE_KEY, eventually, measure::cost::added};
 
 /// What h2load sends: host, user agent and four pseudo-headers are there anyway.
 fn arguments(headers: usize) -> Vec<String> {

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use legation_filter::config::{ApiKey, Config, Consumer};
+use legation_testing::{ALICE_SHA256, File};
 use sha2::{Digest, Sha256};
-
-use crate::support::ALICE_SHA256;
 
 /// The key of a consumer.
 pub fn key(consumer: usize) -> String {
@@ -33,15 +32,14 @@ fn consumers(keys: usize, edit: usize) -> impl Iterator<Item = (String, String)>
 }
 
 /// A file with so many keys, after so many edits.
-pub fn file(port: u16, keys: usize, edit: usize) -> String {
-    let mut text = format!("version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n");
-    text += "- {name: measured, match: {prefix: /measured}, respond: {status: 200}, ";
-    text += "api_key: {header: x-api-key, query: key}}\nconsumers:\n";
-    writeln!(text, "- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}").unwrap();
+pub fn file(keys: usize, edit: usize) -> File {
+    let mut others = String::new();
     for (name, sha256) in consumers(keys, edit) {
-        writeln!(text, "- {{name: {name}, api_keys: [{{sha256: {sha256}}}]}}").unwrap();
+        writeln!(others, "- {{name: {name}, api_keys: [{{sha256: {sha256}}}]}}").unwrap();
     }
-    text
+    let policy = "api_key: {header: x-api-key, query: key}";
+    let route = format!("- {{name: measured, match: {{prefix: /measured}}, respond: {{status: 200}}, {policy}}}");
+    File::routes(route).alice().consumers(others)
 }
 
 /// The filter's configuration that says the same.

@@ -8,25 +8,21 @@
 #![allow(missing_docs)]
 
 mod keys;
-#[allow(dead_code)]
-#[path = "../shared/mod.rs"]
-mod shared;
 mod stall;
-#[allow(dead_code, unused_imports)]
-#[path = "../../tests/live/support/mod.rs"]
-mod support;
 
 use std::{
     fs,
     time::{Duration, Instant},
 };
 
-use shared::{
-    cost::{added, median},
-    envoy::{self, dump, replace_filters},
-    variant::Variant,
+use legation_testing::{
+    free_port, legation,
+    measure::{
+        cost::{added, median},
+        envoy::{self, dump, replace_filters},
+        variant::Variant,
+    },
 };
-use support::{free_port, legation};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -38,7 +34,7 @@ const MOST_ASKED: usize = 10_000;
 /// An Envoy with so many keys in the filter, or without the filter.
 fn start(keys: Option<usize>, workers: usize) -> Variant {
     let port = free_port();
-    let mut bootstrap = dump(&keys::file(port, keys.unwrap_or(1), 0));
+    let mut bootstrap = dump(&keys::file(keys.unwrap_or(1), 0), port);
     if keys.is_none() {
         replace_filters(&mut bootstrap, vec![]);
     }
@@ -175,7 +171,7 @@ fn validate() {
     for keys in [10, 10_000, 100_000] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("gateway.yaml");
-        fs::write(&path, keys::file(8000, keys, 0)).unwrap();
+        fs::write(&path, keys::file(keys, 0).at(8000)).unwrap();
         let took = |_| {
             let start = Instant::now();
             let output = legation().arg("validate").arg(&path).output().unwrap();

@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use legation_testing::{
+    ALICE_KEY,
+    measure::cost::{children, median, resident_mib, thread_cpu},
+};
 use tokio::time::sleep;
 
-use crate::{
-    keys::{edited_key, file},
-    shared::cost::{children, median, resident_mib, thread_cpu},
-    support::{ALICE_KEY, Gateway, Options},
-};
+use crate::keys::{edited_key, file};
 
 /// The median counts.
 const EDITS: usize = 7;
@@ -42,8 +42,7 @@ pub struct Stall {
 }
 
 pub async fn measure(keys: usize) -> Stall {
-    let options = Options { arguments: vec!["--concurrency".into(), "1".into()], ..Options::default() };
-    let gateway = Gateway::start_with(options, |port| file(port, keys, 0)).await;
+    let gateway = file(keys, 0).start_with(["--concurrency", "1"]).await;
     let envoy = children(gateway.process.pid().as_raw())[0];
     let before = resident_mib(envoy);
     let (mut gaps, mut cpu, mut served, mut quiet) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -52,8 +51,9 @@ pub async fn measure(keys: usize) -> Stall {
         let probe = Probe::start(gateway.port);
         sleep(AFTER).await;
         quiet.push(probe.longest_gap());
+        let next = file(keys, 2 * edit).at(gateway.port);
         let saved = Instant::now();
-        gateway.write(&file(gateway.port, keys, 2 * edit));
+        gateway.write(&next);
         let key = edited_key(2 * edit);
         while gateway.get("/measured", &[("x-api-key", &key)]).await.status != 200 {
             sleep(Duration::from_millis(5)).await;
@@ -64,7 +64,7 @@ pub async fn measure(keys: usize) -> Stall {
         drop(probe);
 
         let before = thread_cpu(envoy, WORKER);
-        gateway.edit(&file(gateway.port, keys, 2 * edit + 1)).await;
+        gateway.edit(file(keys, 2 * edit + 1)).await;
         sleep(AFTER).await;
         cpu.push((thread_cpu(envoy, WORKER) - before).as_secs_f64() * 1e3);
     }

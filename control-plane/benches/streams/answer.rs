@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use legation_testing::ALICE_KEY;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::{stamp, support::ALICE_KEY};
+use crate::stamp;
 
 /// An answer, as it comes.
 pub struct Answer {

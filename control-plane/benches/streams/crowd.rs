@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
+use legation_testing::PATIENCE;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
     time::{interval, timeout},
 };
 
-use crate::{answer::Answer, stamp, support::PATIENCE};
+use crate::{answer::Answer, stamp};
 
 /// Opened so far apart: their events come one by one, not all at once.
 const PACE: Duration = Duration::from_millis(1);

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use legation_testing::measure::variant::Variant;
 use tokio::time::{interval, sleep};
 
 use crate::{
     answer::Answer,
     crowd::{Crowd, path},
     rounds::{Figure, order},
-    shared::variant::Variant,
     subjects::{self, DIRECT, PLAIN},
     table::Table,
     upstream,

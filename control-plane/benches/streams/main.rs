@@ -16,14 +16,8 @@ mod idle;
 mod lag;
 mod requests;
 mod rounds;
-#[allow(dead_code)]
-#[path = "../shared/mod.rs"]
-mod shared;
 mod stamp;
 mod subjects;
-#[allow(dead_code, unused_imports)]
-#[path = "../../tests/live/support/mod.rs"]
-mod support;
 mod table;
 mod upstream;
 

@@ -1,10 +1,13 @@
 //! What a small request costs a proxy, with and without a check of the key and a limit.
 
+use legation_testing::{
+    ALICE_KEY,
+    measure::{cost, variant::Variant},
+};
+
 use crate::{
     rounds::{Figure, order},
-    shared::{cost, variant::Variant},
     subjects::{Check, PROXIES, Subject, UNREACHED},
-    support::ALICE_KEY,
     table::Table,
     upstream,
 };

@@ -1,7 +1,7 @@
 //! Figures of several subjects, taken in rounds: a machine whose speed drifts slows all windows of a round, and another subject
 //! is the first of each. So the median of the rounds counts, and of differences and ratios the median of those within a round.
 
-use crate::shared::cost::median;
+use legation_testing::measure::cost::median;
 
 /// One figure of each subject, in the order of the subjects.
 pub struct Figure(Vec<Vec<f64>>);

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use legation_testing::{Client, eventually, free_port, measure::variant::Variant};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,11 +15,7 @@ use tokio::{
     time::{Instant, interval_at},
 };
 
-use crate::{
-    shared::variant::Variant,
-    stamp,
-    support::{Client, eventually, free_port},
-};
+use crate::stamp;
 
 /// Says in the environment that this process is the upstream, and at which port.
 const PORT: &str = "STREAMS_UPSTREAM";

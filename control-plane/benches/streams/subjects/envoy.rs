@@ -2,10 +2,10 @@
 
 use std::{path::Path, process::Command};
 
+use legation_testing::measure::envoy::{self, api_key_auth, local_ratelimit};
 use serde_json::{Value, json};
 
 use super::{CONNECTIONS, Check};
-use crate::shared::envoy::{self, api_key_auth, local_ratelimit};
 
 pub fn command(folder: &Path, port: u16, upstream: u16, check: Check) -> Command {
     let mut filters = Vec::new();

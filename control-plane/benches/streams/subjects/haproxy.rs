@@ -2,8 +2,9 @@
 
 use std::{path::Path, process::Command};
 
+use legation_testing::ALICE_KEY;
+
 use super::{CONNECTIONS, Check, program, write};
-use crate::support::ALICE_KEY;
 
 pub fn command(folder: &Path, port: u16, upstream: u16, check: Check) -> Command {
     let mut checks = String::new();

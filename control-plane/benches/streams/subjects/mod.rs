@@ -13,12 +13,8 @@ use std::{
     process::Command,
 };
 
+use legation_testing::{eventually, free_port, measure::variant::Variant, root};
 use tempfile::TempDir;
-
-use crate::{
-    shared::variant::Variant,
-    support::{self, eventually, free_port},
-};
 
 /// Each has room for so many connections, of which a stream takes two.
 pub const CONNECTIONS: usize = 5_000;
@@ -90,7 +86,7 @@ pub async fn start_for_streams(upstream: Variant) -> Vec<Variant> {
 /// What is compared, in its own words. Fails where one is missing.
 pub fn versions() -> String {
     let programs = [
-        (support::envoy(), "--version"),
+        (legation_testing::envoy(), "--version"),
         (program("nginx"), "-v"),
         (program("haproxy"), "-v"),
         (program("caddy"), "version"),
@@ -107,7 +103,7 @@ pub fn versions() -> String {
 /// The program of a peer: the one that the variable names, or what `make peers` leaves.
 fn program(name: &str) -> PathBuf {
     let variable = name.to_uppercase();
-    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/bin").join(name);
+    let fetched = root().join("target/peers/bin").join(name);
     let path = env::var_os(&variable).map_or(fetched, PathBuf::from);
     assert!(
         path.is_file(),

@@ -1,0 +1,5 @@
+//! What several benchmarks measure with.
+
+pub mod cost;
+pub mod envoy;
+pub mod variant;
