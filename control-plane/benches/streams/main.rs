@@ -5,9 +5,15 @@
 //! The bench measures the lag of server-sent events, the time to the first byte, downloads, the
 //! memory of idle streams, and small requests with an equal check of the key and limit.
 //!
-//! `cargo bench -p legation --bench streams -- lag download idle requests rounds=5 mebibytes=1024 streams=2000`
-//! names the parts and their sizes. These are the defaults. `make peers` fetches nginx, HAProxy and
-//! Caddy; `NGINX`, `HAPROXY` and `CADDY` name other binaries.
+//! These are the defaults of the parts and their sizes:
+//!
+//! ```text
+//! cargo bench -p legation --bench streams -- \
+//!     lag download idle requests rounds=5 mebibytes=1024 streams=2000
+//! ```
+//!
+//! `make peers` fetches nginx, HAProxy and Caddy; `NGINX`, `HAPROXY` and `CADDY` name other
+//! binaries.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
