@@ -16,6 +16,7 @@ use legation::{
     translate,
 };
 use legation_protos::{ResourceType, descriptors};
+use legation_testing::root;
 use serde_json::{Value, json};
 
 /// The name of the file of each kind, and what is in it.
@@ -113,4 +114,33 @@ fn golden_files_become_the_resources_that_are_written_down() {
         }
     }
     assert!(different.is_empty(), "{}\nIf that is meant, run with UPDATE_GOLDEN=1", different.join("\n"));
+}
+
+/// The words of `golden/base` itself, and those whose meaning is in files that are not read here.
+const IN_NO_CASE: &[&str] = &[
+    "file/version",
+    "file/listeners",
+    "file/routes",
+    "file/clusters",
+    "file/key_pepper_file",
+    "listener/port",
+    "route/cluster",
+];
+
+#[test]
+fn every_word_of_a_part_has_a_golden_case() {
+    let schema = fs::read_to_string(root().join("docs/gateway.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let part = |name: &str| &schema["$defs"][name];
+    let mut missing = Vec::new();
+    for (name, part) in
+        [("file", &schema), ("route", part("route")), ("cluster", part("cluster")), ("listener", part("listener"))]
+    {
+        let words = part["properties"].as_object().unwrap_or_else(|| panic!("{name} is in the schema"));
+        let words = words.keys().filter(|word| *word != "name").map(|word| format!("{name}/{word}"));
+        missing.extend(
+            words.filter(|word| !IN_NO_CASE.contains(&word.as_str()) && !golden().join(word).join("in.yaml").exists()),
+        );
+    }
+    assert!(missing.is_empty(), "no golden case has {missing:?}");
 }
