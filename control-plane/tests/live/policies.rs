@@ -3,7 +3,7 @@
 use std::fs;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use legation_filter::pepper::Pepper;
+use legation_filter::consumer::pepper::Pepper;
 use serde_json::json;
 
 use crate::support::{

@@ -1,8 +1,7 @@
 //! Response headers for proxies further out, that they pass on a response which streams as it comes: nginx holds back what lacks
 //! `x-accel-buffering: no`, and others compress or rewrite what lacks `cache-control: no-transform` (RFC 9111, section 5.2.2.6).
 
-use crate::edit::Edit;
-use crate::pairs::{Pair, values};
+use crate::headers::{Edit, Pair, values};
 
 const BUFFERING: &str = "x-accel-buffering";
 const CACHE_CONTROL: &str = "cache-control";

@@ -5,12 +5,18 @@
 //! plane writes the document with these very types, so the two cannot drift apart.
 
 mod forms;
+mod json_path;
+mod protobuf_struct;
+pub(crate) mod read;
+mod text;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use forms::few;
 use serde::{Deserialize, Serialize};
+
+pub use read::MAX_BYTES;
 
 /// The whole document. Its `version` is 1. The texts of consumers, of which there may be very many, are `S`: their own
 /// memory, or a part of what was read.

@@ -3,13 +3,11 @@
 use std::sync::LazyLock;
 
 use legation_filter::{
-    compile::compile,
-    decide::{Outcome, Outside, decide, policy_of},
-    ratelimit_fields::Fields,
-    reply::Refusal,
-    route_policies::RoutePolicies,
-    slots::{CountError, Seed, SharedState, prepare},
-    tables::Tables,
+    compile::{Tables, compile, policy_of},
+    decide::{Outcome, decide},
+    outside::{CountError, Outside, Seed, SharedState},
+    policy::RoutePolicies,
+    rate_limit::counts::prepare,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -156,20 +154,22 @@ pub fn check(bytes: &[u8]) {
         let policy = policy_of(&TABLES, &mut RoutePolicies::default(), &[], &mut anything, |_| ());
         match decide(policy.as_deref(), &TABLES, &[], &mut anything).outcome {
             Outcome::Pass(on_response) => told(&on_response.fields),
-            Outcome::Refuse(refusal) => match refusal {
-                Refusal::RateLimited { wait, ref fields } => {
-                    assert!(wait > 0 && wait <= 366 * 86_400 * SECOND, "{wait}");
-                    told(fields);
+            Outcome::Refuse(refusal) => match refusal.code {
+                "rate_limited" => {
+                    let (_, retry_after) = &refusal.headers[0];
+                    let seconds: u64 = retry_after.parse().expect("a number");
+                    assert!((1..=366 * 86_400).contains(&seconds), "{seconds}");
+                    told(&refusal.headers[1..]);
                     let _ = refusal.reply(false);
                 }
-                Refusal::RateLimitUnavailable => {}
-                other => panic!("{other:?}"),
+                "rate_limit_unavailable" => {}
+                other => panic!("{other}"),
             },
         }
     }
 }
 
-fn told(fields: &Fields) {
+fn told(fields: &[(&'static str, String)]) {
     let state = &fields.last().expect("limits apply").1;
     let items = state.split(", ").collect::<Vec<_>>();
     assert_eq!(items.len(), LIMITS.len());

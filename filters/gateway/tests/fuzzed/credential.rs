@@ -1,6 +1,6 @@
 //! Where keys are looked for, in any headers.
 
-use legation_filter::credential::{Found, Source};
+use legation_filter::api_key::source::{Found, Source};
 
 use crate::envoy::{Header, apply, borrowed, count, headers};
 
