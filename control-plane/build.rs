@@ -1,4 +1,4 @@
-//! Builds the filter's module, which the control plane carries, and takes the build's part of resource versions.
+//! Builds the filter's module for embedding, and hashes the sources that shape resources.
 
 use std::{
     env,
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A hash of what the sources that shape resources say.
+/// Returns a hash of the code of the sources that shape resources.
 fn translate_build(here: &Path) -> Result<String, Box<dyn Error>> {
     let mut hash = Sha256::new();
     hash.update(env::var("CARGO_PKG_VERSION")?);
@@ -53,22 +53,25 @@ fn translate_build(here: &Path) -> Result<String, Box<dyn Error>> {
     Ok(hex(hash.finalize().get(..8).unwrap_or_default()))
 }
 
-/// Builds the filter in a target folder of its own (cargo holds a lock on the one in use) and gives the module's path.
+/// Builds the filter and returns the module's path. The build has its own target folder, since
+/// cargo holds a lock on the current one.
 fn build_filter(workspace: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let filter = workspace.join("filters/gateway");
     for part in ["src", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", filter.join(part).display());
     }
     println!("cargo::rerun-if-changed={}", workspace.join("Cargo.toml").display());
-    // OUT_DIR is <target>/<profile>/build/<package>-<hash>/out; debug, release and clippy share one module.
+    // OUT_DIR is <target>/<profile>/build/<package>-<hash>/out. Debug, release and clippy share one
+    // module.
     let target = out.ancestors().nth(4).ok_or("OUT_DIR lies in the target folder")?.join("filter");
     let status = Command::new(env::var("CARGO")?)
         .current_dir(workspace)
         .args(["build", "--package", "legation-filter", "--lib", "--profile", "wasm", "--target", TARGET, "--locked"])
         .arg("--target-dir")
         .arg(&target)
-        // What cargo and clippy set for this build does not hold for that one. Panic messages name source files: without
-        // this the module, and with it every version, would depend on where it was built.
+        // Replaces the flags that cargo and clippy set for this build. Panic messages name source
+        // files. Without remapping, the module and every version would depend on the build's
+        // folder.
         .env("CARGO_ENCODED_RUSTFLAGS", remap_paths(workspace)?)
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("CLIPPY_ARGS")
@@ -88,7 +91,7 @@ fn remap_paths(workspace: &Path) -> Result<String, Box<dyn Error>> {
         None => PathBuf::from(env::var("HOME")?).join(".cargo"),
     };
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    // Cargo's own separator of flags.
+    // Cargo separates flags by this character.
     Ok([remap(workspace, "/legation"), remap(&cargo_home, "/cargo")].join("\u{1f}"))
 }
 

@@ -1,5 +1,8 @@
-//! The sources that shape resources. Their code is a part of every resource's version, so that a new build that would write a
-//! resource otherwise gives it another version. What changes nothing in a resource is left out: comments, formatting, tests.
+//! The sources that shape resources.
+//!
+//! Their code is a part of every resource's version. So if a new build writes a resource
+//! differently, the resource gets another version. Comments, formatting and tests change no
+//! resource, so they do not count.
 //!
 //! The build script and a test share this module.
 
@@ -10,13 +13,14 @@ use std::{
 
 use proc_macro2::{Delimiter, Group, LexError, TokenStream, TokenTree};
 
-/// Files and folders, relative to the package. Folders count with all that is below them.
+/// Files and folders, relative to the package. A folder stands for everything below it.
 pub const ROOTS: &[&str] = &["src/translate", "src/model", "src/route_features.rs", "../protos/src"];
 
-/// Every source below the roots of the package at `here`, in one order on every machine.
+/// Returns every source below the roots of the package at `here`, in the same order on every
+/// machine.
 ///
 /// # Errors
-/// Where one can't be read.
+/// A source cannot be read.
 pub fn all(here: &Path) -> io::Result<Vec<PathBuf>> {
     let mut open: Vec<PathBuf> = ROOTS.iter().map(|root| here.join(root)).collect();
     let mut sources = Vec::new();
@@ -33,15 +37,15 @@ pub fn all(here: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-/// Whether a source holds nothing but tests.
+/// Returns whether a source holds only tests.
 fn is_test(path: &Path) -> bool {
     path.file_stem().is_some_and(|stem| stem == "tests")
 }
 
-/// The code of a source without comments and tests.
+/// Returns the code of a source without comments and tests.
 ///
 /// # Errors
-/// Where it is not Rust.
+/// The source is not Rust.
 pub fn code(source: &str) -> Result<String, LexError> {
     Ok(without_noise(source.parse()?).to_string())
 }
@@ -63,7 +67,7 @@ fn without_noise(tokens: TokenStream) -> TokenStream {
     kept.into_iter().collect()
 }
 
-/// The attribute that the tokens begin with, `#[…]` or `#![…]`, and what comes after it.
+/// Returns the attribute at the beginning of the tokens, `#[…]` or `#![…]`, and the rest.
 fn attribute(tokens: &[TokenTree]) -> Option<(String, &[TokenTree])> {
     let is = |token: &TokenTree, punctuation| matches!(token, TokenTree::Punct(it) if it.as_char() == punctuation);
     let (_, after) = tokens.split_first().filter(|(first, _)| is(first, '#'))?;
@@ -76,7 +80,7 @@ fn attribute(tokens: &[TokenTree]) -> Option<(String, &[TokenTree])> {
     }
 }
 
-/// What comes after an item, which ends with a semicolon or a block.
+/// Returns the tokens after an item. An item ends with a semicolon or a block.
 fn after_item(tokens: &[TokenTree]) -> &[TokenTree] {
     let is_end = |token: &TokenTree| match token {
         TokenTree::Punct(punctuation) => punctuation.as_char() == ';',

@@ -1,7 +1,7 @@
 //! The list of what a route may say beside its match and its action: one word a feature.
 //!
-//! Three stages know the list, each by a macro of its own that it hands to [`route_features`]. Each declares one module a word,
-//! and one struct with one field a word:
+//! Three stages know the list, each by a macro of its own that it hands to [`route_features`]. Each
+//! declares one module a word, and one struct with one field a word:
 //!
 //! | stage | module of a word | what it has there |
 //! |---|---|---|

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use crate::{diagnostic::Diagnostic, model::Model};
 
 mod bootstrap;
-pub mod code;
 mod decode;
 mod interpolate;
 mod message;
@@ -26,16 +25,8 @@ mod schema;
 mod source;
 mod value;
 
+pub use crate::diagnostic::{Source, code};
 pub use source::MAX_BYTES;
-
-/// A file as it was read.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// Its path as the person gave it; only shown, never opened.
-    pub file: Arc<str>,
-    /// Its content.
-    pub bytes: Vec<u8>,
-}
 
 /// What came of a file.
 #[derive(Clone, Debug)]

@@ -2,15 +2,25 @@
 //!
 //! A diagnostic never quotes a secret: digests and keys stay out of messages.
 
-use std::fmt;
+pub mod code;
+mod render;
+
+use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
 use crate::origin::Origin;
 
-mod render;
-
 pub use render::{Entry, render, render_in_colours};
+
+/// A file as it was read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its path as the person gave it; only shown, never opened.
+    pub file: Arc<str>,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

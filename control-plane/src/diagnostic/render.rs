@@ -3,8 +3,7 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use super::{Diagnostic, Severity};
-use crate::config::{Source, code};
+use super::{Diagnostic, Severity, Source, code};
 
 /// How many characters of a line are shown: enough to see the place, and lines can be megabytes long.
 const LONGEST_LINE: usize = 400;

@@ -7,33 +7,33 @@ use serde::Serialize;
 use super::ClusterTls;
 use crate::origin::Origin;
 
-/// Endpoints that serve the same.
+/// A group of endpoints that serve the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cluster {
     /// Its name, also in CDS, EDS and Envoy's statistics.
     pub name: String,
-    /// Where it is.
+    /// Its endpoints.
     pub endpoints: Endpoints,
-    /// What it speaks.
+    /// The version of HTTP that it speaks.
     pub protocol: Protocol,
-    /// TLS, where it is spoken to over TLS.
+    /// TLS towards it. `None` means clear text.
     pub tls: Option<ClusterTls>,
-    /// How a request's endpoint is chosen.
+    /// How Envoy chooses the endpoint of a request.
     pub lb: LoadBalancing,
-    /// How long a connection may take to come about.
+    /// How long connecting may take.
     pub connect_timeout: Duration,
-    /// Where it is written.
+    /// Its place in the file.
     #[serde(skip)]
     pub origin: Origin,
 }
 
-/// Where a cluster is.
+/// The endpoints of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoints {
-    /// Addresses only, served by EDS: they change without touching the cluster. May be empty.
+    /// Addresses only. EDS serves them, so they change without touching the cluster. May be empty.
     Addresses(Vec<SocketAddr>),
-    /// At least one host name: Envoy resolves them, and they are part of the cluster.
+    /// At least one is a host name. Envoy resolves it, and all of them are part of the cluster.
     Names(Vec<HostPort>),
 }
 
@@ -46,7 +46,7 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// What a cluster speaks.
+/// The version of HTTP that a cluster speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
@@ -54,11 +54,11 @@ pub enum Protocol {
     Http1,
     /// HTTP/2 with prior knowledge.
     Http2,
-    /// What the client speaks.
+    /// The version that the client speaks.
     Auto,
 }
 
-/// How a request's endpoint is chosen, in the words of Envoy's `lb_policy`.
+/// How Envoy chooses the endpoint of a request, in the words of its `lb_policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadBalancing {
@@ -75,7 +75,7 @@ pub enum LoadBalancing {
 }
 
 impl LoadBalancing {
-    /// Whether it needs a hash of the request.
+    /// Returns whether the choice needs a hash of the request.
     pub fn hashes(self) -> bool {
         matches!(self, Self::RingHash | Self::Maglev)
     }

@@ -16,27 +16,28 @@ pub struct Listener {
     pub address: IpAddr,
     /// The port to bind, 1 to 65535.
     pub port: u16,
-    /// TLS, where it speaks nothing else.
+    /// TLS. A listener that has it speaks nothing else.
     pub tls: Option<ListenerTls>,
-    /// What clients may take.
+    /// The bounds on its clients.
     pub limits: ListenerLimits,
-    /// Where it is written.
+    /// Its place in the file.
     #[serde(skip)]
     pub origin: Origin,
 }
 
-/// What clients of a listener may take; what is not said, the translation says.
+/// The bounds on clients of a listener. The translation has the defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ListenerLimits {
-    /// Open connections.
+    /// The number of open connections.
     pub connections: Option<u64>,
-    /// Requests at once over a connection of HTTP/2.
+    /// The number of concurrent requests on an HTTP/2 connection.
     pub streams_per_connection: Option<u32>,
-    /// All headers of a request together, in KiB.
+    /// The size of all headers of a request together, in KiB.
     pub header_kib: Option<u32>,
-    /// Headers of a request.
+    /// The number of headers of a request.
     pub header_count: Option<u32>,
-    /// The body of a request, in bytes. Routes enforce it, so it is no part of the listener's resource.
+    /// The size of a request's body, in bytes. Routes enforce it, so the listener's resource does
+    /// not have it.
     #[serde(skip)]
     pub request_body: Option<u64>,
 }

@@ -1,9 +1,10 @@
 //! The file's meaning: every name resolved, every default filled in, every rule kept.
 //!
-//! [`config::resolve`](crate::config) is the only maker of a [`Model`]; whoever holds one need check nothing. What comes out
-//! of Envoy's side (`translate`) is a pure function of these types, and a resource's version is a hash of the fragment that
-//! it was made from, as canonical JSON. Hence every type here is `Serialize`, holds no hash map, and keeps its
-//! [`Origin`] out of the serialised form: moving a route in the file must not change a version.
+//! Only [`config`](crate::config) makes a [`Model`], so code that has one checks nothing.
+//! `translate` is a pure function of these types. The version of a resource is a hash of the
+//! fragment that the resource is made from, as canonical JSON. Hence every type here is `Serialize`
+//! and holds no hash map. [`Origin`] is not serialised: moving a route in the file must not change
+//! a version.
 
 use legation_filter::config::{Consumer, Plan, RateLimitHeaders};
 
@@ -27,31 +28,31 @@ pub use tls::{CertificateFiles, ClusterTls, Hidden, ListenerTls, NamedFile, Secr
 /// A whole configuration. Names are unique within each list, and lists keep the file's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
-    /// Where connections come in.
+    /// The listeners, where connections come in.
     pub listeners: Vec<Listener>,
-    /// Which request goes where.
+    /// The routes, which say where each request goes.
     pub routes: Vec<Route>,
-    /// Where requests go.
+    /// The clusters, where requests go.
     pub clusters: Vec<Cluster>,
-    /// Who calls, in the filter's own words.
+    /// The consumers, in the filter's own words.
     pub consumers: Vec<Consumer>,
-    /// What a consumer may use, in the filter's own words.
+    /// The plans of consumers, in the filter's own words.
     pub plans: Vec<Plan>,
-    /// The file with the secret by which digests of keys are made.
+    /// The file with the secret of API keys' digests.
     pub key_pepper: Option<NamedFile>,
-    /// By which response fields clients see their limits.
+    /// The response fields in which clients see their limits.
     pub rate_limit_headers: RateLimitHeaders,
-    /// How it reaches the nodes.
+    /// How a new configuration reaches the nodes.
     pub rollout: Rollout,
     /// Resources in Envoy's own words.
     pub raw: Vec<RawResource>,
-    /// The file itself, for what has no better place.
+    /// The file itself, as the place of anything without a better one.
     pub origin: Origin,
 }
 
-/// How a new configuration reaches the nodes. No part of what they are served.
+/// How a new configuration reaches the nodes. It is no part of any resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rollout {
-    /// How many nodes get it before the others; 0 is all at once.
+    /// How many nodes get it before the others. 0 means all at once.
     pub canary: usize,
 }

@@ -4,22 +4,23 @@ use legation_protos::{ResourceType, descriptors::EnvoyMessage};
 
 use crate::origin::Origin;
 
-/// A resource that is served as the file says it. Kind and name together are unique among all resources of the model,
-/// those made from its other parts included. Its version is a hash of the message's JSON.
+/// A resource that is served exactly as the file has it. No other resource of the model has the
+/// same kind and name, not even one that is made from other parts. Its version is a hash of the
+/// message's JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawResource {
-    /// What it is.
+    /// Its kind.
     pub kind: ResourceType,
-    /// Its name, which is that in the message.
+    /// Its name, as the message has it.
     pub name: String,
-    /// The message, found to be one of this kind.
+    /// The message, checked to be one of this kind.
     pub message: EnvoyMessage,
-    /// Where it is written.
+    /// Its place in the file.
     pub origin: Origin,
 }
 
 impl RawResource {
-    /// What a cluster calls its endpoints in EDS, where that is not its own name.
+    /// The name of a cluster's endpoints in EDS, if that is not the cluster's name.
     pub fn service_name(&self) -> Option<&str> {
         let name = self.message.value().get("eds_cluster_config")?.get("service_name")?.as_str()?;
         Some(name).filter(|name| self.kind == ResourceType::Cluster && !name.is_empty())

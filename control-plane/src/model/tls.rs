@@ -1,4 +1,4 @@
-//! TLS: what the file says of it, and what the files that it names hold.
+//! TLS: the file's settings, and the contents of the files that it names.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use crate::origin::Origin;
 /// A file that the gateway file names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NamedFile {
-    /// As it is written: relative to the folder of the gateway file, or absolute.
+    /// The path as written: relative to the folder of the gateway file, or absolute.
     pub path: String,
-    /// The field that names it: `cert_file`.
+    /// The field that names it, such as `cert_file`.
     #[serde(skip)]
     pub field: &'static str,
-    /// Where it is named.
+    /// The place of its name.
     #[serde(skip)]
     pub origin: Origin,
-    /// How many characters its name spans there.
+    /// The number of characters of its name there.
     #[serde(skip)]
     pub width: u32,
 }
@@ -26,7 +26,7 @@ pub struct NamedFile {
 /// A certificate with its private key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CertificateFiles {
-    /// The chain in PEM, the certificate of the key first.
+    /// The chain in PEM. The certificate of the key comes first.
     pub certificate: NamedFile,
     /// The private key in PEM.
     pub key: NamedFile,
@@ -35,11 +35,12 @@ pub struct CertificateFiles {
 /// A listener's TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListenerTls {
-    /// What it shows to clients.
+    /// The certificate that it shows to clients.
     pub certificate: CertificateFiles,
-    /// The authorities in PEM, one of which must have issued each client's certificate. Without, clients show none.
+    /// The authorities in PEM. One of them must have issued each client's certificate. Without
+    /// them, clients show no certificate.
     pub client_ca: Option<NamedFile>,
-    /// The oldest version that is spoken.
+    /// The oldest version that it speaks.
     pub min_version: TlsVersion,
 }
 
@@ -54,58 +55,60 @@ pub enum TlsVersion {
     V1_3,
 }
 
-/// A cluster's TLS. Its endpoints are always verified.
+/// A cluster's TLS. Envoy always verifies the endpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClusterTls {
-    /// The host name that is asked for, and that the endpoints' certificates must have.
+    /// The host name to ask for. The endpoints' certificates must have it.
     pub server_name: String,
-    /// The authorities in PEM; those of Envoy's system where it is not said.
+    /// The authorities in PEM. `None` means those of Envoy's system.
     pub ca: Option<NamedFile>,
-    /// What Envoy shows, where endpoints ask.
+    /// The certificate that Envoy shows to endpoints that ask.
     pub certificate: Option<CertificateFiles>,
 }
 
-/// What named files hold, checked. One is served for each listener or cluster that needs it, under a name that does not
-/// change with the files: neither a renewed certificate nor another file is a change of the listener.
+/// The checked contents of named files. Each listener or cluster that needs them gets its own
+/// secret, under a name that does not change with the files. So neither a renewed certificate nor
+/// another file changes a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
     /// Its name in SDS, see [`Secret::name`].
     pub name: String,
-    /// What it holds.
+    /// Its contents.
     pub content: SecretContent,
-    /// Where the file is named.
+    /// The place of the file's name.
     pub origin: Origin,
 }
 
 impl Secret {
-    /// The place of the field in the gateway file: `listeners/http/cert_file`.
+    /// Returns the path of the field in the gateway file, such as `listeners/http/cert_file`.
     pub fn name(list: &str, owner: &str, field: &str) -> String {
         format!("{list}/{owner}/{field}")
     }
 }
 
-/// What a secret holds.
+/// The contents of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretContent {
     /// A certificate with its key.
     Certificate {
-        /// The chain in PEM, and nothing else: it may be shown.
+        /// The chain in PEM and nothing else, so it may be shown.
         chain: String,
         /// The private key in PEM.
         key: Hidden,
     },
-    /// The certificates of authorities in PEM.
+    /// Certificates of authorities in PEM.
     Authorities(String),
-    /// The secret by which digests of keys are made. It is a part of the filter's configuration, not of SDS.
+    /// The secret of API keys' digests. It travels in the filter's configuration, not by SDS.
     KeyPepper(Hidden),
 }
 
-/// A text that no message shows.
+/// A text that no message may show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hidden(pub String);
 
 impl Hidden {
-    /// SHA-256 in hexadecimal, which leads back to nothing: what versions, which are shown, are made from instead.
+    /// Returns the SHA-256 in hexadecimal. Versions, which are shown, hash this digest instead of
+    /// the text.
     pub fn sha256(&self) -> String {
         Sha256::digest(&self.0).iter().map(|byte| format!("{byte:02x}")).collect()
     }

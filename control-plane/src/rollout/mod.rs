@@ -1,5 +1,7 @@
-//! Which generation each node is to be at, and what becomes of a new one: a candidate is confirmed by the nodes that accept
-//! it, or rejected by the first that does not, and then undone everywhere.
+//! Which generation each node is to be at, and what becomes of a new one.
+//!
+//! A new generation is a candidate. The nodes that accept it confirm it. The first node that does not
+//! accept it rejects it, and then it is undone everywhere.
 //!
 //! ```text
 //!                     ┌─ every canary, or any node where there are none, has ACKed all ─> confirmed: it goes to all
@@ -7,27 +9,29 @@
 //!                     └─ a node NACKs it ─> rejected: all are at the last confirmed one
 //! ```
 //!
-//! After a confirmation a NACK is the node's own trouble (a port that is taken on its host): it alone goes back, to what it last
-//! accepted whole. So it is, too, where it rejects in a candidate what others have confirmed before. Pure: it is told what
-//! happens and says who is to be where.
+//! After a confirmation a NACK is the node's own trouble, such as a port that is taken on its host. Only
+//! this node goes back, to what it last accepted whole. The same holds where a node rejects in a
+//! candidate what others have confirmed before.
+//!
+//! Pure: the rollout is told what happens, and says which node is to be at which generation.
+
+mod look;
+pub mod relay;
+pub mod reload;
+pub mod state;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use legation_protos::ResourceType;
-
-pub mod relay;
-pub mod reload;
-pub mod state;
-
 use crate::{
-    snapshot::{Resource, Snapshot},
-    xds::{Plan, StreamId},
+    snapshot::Snapshot,
+    xds::{Plan, Rejection, StreamId},
 };
 
-/// So many nodes that went away with a trouble of their own are remembered: they come back to what they accepted.
+/// How many nodes with a trouble of their own the rollout remembers after they went away. They come
+/// back to what they accepted.
 const MOST_REMEMBERED: usize = 1000;
 
 /// What has happened on a stream.
@@ -40,45 +44,53 @@ pub enum Input {
     },
     /// The client has accepted all that it subscribed to of a generation.
     Confirmed {
-        /// Which.
+        /// The generation.
         generation: u64,
     },
     /// The client rejected a part of a generation.
-    Nacked {
-        /// Of what kind.
-        kind: ResourceType,
-        /// Which.
-        generation: u64,
-        /// What it blames, where that is known.
-        culprit: Option<Arc<Resource>>,
-    },
+    Nacked(Arc<Rejection>),
     /// The stream ended.
     Closed,
 }
 
 /// What an [`Input`] has led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The generation is confirmed from now on.
-    Confirmed(u64),
-    /// The generation is undone.
+    /// A generation is confirmed from now on.
+    Confirmed {
+        /// Its resources.
+        snapshot: Arc<Snapshot>,
+        /// What this process saw confirmed before.
+        before: Option<Arc<Snapshot>>,
+    },
+    /// A node rejected a part of a generation.
     Rejected {
-        /// Which.
-        generation: u64,
-        /// The node that rejected it.
+        /// The node.
         node: Arc<str>,
-        /// What all are served instead; none if nothing was confirmed before, so that it stays.
+        /// What it rejected, and why.
+        rejection: Arc<Rejection>,
+        /// What follows from it.
+        consequence: Consequence,
+    },
+}
+
+/// What follows from a rejection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// The generation is undone. All nodes are served the last confirmed one instead; where nothing was
+    /// confirmed before, the rejected one stays.
+    Undone {
+        /// What all nodes are served instead.
         instead: Option<u64>,
     },
-    /// The node alone goes back.
+    /// The node alone goes back, to what it last accepted whole; where it accepted nothing whole, it
+    /// stays.
     PutBack {
-        /// Which node.
-        node: Arc<str>,
-        /// What it could not take.
-        generation: u64,
-        /// What it is served instead; none if it accepted nothing whole before, so that it stays.
+        /// What the node is served instead.
         instead: Option<u64>,
     },
+    /// None: the generation is old, undone already, or the node is put back already.
+    Nothing,
 }
 
 /// What became of a proposed configuration.
@@ -86,9 +98,10 @@ pub enum Outcome {
 pub enum Proposal {
     /// It is a new generation, and a candidate.
     New(Arc<Snapshot>),
-    /// It is what is served or about to be.
+    /// It is what nodes are served or about to be served.
     Unchanged,
-    /// It is the last confirmed one, to which all went back already; what was rejected is forgotten.
+    /// It is the last confirmed one, to which all nodes went back already. What was rejected is
+    /// forgotten.
     Reverted(u64),
 }
 
@@ -107,11 +120,11 @@ pub struct Rollout {
     /// How many nodes get a candidate before the others; 0 is all at once.
     canary: usize,
     newest: Option<(Arc<Snapshot>, Stage)>,
-    /// The last one confirmed; the newest, if that is.
+    /// The last confirmed generation. It is the newest, if that is confirmed.
     confirmed: Option<Arc<Snapshot>>,
-    /// The last one confirmed is so by an earlier process only.
+    /// Only an earlier process saw the last confirmed generation confirmed.
     only_kept: bool,
-    /// The candidate before the newest: word that it is confirmed may be on its way.
+    /// The candidate before the newest: a node may still confirm it.
     superseded: Option<Arc<Snapshot>>,
     nodes: BTreeMap<Arc<str>, Node>,
     streams: BTreeMap<StreamId, Arc<str>>,
@@ -123,7 +136,8 @@ pub struct Rollout {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Its streams, and the generation that each has whole. One where it aggregates, else one a kind.
+    /// Its streams, and the generation that each has whole: one stream where the node aggregates,
+    /// else one for each kind.
     streams: BTreeMap<StreamId, Option<u64>>,
     /// What it last accepted whole.
     whole: Option<Arc<Snapshot>>,
@@ -132,8 +146,8 @@ struct Node {
 }
 
 impl Rollout {
-    /// A configuration that an earlier process saw confirmed: it is served until there is a newer one, and what a rejected one
-    /// falls back to.
+    /// Takes a configuration that an earlier process saw confirmed. Nodes are served it until there is
+    /// a newer one, and again when that is rejected.
     pub fn start_from(&mut self, confirmed: impl FnOnce(u64) -> Snapshot) {
         let snapshot = self.make(confirmed);
         self.confirmed = Some(snapshot.clone());
@@ -141,14 +155,16 @@ impl Rollout {
         self.only_kept = true;
     }
 
-    /// A configuration that an earlier process saw rejected: it is not served. Gives the generation's number.
+    /// Takes a configuration that an earlier process saw rejected; no node is served it. Returns the
+    /// generation's number.
     pub fn start_rejected(&mut self, rejected: impl FnOnce(u64) -> Snapshot) -> u64 {
         let snapshot = self.make(rejected);
         self.newest = Some((snapshot, Stage::Rejected));
         self.generation
     }
 
-    /// A configuration that is to be served: a candidate, if it is new. One that was rejected is tried again.
+    /// Takes a configuration that is to be served. It is a candidate, if it is new. A configuration that
+    /// was rejected is tried again.
     pub fn propose(&mut self, snapshot: impl FnOnce(u64) -> Snapshot, canary: usize) -> Proposal {
         self.canary = canary;
         let proposed = snapshot(self.generation + 1);
@@ -195,15 +211,16 @@ impl Rollout {
                 *self.nodes.get_mut(&node)?.streams.get_mut(&stream)? = Some(generation);
                 self.accepted(&node)
             }
-            Input::Nacked { kind, generation, culprit } => {
+            Input::Nacked(rejection) => {
                 let node = self.streams.get(&stream)?.clone();
-                self.nacked(node, generation, kind, culprit)
+                let consequence = self.nacked(&node, &rejection);
+                Some(Outcome::Rejected { node, rejection, consequence })
             }
             Input::Closed => self.closed(stream),
         }
     }
 
-    /// Who is to be where.
+    /// Which node is to be at which generation.
     pub fn plan(&self) -> Plan {
         let all = self.base(false);
         let mut plan = Plan::all(all.cloned());
@@ -264,7 +281,7 @@ impl Rollout {
         known.into_iter().flatten().find(|snapshot| snapshot.generation() == generation).cloned()
     }
 
-    /// A node's stream has accepted something whole, or one that had not is gone.
+    /// A stream of the node has accepted something whole, or a stream that had not is gone.
     fn accepted(&mut self, id: &Arc<str>) -> Option<Outcome> {
         let generation = self.nodes.get(id)?.generation()?;
         let snapshot = self.known(generation)?;
@@ -308,60 +325,57 @@ impl Rollout {
             self.superseded = None;
             self.canaries.clear();
         }
-        self.confirmed = Some(snapshot);
+        let before = self.confirmed.replace(snapshot.clone()).filter(|_| !self.only_kept);
         self.only_kept = false;
         self.forget_old_trouble();
-        Some(Outcome::Confirmed(generation))
+        Some(Outcome::Confirmed { snapshot, before })
     }
 
-    fn nacked(
-        &mut self,
-        id: Arc<str>,
-        generation: u64,
-        kind: ResourceType,
-        culprit: Option<Arc<Resource>>,
-    ) -> Option<Outcome> {
-        let (newest, stage) = self.newest.clone()?;
+    fn nacked(&mut self, id: &Arc<str>, rejection: &Rejection) -> Consequence {
+        let generation = rejection.generation;
+        let Some((newest, stage)) = self.newest.clone() else { return Consequence::Nothing };
         let confirmed = self.confirmed.as_ref().map(|confirmed| confirmed.generation());
         if generation != newest.generation() && Some(generation) != confirmed {
-            return None;
+            return Consequence::Nothing;
         }
-        let is_own_trouble = self.is_own_trouble(&id, kind, culprit.as_deref());
-        let node = self.nodes.get_mut(&id)?;
+        let is_own_trouble = self.is_own_trouble(id, rejection);
+        let Some(node) = self.nodes.get_mut(id) else { return Consequence::Nothing };
         let first = node.rejected.insert(generation);
         self.troubled.insert(id.clone());
-        // It may have been confirmed by a node that has it from an earlier stream, or that has this part of it.
+        // The node may have confirmed it on another stream, or with what it holds from an earlier one.
         node.streams.values_mut().filter(|has| **has == Some(generation)).for_each(|has| *has = None);
-        if node.whole.as_ref().is_some_and(|whole| whole.generation() == generation) {
-            node.whole = None;
-        }
+        node.whole.take_if(|whole| whole.generation() == generation);
         if generation == newest.generation() && stage == Stage::Candidate && !is_own_trouble {
             self.newest = Some((newest, Stage::Rejected));
             self.superseded = None;
             self.canaries.clear();
             if confirmed.is_some() {
-                // Nobody goes back to what was rejected.
+                // No node goes back to what was rejected.
                 for node in self.nodes.values_mut() {
                     node.whole.take_if(|whole| whole.generation() == generation);
                 }
             }
-            return Some(Outcome::Rejected { generation, node: id, instead: confirmed });
+            return Consequence::Undone { instead: confirmed };
         }
-        let is_served = self.base(self.canaries.contains(&id)).is_some_and(|base| base.generation() == generation);
-        if self.canaries.remove(&id) {
+        let is_served = self.base(self.canaries.contains(id)).is_some_and(|base| base.generation() == generation);
+        if self.canaries.remove(id) {
             self.choose_canaries();
         }
-        // A part more of what is undone already is no news.
-        let instead = self.nodes.get(&id)?.whole.as_ref().map(|whole| whole.generation());
-        (first && is_served).then_some(Outcome::PutBack { node: id, generation, instead })
+        if !(first && is_served) {
+            return Consequence::Nothing;
+        }
+        let whole = self.nodes.get(id).and_then(|node| node.whole.as_ref());
+        Consequence::PutBack { instead: whole.map(|whole| whole.generation()) }
     }
 
-    /// Whether a node that is not at the last confirmed generation rejects what is part of that: others have accepted it.
-    fn is_own_trouble(&self, id: &Arc<str>, kind: ResourceType, culprit: Option<&Resource>) -> bool {
-        let Some((confirmed, culprit)) = self.confirmed.as_ref().zip(culprit) else { return false };
+    /// Whether a node that is not at the last confirmed generation rejects a part of that: others
+    /// have accepted it.
+    fn is_own_trouble(&self, id: &Arc<str>, rejection: &Rejection) -> bool {
+        let Some((confirmed, culprit)) = self.confirmed.as_ref().zip(rejection.culprit.as_ref()) else { return false };
         let whole = self.nodes.get(id).and_then(|node| node.whole.as_ref());
         let accepted_it = whole.is_some_and(|whole| whole.generation() == confirmed.generation());
-        !accepted_it && confirmed.get(kind, &culprit.name).is_some_and(|same| same.version == culprit.version)
+        let same = confirmed.get(rejection.kind, &culprit.name);
+        !accepted_it && same.is_some_and(|same| same.version == culprit.version)
     }
 
     fn closed(&mut self, stream: StreamId) -> Option<Outcome> {
@@ -384,7 +398,7 @@ impl Rollout {
         None
     }
 
-    /// As many canaries as there should be, of the nodes that are there, by the order of their ids.
+    /// Chooses as many canaries as there should be of the connected nodes, by the order of their ids.
     fn choose_canaries(&mut self) {
         let Some((newest, _)) = self.newest.clone().filter(|_| self.is_in_canary()) else {
             return self.canaries.clear();
@@ -397,7 +411,7 @@ impl Rollout {
         self.canaries.extend(more);
     }
 
-    /// Only what nodes rejected of the newest and the last confirmed generation matters.
+    /// Forgets what nodes rejected of other generations than the newest and the last confirmed one.
     fn forget_old_trouble(&mut self) {
         let newest = self.newest.as_ref().map(|(snapshot, _)| snapshot.generation());
         let confirmed = self.confirmed.as_ref().map(|snapshot| snapshot.generation());

@@ -1,5 +1,5 @@
-//! Passes on what happens on the streams: to the status at once, and to the reloader, which decides what follows from it,
-//! in the order in which it happened.
+//! Passes on what happens on the streams: to the status at once, and to the reloader, which decides
+//! what follows from it, in the order in which it happened.
 
 use std::sync::Arc;
 
@@ -11,15 +11,13 @@ use crate::{
     xds::{Event, Observer, StreamId},
 };
 
-/// What a stream says to the reloader.
+/// What the reloader hears of a stream.
 #[derive(Clone, Debug)]
 pub struct Heard {
-    /// Which stream.
+    /// The stream.
     pub stream: StreamId,
     /// What has happened.
     pub input: Input,
-    /// The client's words, where it rejected something.
-    pub message: String,
 }
 
 /// Hears all streams.
@@ -30,39 +28,37 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Tells both. The reloader takes in everything that waits between two looks at the file; a stream says little of it: that it
-    /// is there, gone or has a generation, and a few kB for a rejection, of which each response allows one.
+    /// Tells both. The channel needs no bound: the reloader takes in everything that waits between two
+    /// looks at the file, and a stream says little. It says that it is there, gone or has a
+    /// generation, and a few kB for a rejection, of which each response allows one.
     pub fn new(status: Arc<Status>, heard: mpsc::UnboundedSender<Heard>) -> Self {
         Self { status, heard }
     }
 
-    fn tell(&self, stream: StreamId, input: Input, message: String) {
-        // Nobody listens any more when everything ends.
-        let _ = self.heard.send(Heard { stream, input, message });
+    fn tell(&self, stream: StreamId, input: Input) {
+        // When everything ends, nobody listens any more.
+        let _ = self.heard.send(Heard { stream, input });
     }
 }
 
 impl Observer for Relay {
     fn event(&self, stream: StreamId, event: Event) {
-        let (input, message) = match &event {
-            Event::Opened { node, .. } => (Some(Input::Opened { node: node.id.as_str().into() }), ""),
-            Event::Confirmed { generation } => (Some(Input::Confirmed { generation: *generation }), ""),
-            Event::Nacked { kind, generation, message, culprit } => {
-                let culprit = culprit.clone();
-                (Some(Input::Nacked { kind: *kind, generation: *generation, culprit }), message.as_str())
-            }
-            Event::Subscribed { .. } | Event::Sent { .. } | Event::Acked { .. } => (None, ""),
+        let input = match &event {
+            Event::Opened { node, .. } => Some(Input::Opened { node: node.id.as_str().into() }),
+            Event::Confirmed { generation } => Some(Input::Confirmed { generation: *generation }),
+            Event::Nacked(rejection) => Some(Input::Nacked(rejection.clone())),
+            Event::Subscribed { .. } | Event::Sent { .. } | Event::Acked { .. } => None,
         };
-        let heard = input.map(|input| (input, message.to_owned()));
-        // The status first: whoever reads there that a generation is confirmed or rejected finds the reason, too.
+        // The status first: someone who reads there that a generation is confirmed or rejected then
+        // finds the reason, too.
         self.status.event(stream, event);
-        if let Some((input, message)) = heard {
-            self.tell(stream, input, message);
+        if let Some(input) = input {
+            self.tell(stream, input);
         }
     }
 
     fn closed(&self, stream: StreamId) {
         self.status.closed(stream);
-        self.tell(stream, Input::Closed, String::new());
+        self.tell(stream, Input::Closed);
     }
 }

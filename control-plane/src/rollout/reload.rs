@@ -1,9 +1,11 @@
-//! From the file to a plan of what is served, or not at all: the only writer of plans.
+//! From the file to a plan of what is served: the only writer of plans.
 //!
-//! A file that can't be read or used changes nothing: what runs goes on, and the diagnostics say why. A file that says the
-//! same as before makes no generation. One that a node rejects is undone, see [`Rollout`].
+//! A file that can't be read or used changes nothing. What runs goes on, and the diagnostics say why.
+//! A file that says the same as before makes no generation. A generation that a node rejects is
+//! undone, see [`Rollout`].
 
 use std::{
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -14,17 +16,15 @@ use tokio::sync::watch;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    Input, Outcome, Proposal, Rollout,
+    Consequence, Outcome, Proposal, Rollout,
+    look::{Configuration, Look},
     relay::Heard,
     state::{Rejected, State},
 };
 use crate::{
-    config::{Loaded, Source, code},
+    config::{Source, code},
     diagnostic::{Diagnostic, Severity},
-    files::{
-        gateway_file,
-        named::{self, LoadedWhole, NamedFiles},
-    },
+    files::named::LoadedWhole,
     model::{Model, Secret},
     origin::Origin,
     snapshot::{Resource, Snapshot},
@@ -33,48 +33,36 @@ use crate::{
         metrics::{Metrics, ReloadResult},
     },
     translate::{self, Module},
-    xds::Plan,
+    xds::{Plan, Rejection},
 };
 
-/// Where each node is to be; everything that serves snapshots listens to it.
+/// Where each node is to be. Everything that serves snapshots listens to it.
 pub type Plans = watch::Sender<Plan>;
 
-/// Reads the file again and again, and decides with [`Rollout`] what is served of it.
+/// Reads the file again and again, and decides with [`Rollout`] what nodes are served of it.
 pub struct Reloader {
-    path: PathBuf,
+    look: Look,
     module: Module,
-    /// How many nodes get a candidate first, if the command says so; it outranks the file.
+    /// How many nodes get a candidate first, if the command says so. It outranks the file.
     canary: Option<usize>,
     state: State,
     plans: Plans,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
     rollout: Rollout,
-    /// The content of the file at the last look, good or bad; `None` when it could not be read.
-    seen: Option<Vec<u8>>,
-    /// The files that it named when it last said which, as they were then.
-    files: NamedFiles,
-    newest: Newest,
-    /// What was last seen to be confirmed.
-    confirmed: Option<Arc<Snapshot>>,
-    /// When the change was noticed that led to it.
+    newest: Made,
+    /// What was newest before: a node may confirm it late.
+    superseded: Made,
+    /// When the change was noticed that led to the newest generation.
     noticed: Instant,
-    /// What was newest before: word that nodes have it may come late.
-    superseded: Newest,
 }
 
-/// A file that can be used: what it says and what it means.
-struct Configuration {
-    content: Vec<u8>,
-    model: Model,
-    secrets: Vec<Secret>,
-}
-
-/// What the newest generation was made of.
+/// What a generation was made of.
 #[derive(Default)]
-struct Newest {
+struct Made {
     generation: u64,
     content: Vec<u8>,
+    /// A hash of content and resources.
     configuration: String,
 }
 
@@ -86,7 +74,7 @@ struct Kept {
 }
 
 impl Reloader {
-    /// Nothing is read yet.
+    /// Reads nothing yet.
     pub fn new(
         path: &Path,
         module: Module,
@@ -97,7 +85,7 @@ impl Reloader {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            path: path.to_owned(),
+            look: Look::new(path),
             module,
             canary,
             state,
@@ -105,17 +93,14 @@ impl Reloader {
             status,
             metrics,
             rollout: Rollout::default(),
-            seen: None,
-            files: NamedFiles::default(),
-            newest: Newest::default(),
-            confirmed: None,
+            newest: Made::default(),
+            superseded: Made::default(),
             noticed: Instant::now(),
-            superseded: Newest::default(),
         }
     }
 
-    /// The first look. What was confirmed before the start is what a rejected file falls back to, and is served if the file
-    /// can't be used or is known as rejected.
+    /// Looks at the file for the first time. What was confirmed before the start is served if the file
+    /// can't be used or is known as rejected, and again if the file is rejected.
     ///
     /// # Errors
     /// The diagnostics, when there is nothing to serve.
@@ -136,105 +121,64 @@ impl Reloader {
         Ok(())
     }
 
-    /// Looks at the file, and those that it names, and publishes what it says, if it can be used and says something new.
-    /// `noticed` is when a change was seen first: nodes should have it soon after.
+    /// Looks at the file and those that it names, and publishes what it says, if that can be used and
+    /// is new. `noticed` is when a change was first seen, from which the time to the nodes is measured.
     pub fn reload(&mut self, noticed: Instant) {
-        if let Some(configuration) = self.look() {
-            self.noticed = noticed;
-            self.publish(configuration, false);
-            self.serve();
-        }
+        self.follow(noticed, false);
     }
 
-    /// As [`Self::reload`], though nothing may have changed: what nodes rejected of the file is tried again.
+    /// As [`Self::reload`], though nothing may have changed. What nodes rejected of the file is tried
+    /// again.
     pub fn retry(&mut self, noticed: Instant) {
-        self.seen = None;
-        if let Some(configuration) = self.look() {
-            self.noticed = noticed;
-            self.publish(configuration, true);
-            self.serve();
-        }
-    }
-
-    /// Takes in what streams say, and does what follows from it.
-    pub fn hear(&mut self, heard: impl Iterator<Item = Heard>) {
-        heard.for_each(|heard| self.take(heard));
-        self.serve();
-    }
-
-    fn take(&mut self, heard: Heard) {
-        let Heard { stream, input, message } = heard;
-        let nacked = match &input {
-            Input::Nacked { kind, culprit, .. } => Some((*kind, culprit.clone())),
-            _ => None,
-        };
-        match self.rollout.take(stream, input) {
-            None => {}
-            Some(Outcome::Confirmed(generation)) => {
-                tracing::info!("generation {generation} is confirmed");
-                self.status.confirmed(generation);
-                self.say_drained(generation);
-                let known = [&self.newest, &self.superseded].into_iter().find(|it| it.generation == generation);
-                if let Some(confirmed) = known {
-                    self.keep(self.state.keep_confirmed(&confirmed.content));
-                }
-                if generation == self.newest.generation {
-                    self.forget_rejected();
-                }
-            }
-            Some(Outcome::Rejected { generation, node, instead }) => {
-                let (kind, culprit) = nacked.unzip();
-                self.rejected(generation, &node, kind, culprit.flatten().as_deref(), &message, instead);
-            }
-            Some(Outcome::PutBack { node, generation, instead: Some(instead) }) => {
-                tracing::warn!("node {node} alone is put back from generation {generation} to {instead}");
-            }
-            Some(Outcome::PutBack { node, generation, instead: None }) => {
-                tracing::warn!(
-                    "node {node} has only a part of generation {generation}, and accepted none whole that it could go back to"
-                );
-            }
-        }
-    }
-
-    /// The file, if it or one that it names changed, and it can be used.
-    fn look(&mut self) -> Option<Configuration> {
-        let source = match gateway_file::read(&self.path) {
-            Ok(source) => source,
-            Err(diagnostic) => {
-                self.seen = None;
-                self.refuse(vec![*diagnostic]);
-                return None;
-            }
-        };
-        if self.seen.as_ref() == Some(&source.bytes) && self.files.are_unchanged() {
-            return None;
-        }
-        let LoadedWhole { loaded: Loaded { model, diagnostics }, secrets, files } = self.load(&source);
-        // A file that can't be read as one names none; those of the last one are still looked at.
-        self.files = files.unwrap_or_else(|| self.files.now());
-        self.seen = Some(source.bytes.clone());
-        let Some(model) = model else {
-            self.refuse(diagnostics);
-            return None;
-        };
-        log(&diagnostics);
-        self.status.file_is_good(diagnostics);
-        Some(Configuration { content: source.bytes, model, secrets })
+        self.look.forget();
+        self.follow(noticed, true);
     }
 
     /// All files whose change matters: the file and those that it names.
     pub fn watched(&self) -> Vec<PathBuf> {
-        std::iter::once(self.path.clone()).chain(self.files.paths()).collect()
+        self.look.watched()
     }
 
-    /// Paths are relative to the folder of the file, also in one that was kept elsewhere.
-    fn load(&self, source: &Source) -> LoadedWhole {
-        named::load(source, &named::folder_of(&self.path))
+    /// Takes in what streams say, and does what follows from it.
+    pub fn hear(&mut self, heard: impl Iterator<Item = Heard>) {
+        for Heard { stream, input } in heard {
+            match self.rollout.take(stream, input) {
+                Some(Outcome::Confirmed { snapshot, before }) => self.confirmed(&snapshot, before.as_deref()),
+                Some(Outcome::Rejected { node, rejection, consequence }) => {
+                    self.rejected(&node, &rejection, consequence);
+                }
+                None => {}
+            }
+        }
+        self.serve();
+    }
+
+    fn follow(&mut self, noticed: Instant, retry: bool) {
+        if let Some(configuration) = self.look() {
+            self.noticed = noticed;
+            self.publish(configuration, retry);
+            self.serve();
+        }
+    }
+
+    /// The file, if it or one that it names changed, and if it can be used.
+    fn look(&mut self) -> Option<Configuration> {
+        match self.look.again() {
+            Ok(found) => {
+                let configuration = found?;
+                log(&configuration.warnings);
+                self.status.file_is_good(configuration.warnings.clone());
+                Some(configuration)
+            }
+            Err(diagnostics) => {
+                self.refuse(diagnostics);
+                None
+            }
+        }
     }
 
     fn refuse(&mut self, diagnostics: Vec<Diagnostic>) {
-        // The same reasons again are not news, and at the start whoever started us says them.
+        // The same reasons again are no news. At the start the command says them.
         if self.status.diagnostics() != diagnostics {
             if let Some(generation) = self.plans.borrow().generation() {
                 log(&diagnostics);
@@ -249,7 +193,7 @@ impl Reloader {
     fn kept(&self) -> Option<Kept> {
         let (path, bytes) = self.state.confirmed()?;
         let file: Arc<str> = path.display().to_string().into();
-        let LoadedWhole { loaded, secrets, .. } = self.load(&Source { file: file.clone(), bytes });
+        let LoadedWhole { loaded, secrets, .. } = self.look.load(&Source { file: file.clone(), bytes });
         Some(Kept { file, resources: self.resources(&loaded.model?, &secrets) })
     }
 
@@ -261,8 +205,8 @@ impl Reloader {
         let kept = Snapshot::new(1, kept);
         if kept.same_resources(&Snapshot::new(1, resources.clone())) {
             self.rollout.start_from(|generation| Snapshot::new(generation, resources));
-            self.say_new(1, &found.model);
-            self.newest = Newest { generation: 1, content: found.content, configuration };
+            say_new(1, &found.model);
+            self.newest = Made { generation: 1, content: found.content, configuration };
             return;
         }
         self.rollout.start_from(|_| kept);
@@ -270,11 +214,11 @@ impl Reloader {
             Some(Rejected { at: (line, column), message, .. }) => {
                 let generation = self.rollout.start_rejected(|generation| Snapshot::new(generation, resources));
                 let at = Origin { line, column, ..self.beginning() };
-                let diagnostic = rejection(at, message, Some(1));
+                let diagnostic = rejected_by_envoy(at, message, Some(until_the_file_changes(1)));
                 tracing::error!("{diagnostic}");
                 tracing::warn!("the file was rejected before; serving the last confirmed one, kept as {file}");
                 self.status.rejected(Some((generation, diagnostic)));
-                self.newest = Newest { generation, content: found.content, configuration };
+                self.newest = Made { generation, content: found.content, configuration };
             }
             None => self.publish(found, false),
         }
@@ -284,9 +228,9 @@ impl Reloader {
         translate::resources(model, secrets, &self.module)
     }
 
-    /// With `retry`, what nodes rejected before is tried again.
+    /// Proposes a configuration to the rollout. With `retry`, what nodes rejected before is tried again.
     fn publish(&mut self, found: Configuration, retry: bool) {
-        let Configuration { content, model, secrets } = found;
+        let Configuration { content, model, secrets, .. } = found;
         let resources = self.resources(&model, &secrets);
         let configuration = hash(&content, &resources);
         let canary = self.canary.unwrap_or(model.rollout.canary);
@@ -297,20 +241,20 @@ impl Reloader {
         match self.rollout.propose(snapshot, canary) {
             Proposal::New(snapshot) => {
                 let generation = snapshot.generation();
-                let newest = Newest { generation, content, configuration };
-                self.superseded = std::mem::replace(&mut self.newest, newest);
+                let newest = Made { generation, content, configuration };
+                self.superseded = mem::replace(&mut self.newest, newest);
                 self.forget_rejected();
                 self.metrics.reload(ReloadResult::Published);
-                self.say_new(generation, &model);
+                say_new(generation, &model);
             }
             Proposal::Unchanged => {
                 let generation = self.newest.generation;
-                self.newest = Newest { generation, content, configuration };
+                self.newest = Made { generation, content, configuration };
                 self.metrics.reload(ReloadResult::Unchanged);
                 tracing::info!("the file says the same as before: generation {generation} goes on");
             }
             Proposal::Reverted(generation) => {
-                self.newest = Newest { generation, content, configuration };
+                self.newest = Made { generation, content, configuration };
                 self.forget_rejected();
                 self.metrics.reload(ReloadResult::Unchanged);
                 tracing::info!("the file says again what is confirmed: generation {generation} goes on");
@@ -318,28 +262,7 @@ impl Reloader {
         }
     }
 
-    fn say_new(&self, generation: u64, model: &Model) {
-        tracing::info!(
-            "generation {generation}: listeners {}, routes {}, clusters {}",
-            model.listeners.len(),
-            model.routes.len(),
-            model.clusters.len()
-        );
-    }
-
-    /// Says which listeners nodes drain for it.
-    fn say_drained(&mut self, generation: u64) {
-        let confirmed = self.plans.borrow().snapshot().filter(|it| it.generation() == generation).cloned();
-        let Some(confirmed) = confirmed else { return };
-        if let Some(before) = &self.confirmed {
-            for listener in before.drained_by(&confirmed) {
-                tracing::info!("generation {generation} changes or removes listener {listener}: its old form drains");
-            }
-        }
-        self.confirmed = Some(confirmed);
-    }
-
-    /// Tells the streams where to be, if that is news.
+    /// Tells the streams where to be, if that changed.
     fn serve(&mut self) {
         let plan = self.rollout.plan();
         self.status.in_canary(self.rollout.in_canary());
@@ -350,66 +273,102 @@ impl Reloader {
         if !is_news {
             return;
         }
-        // Said once for each generation: it starts the clock of how long the nodes take.
+        // Once for each generation: this starts the clock of how long the nodes take.
         if let Some(generation) = plan.generation().filter(|generation| before != Some(*generation)) {
             self.status.serving(generation, self.noticed);
         }
         self.plans.send_replace(plan);
     }
 
-    /// Says, shows and keeps that a node rejected a generation.
-    fn rejected(
-        &mut self,
-        generation: u64,
-        node: &str,
-        kind: Option<ResourceType>,
-        culprit: Option<&Resource>,
-        words: &str,
-        instead: Option<u64>,
-    ) {
-        let what = culprit.map(|culprit| format!(" `{}`", culprit.name)).unwrap_or_default();
-        let kind = kind.map(|kind| kind.short()).unwrap_or_default();
-        let message = format!("node {node} rejected {kind}{what}: {}", words.trim());
-        let at = culprit.map_or_else(|| self.beginning(), |culprit| culprit.origin.clone());
-        let rejected = Rejected {
-            configuration: self.newest.configuration.clone(),
-            at: (at.line, at.column),
-            message: message.clone(),
-        };
-        match instead {
-            Some(instead) => tracing::error!(
+    fn confirmed(&self, snapshot: &Snapshot, before: Option<&Snapshot>) {
+        let generation = snapshot.generation();
+        tracing::info!("generation {generation} is confirmed");
+        self.status.confirmed(generation);
+        for listener in before.into_iter().flat_map(|before| before.drained_by(snapshot)) {
+            tracing::info!("generation {generation} changes or removes listener {listener}: its old form drains");
+        }
+        let made = [&self.newest, &self.superseded].into_iter().find(|made| made.generation == generation);
+        if let Some(made) = made {
+            warn_if_lost(self.state.keep_confirmed(&made.content));
+        }
+        if generation == self.newest.generation {
+            self.forget_rejected();
+        }
+    }
+
+    /// Logs a rejection with its place in the file and what follows from it. A rejected candidate also
+    /// shows in the status, and is kept for the next start.
+    fn rejected(&self, node: &str, rejection: &Rejection, consequence: Consequence) {
+        let Rejection { kind, generation, message, culprit } = rejection;
+        let what = culprit.as_ref().map(|culprit| format!(" `{}`", culprit.name)).unwrap_or_default();
+        let message = format!("node {node} rejected {}{what}: {}", kind.short(), message.trim());
+        let at = culprit.as_ref().map_or_else(|| self.beginning(), |culprit| culprit.origin.clone());
+        let diagnostic = rejected_by_envoy(at, message, None);
+        let follows = match consequence {
+            Consequence::Undone { instead: Some(instead) } => format!(
                 "generation {generation} is rejected: all nodes are served generation {instead} until the file changes"
             ),
-            None => tracing::error!("generation {generation} is rejected, but none was confirmed before: it goes on"),
+            Consequence::Undone { instead: None } => {
+                format!("generation {generation} is rejected, but none was confirmed before: it stays")
+            }
+            Consequence::PutBack { instead: Some(instead) } => {
+                format!("node {node} alone is put back from generation {generation} to {instead}")
+            }
+            Consequence::PutBack { instead: None } => format!(
+                "node {node} has only a part of generation {generation}, and accepted none whole that it could go back to"
+            ),
+            Consequence::Nothing => format!("a part of generation {generation}"),
+        };
+        tracing::error!("{diagnostic} ({follows})");
+        if let Consequence::Undone { instead } = consequence {
+            let rejected = Rejected {
+                configuration: self.newest.configuration.clone(),
+                at: (diagnostic.at.line, diagnostic.at.column),
+                message: diagnostic.message.clone(),
+            };
+            let diagnostic = Diagnostic { help: instead.map(until_the_file_changes), ..diagnostic };
+            self.status.rejected(Some((*generation, diagnostic)));
+            warn_if_lost(self.state.keep_rejected(Some(&rejected)));
         }
-        self.status.rejected(Some((generation, rejection(at, message, instead))));
-        self.keep(self.state.keep_rejected(Some(&rejected)));
     }
 
     fn forget_rejected(&self) {
         self.status.rejected(None);
-        self.keep(self.state.keep_rejected(None));
-    }
-
-    /// What can't be kept is missed at the next start only.
-    fn keep(&self, kept: std::io::Result<()>) {
-        if let Err(error) = kept {
-            tracing::warn!("cannot keep what was confirmed or rejected for a later start: {error}");
-        }
+        warn_if_lost(self.state.keep_rejected(None));
     }
 
     /// The place in the file where there is no better one.
     fn beginning(&self) -> Origin {
-        Origin { file: self.path.display().to_string().into(), line: 1, column: 1 }
+        Origin { file: self.look.path().display().to_string().into(), line: 1, column: 1 }
     }
 }
 
-fn rejection(at: Origin, message: String, instead: Option<u64>) -> Diagnostic {
-    let help = instead.map(|instead| format!("generation {instead} is served until the file changes"));
+fn rejected_by_envoy(at: Origin, message: String, help: Option<String>) -> Diagnostic {
     Diagnostic { severity: Severity::Error, code: code::REJECTED_BY_ENVOY, message, at, width: 1, help }
 }
 
-/// A hash of a configuration: the file, and what is made of it, so that a build that makes something else of it tries again.
+fn until_the_file_changes(instead: u64) -> String {
+    format!("generation {instead} is served until the file changes")
+}
+
+/// Only the next start misses what can't be kept.
+fn warn_if_lost(kept: std::io::Result<()>) {
+    if let Err(error) = kept {
+        tracing::warn!("cannot keep what was confirmed or rejected for a later start: {error}");
+    }
+}
+
+fn say_new(generation: u64, model: &Model) {
+    tracing::info!(
+        "generation {generation}: listeners {}, routes {}, clusters {}",
+        model.listeners.len(),
+        model.routes.len(),
+        model.clusters.len()
+    );
+}
+
+/// A hash of a configuration: the file, and what is made of it. A build that makes something else of a
+/// rejected file tries it again.
 fn hash(content: &[u8], resources: &[(ResourceType, Resource)]) -> String {
     let mut hash = Xxh3::new();
     let versions = resources.iter().flat_map(|(_, resource)| [resource.name.as_bytes(), resource.version.as_bytes()]);

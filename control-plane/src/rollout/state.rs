@@ -1,5 +1,5 @@
-//! What outlives the process, in a folder beside the file: the last configuration that was confirmed, what was rejected since,
-//! and the Envoy that `run` started.
+//! What outlives the process, in a folder beside the file: the last configuration that was confirmed,
+//! what was rejected since, and the Envoy that `run` started.
 
 use std::{
     fs, io,
@@ -19,16 +19,17 @@ pub struct Rejected {
     pub message: String,
 }
 
+const CONFIRMED: &str = "confirmed.yaml";
 const REJECTED: &str = "rejected.json";
 
-/// The folder. It comes into being with the first thing kept.
+/// The folder. The first thing that is kept creates it.
 #[derive(Clone, Debug)]
 pub struct State {
     folder: PathBuf,
 }
 
 impl State {
-    /// The folder that was asked for, or `.legation` beside the file.
+    /// The folder that the command names, or `.legation` beside the file.
     pub fn new(asked: Option<PathBuf>, file: &Path) -> Self {
         let beside = || match file.parent() {
             Some(parent) => parent.join(".legation"),
@@ -37,7 +38,7 @@ impl State {
         Self { folder: asked.unwrap_or_else(beside) }
     }
 
-    /// A file in the folder, which is there afterwards.
+    /// The path of a file in the folder. Creates the folder where it is missing.
     ///
     /// # Errors
     /// What the system says when the folder can't be made.
@@ -50,16 +51,16 @@ impl State {
 
     /// The last confirmed configuration, if one was kept.
     pub fn confirmed(&self) -> Option<(PathBuf, Vec<u8>)> {
-        let path = self.folder.join("confirmed.yaml");
+        let path = self.folder.join(CONFIRMED);
         fs::read(&path).ok().map(|bytes| (path, bytes))
     }
 
-    /// Keeps the configuration that was confirmed: whole or not at all.
+    /// Keeps the configuration that was confirmed, whole or not at all.
     ///
     /// # Errors
     /// What the system says when it can't be written.
     pub fn keep_confirmed(&self, bytes: &[u8]) -> io::Result<()> {
-        self.write("confirmed.yaml", bytes)
+        self.write(CONFIRMED, bytes)
     }
 
     /// What was rejected last, unless something was tried after it.
@@ -81,7 +82,7 @@ impl State {
         }
     }
 
-    /// Writes a file in the folder: whole or not at all.
+    /// Writes a file in the folder, whole or not at all.
     ///
     /// # Errors
     /// What the system says when it can't be written.

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
+use legation_protos::ResourceType;
+
 use super::*;
-use crate::origin::Origin;
+use crate::{origin::Origin, snapshot::Resource};
 
 const LISTENER: ResourceType = ResourceType::Listener;
 
@@ -71,7 +73,7 @@ impl Fleet {
 
     fn nacks(&mut self, node: &str, generation: u64, culprit: &str) {
         let culprit = (!culprit.is_empty()).then(|| listener(culprit));
-        self.tell(Self::stream(node), Input::Nacked { kind: LISTENER, generation, culprit });
+        self.tell(Self::stream(node), nacked(generation, culprit));
     }
 
     /// The generations of nodes, as the plan has it.
@@ -80,17 +82,34 @@ impl Fleet {
         nodes.map(|node| plan.target(node).map_or(0, |snapshot| snapshot.generation()))
     }
 
-    fn outcomes(&mut self) -> Vec<Outcome> {
-        std::mem::take(&mut self.outcomes)
+    /// What was seen since the last call: `confirmed 2`, `2 undone by b, instead 1`, `b put back from 2
+    /// to 1`. Rejections without a consequence are left out.
+    fn outcomes(&mut self) -> Vec<String> {
+        self.outcomes.drain(..).filter_map(|outcome| shown(&outcome)).collect()
     }
 }
 
-fn put_back(node: &str, generation: u64, instead: Option<u64>) -> Outcome {
-    Outcome::PutBack { node: node.into(), generation, instead }
+fn nacked(generation: u64, culprit: Option<Arc<Resource>>) -> Input {
+    Input::Nacked(Arc::new(Rejection { kind: LISTENER, generation, message: "no".to_owned(), culprit }))
 }
 
-fn rejected(node: &str, generation: u64, instead: Option<u64>) -> Outcome {
-    Outcome::Rejected { generation, node: node.into(), instead }
+fn shown(outcome: &Outcome) -> Option<String> {
+    let number = |generation: Option<u64>| generation.map_or("none".to_owned(), |it| it.to_string());
+    match outcome {
+        Outcome::Confirmed { snapshot, .. } => Some(format!("confirmed {}", snapshot.generation())),
+        Outcome::Rejected { node, rejection, consequence } => {
+            let generation = rejection.generation;
+            match *consequence {
+                Consequence::Undone { instead } => {
+                    Some(format!("{generation} undone by {node}, instead {}", number(instead)))
+                }
+                Consequence::PutBack { instead } => {
+                    Some(format!("{node} put back from {generation} to {}", number(instead)))
+                }
+                Consequence::Nothing => None,
+            }
+        }
+    }
 }
 
 #[test]
@@ -100,7 +119,7 @@ fn a_candidate_goes_to_all_at_once_and_the_first_node_that_has_it_confirms_it() 
     assert_eq!(fleet.at(["a", "b", "new"]), [2, 2, 2]);
     fleet.confirms("a", 2);
     fleet.confirms("b", 2);
-    assert_eq!(fleet.outcomes(), [Outcome::Confirmed(2)]);
+    assert_eq!(fleet.outcomes(), ["confirmed 2"]);
 }
 
 #[test]
@@ -108,7 +127,7 @@ fn a_rejected_candidate_is_undone_for_old_and_new_nodes_until_the_file_changes()
     let mut fleet = Fleet::of(2);
     fleet.proposes("l@1 bad@2", 0);
     fleet.nacks("b", 2, "bad@2");
-    assert_eq!(fleet.outcomes(), [rejected("b", 2, Some(1))]);
+    assert_eq!(fleet.outcomes(), ["2 undone by b, instead 1"]);
     assert_eq!((fleet.at(["a", "b", "new"]), fleet.rollout.rejected()), ([1, 1, 1], Some(2)));
     // Late word of it changes nothing.
     fleet.confirms("a", 2);
@@ -138,10 +157,10 @@ fn with_nothing_confirmed_what_is_rejected_stays_and_may_still_be_confirmed_by_a
     fleet.opens("a");
     fleet.opens("b");
     fleet.nacks("a", 1, "l@1");
-    assert_eq!(fleet.outcomes(), [rejected("a", 1, None)]);
+    assert_eq!(fleet.outcomes(), ["1 undone by a, instead none"]);
     assert_eq!(fleet.at(["a", "b"]), [1, 1]);
     fleet.confirms("b", 1);
-    assert_eq!((fleet.outcomes(), fleet.rollout.rejected()), (vec![Outcome::Confirmed(1)], None));
+    assert_eq!((fleet.outcomes(), fleet.rollout.rejected()), (vec!["confirmed 1".to_owned()], None));
 }
 
 #[test]
@@ -150,7 +169,7 @@ fn after_a_confirmation_only_the_node_that_rejects_goes_back_and_a_later_candida
     fleet.proposes("l@2", 0);
     fleet.confirms("a", 2);
     fleet.nacks("b", 2, "l@2");
-    assert_eq!(fleet.outcomes(), [Outcome::Confirmed(2), put_back("b", 2, Some(1))]);
+    assert_eq!(fleet.outcomes(), ["confirmed 2", "b put back from 2 to 1"]);
     assert_eq!(fleet.at(["a", "b", "new"]), [2, 1, 2]);
     fleet.proposes("l@3", 0);
     assert_eq!(fleet.at(["a", "b"]), [3, 3]);
@@ -201,7 +220,7 @@ fn a_new_node_that_rejects_what_is_confirmed_has_nothing_to_go_back_to() {
     let mut fleet = Fleet::of(1);
     fleet.opens("b");
     fleet.nacks("b", 1, "l@1");
-    assert_eq!(fleet.outcomes(), [put_back("b", 1, None)]);
+    assert_eq!(fleet.outcomes(), ["b put back from 1 to none"]);
     assert_eq!(fleet.at(["a", "b"]), [1, 1]);
 }
 
@@ -214,11 +233,11 @@ fn a_node_that_rejects_in_a_candidate_what_others_have_confirmed_undoes_it_for_n
     fleet.proposes("l@3 port@2", 0);
     fleet.outcomes();
     fleet.nacks("b", 3, "port@2");
-    assert_eq!(fleet.outcomes(), [put_back("b", 3, Some(1))]);
+    assert_eq!(fleet.outcomes(), ["b put back from 3 to 1"]);
     assert_eq!(fleet.at(["a", "b"]), [3, 1]);
     // But what is new in it does.
     fleet.nacks("b", 3, "l@3");
-    assert_eq!(fleet.outcomes(), [rejected("b", 3, Some(2))]);
+    assert_eq!(fleet.outcomes(), ["3 undone by b, instead 2"]);
     assert_eq!(fleet.at(["a", "b"]), [2, 1]);
 }
 
@@ -240,7 +259,7 @@ fn a_candidate_goes_to_the_canaries_first_and_to_all_once_each_of_them_has_it() 
     fleet.confirms("a", 2);
     assert_eq!((fleet.outcomes(), fleet.at(["a", "b", "c"])), (vec![], [2, 2, 1]));
     fleet.confirms("b", 2);
-    assert_eq!(fleet.outcomes(), [Outcome::Confirmed(2)]);
+    assert_eq!(fleet.outcomes(), ["confirmed 2"]);
     assert_eq!((fleet.at(["a", "b", "c", "d", "new"]), fleet.rollout.in_canary()), ([2; 5], None));
 }
 
@@ -250,7 +269,7 @@ fn a_candidate_that_a_canary_rejects_never_reaches_the_others() {
     fleet.proposes("l@2", 1);
     assert_eq!(fleet.at(["a", "b", "c"]), [2, 1, 1]);
     fleet.nacks("a", 2, "l@2");
-    assert_eq!(fleet.outcomes(), [rejected("a", 2, Some(1))]);
+    assert_eq!(fleet.outcomes(), ["2 undone by a, instead 1"]);
     assert_eq!(fleet.at(["a", "b", "c"]), [1, 1, 1]);
 }
 
@@ -273,9 +292,9 @@ fn fewer_nodes_than_canaries_are_all_canaries_and_those_that_are_there_decide() 
     fleet.proposes("l@2", 3);
     assert_eq!(fleet.at(["a", "b", "new"]), [2, 2, 1]);
     fleet.confirms("a", 2);
-    assert_eq!(fleet.outcomes(), []);
+    assert!(fleet.outcomes().is_empty());
     fleet.closes("b");
-    assert_eq!(fleet.outcomes(), [Outcome::Confirmed(2)]);
+    assert_eq!(fleet.outcomes(), ["confirmed 2"]);
 }
 
 #[test]
@@ -299,7 +318,7 @@ fn a_canary_with_a_trouble_of_its_own_is_put_back_and_replaced() {
     fleet.nacks("a", 3, "port@2");
     assert_eq!(fleet.at(["a", "b"]), [1, 3]);
     fleet.confirms("b", 3);
-    assert_eq!(fleet.outcomes().last(), Some(&Outcome::Confirmed(3)));
+    assert_eq!(fleet.outcomes().last(), Some(&"confirmed 3".to_owned()));
 }
 
 #[test]
@@ -309,12 +328,11 @@ fn a_node_with_several_streams_has_a_generation_when_all_of_them_have_and_one_na
     fleet.tell(second, Input::Opened { node: "a".into() });
     fleet.proposes("l@2", 0);
     fleet.confirms("a", 2);
-    assert_eq!(fleet.outcomes(), []);
+    assert!(fleet.outcomes().is_empty());
     fleet.tell(second, Input::Confirmed { generation: 2 });
-    assert_eq!(fleet.outcomes(), [Outcome::Confirmed(2)]);
-    let culprit = Some(listener("l@2"));
-    fleet.tell(second, Input::Nacked { kind: ResourceType::Listener, generation: 2, culprit });
-    assert_eq!(fleet.outcomes(), [put_back("a", 2, None)]);
+    assert_eq!(fleet.outcomes(), ["confirmed 2"]);
+    fleet.tell(second, nacked(2, Some(listener("l@2"))));
+    assert_eq!(fleet.outcomes(), ["a put back from 2 to none"]);
     assert_eq!(fleet.rollout.nodes["a"].generation(), None, "what one stream lacks, the node lacks");
 }
 
@@ -325,7 +343,7 @@ fn word_that_a_superseded_candidate_is_confirmed_counts() {
     fleet.proposes("l@3", 0);
     fleet.confirms("a", 2);
     fleet.nacks("a", 3, "l@3");
-    assert_eq!(fleet.outcomes(), [Outcome::Confirmed(2), rejected("a", 3, Some(2))]);
+    assert_eq!(fleet.outcomes(), ["confirmed 2", "3 undone by a, instead 2"]);
 }
 
 #[test]
@@ -338,7 +356,7 @@ fn what_was_confirmed_before_the_start_is_what_a_rejected_file_falls_back_to() {
     fleet.nacks("a", 2, "l@2");
     assert_eq!(fleet.at(["a"]), [1]);
     fleet.confirms("a", 1);
-    assert_eq!(fleet.outcomes(), [rejected("a", 2, Some(1)), Outcome::Confirmed(1)]);
+    assert_eq!(fleet.outcomes(), ["2 undone by a, instead 1", "confirmed 1"]);
 }
 
 #[test]
@@ -416,20 +434,26 @@ proptest! {
                 }
                 Step::Confirm(..) | Step::Nack(..) => {}
             }
-            for outcome in fleet.outcomes() {
+            for outcome in std::mem::take(&mut fleet.outcomes) {
                 match outcome {
-                    Outcome::Confirmed(generation) => {
+                    Outcome::Confirmed { snapshot, before } => {
+                        let generation = snapshot.generation();
+                        prop_assert_eq!(before.map(|it| it.generation()), confirmed.last().copied());
                         prop_assert!(!undone.contains(&generation), "{generation} was undone");
                         confirmed.insert(generation);
                     }
-                    Outcome::Rejected { generation, instead, .. } => {
+                    Outcome::Rejected { rejection, consequence: Consequence::Undone { instead }, .. } => {
+                        let generation = rejection.generation;
                         prop_assert!(!confirmed.contains(&generation), "{generation} was confirmed");
                         prop_assert_eq!(instead, confirmed.last().copied());
                         if instead.is_some() {
                             undone.insert(generation);
                         }
                     }
-                    Outcome::PutBack { generation, instead, .. } => prop_assert!(instead != Some(generation)),
+                    Outcome::Rejected { rejection, consequence: Consequence::PutBack { instead }, .. } => {
+                        prop_assert!(instead != Some(rejection.generation));
+                    }
+                    Outcome::Rejected { consequence: Consequence::Nothing, .. } => {}
                 }
             }
             let at = fleet.at(nodes);

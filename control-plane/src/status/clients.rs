@@ -46,12 +46,12 @@ fn client_config(node: &NodeInfo, types: &BTreeMap<ResourceType, &TypeState>) ->
 /// One entry a kind. Its version is the generation, and it has no contents: routes and filters carry what is not for everybody.
 fn generic_config(kind: ResourceType, of_type: Option<&TypeState>) -> GenericXdsConfig {
     let (status, of_type) = match of_type {
-        Some(of_type) if of_type.rejection.is_some() => (ConfigStatus::Error, Some(of_type)),
+        Some(of_type) if of_type.rejected.is_some() => (ConfigStatus::Error, Some(of_type)),
         Some(of_type) if of_type.pending_since.is_some() => (ConfigStatus::Stale, Some(of_type)),
         Some(of_type) if of_type.acked.is_some() => (ConfigStatus::Synced, Some(of_type)),
         _ => (ConfigStatus::NotSent, None),
     };
-    let rejection = of_type.and_then(|of_type| of_type.rejection.as_ref());
+    let rejected = of_type.and_then(|of_type| of_type.rejected.as_ref());
     GenericXdsConfig {
         type_url: kind.type_url().to_owned(),
         version_info: of_type
@@ -60,13 +60,13 @@ fn generic_config(kind: ResourceType, of_type: Option<&TypeState>) -> GenericXds
             .unwrap_or_default(),
         last_updated: of_type.and_then(|of_type| of_type.acked_at).map(timestamp),
         config_status: status.into(),
-        error_state: rejection.map(|rejection| UpdateFailureState {
-            last_update_attempt: Some(timestamp(rejection.when)),
-            details: match &rejection.at {
-                Some(at) => format!("{at}: {}", rejection.error),
-                None => rejection.error.clone(),
+        error_state: rejected.map(|rejected| UpdateFailureState {
+            last_update_attempt: Some(timestamp(rejected.when)),
+            details: match rejected.at() {
+                Some(at) => format!("{at}: {}", rejected.error()),
+                None => rejected.error().to_owned(),
             },
-            version_info: rejection.generation.to_string(),
+            version_info: rejected.rejection.generation.to_string(),
             ..UpdateFailureState::default()
         }),
         ..GenericXdsConfig::default()

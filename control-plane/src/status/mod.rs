@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     diagnostic::{Diagnostic, Severity},
-    xds::{Event, NodeInfo, Observer, StreamId},
+    xds::{Event, NodeInfo, Observer, Rejection, StreamId},
 };
 
 use self::{
@@ -76,15 +76,25 @@ struct TypeState {
     acked: Option<u64>,
     acked_at: Option<SystemTime>,
     pending_since: Option<Instant>,
-    rejection: Option<Rejection>,
+    rejected: Option<Rejected>,
 }
 
 #[derive(Debug)]
-struct Rejection {
-    generation: u64,
-    at: Option<String>,
-    error: String,
+struct Rejected {
+    rejection: Arc<Rejection>,
     when: SystemTime,
+}
+
+impl Rejected {
+    /// Where in the file is what the node blames.
+    fn at(&self) -> Option<String> {
+        self.rejection.culprit.as_ref().map(|culprit| culprit.origin.to_string())
+    }
+
+    /// The node's words.
+    fn error(&self) -> &str {
+        self.rejection.message.trim()
+    }
 }
 
 impl Status {
@@ -137,7 +147,7 @@ impl Status {
         if let (Some((undone, _)), None) = (before, &state.rejected) {
             for of_type in state.streams.values_mut().flat_map(|stream| stream.types.values_mut()) {
                 // One that accepted nothing since has still rejected it.
-                of_type.rejection.take_if(|rejection| rejection.generation == undone && of_type.acked.is_some());
+                of_type.rejected.take_if(|it| it.rejection.generation == undone && of_type.acked.is_some());
             }
         }
     }
@@ -218,27 +228,21 @@ impl Observer for Status {
                 self.metrics.acked(kind);
                 if let Some(of_type) = state.type_state(id, kind) {
                     // If that is older, it is what it was put back to: that it rejected the newer stays to be seen.
-                    let stands = |rejection: &Rejection| generation < rejection.generation;
+                    let stands = |it: &Rejected| generation < it.rejection.generation;
                     *of_type = TypeState {
                         acked: Some(generation),
                         acked_at: Some(SystemTime::now()),
                         pending_since: None,
-                        rejection: of_type.rejection.take().filter(stands),
+                        rejected: of_type.rejected.take().filter(stands),
                     };
                 }
             }
-            Event::Nacked { kind, generation, message, culprit } => {
-                let message = message.trim().to_owned();
-                self.metrics.nacked(kind);
-                let at = culprit.map(|resource| resource.origin.to_string());
-                let node = state.streams.get(&id).map_or("?", |stream| &stream.node.id);
-                let place = at.as_deref().unwrap_or("the file");
-                tracing::error!(
-                    "{place}: error[rejected_by_envoy]: node {node} rejected {kind} of generation {generation}: {message}"
-                );
-                if let Some(of_type) = state.type_state(id, kind) {
+            // The reloader logs it, with what follows from it.
+            Event::Nacked(rejection) => {
+                self.metrics.nacked(rejection.kind);
+                if let Some(of_type) = state.type_state(id, rejection.kind) {
                     of_type.pending_since = None;
-                    of_type.rejection = Some(Rejection { generation, at, error: message, when: SystemTime::now() });
+                    of_type.rejected = Some(Rejected { rejection, when: SystemTime::now() });
                 }
             }
             // One node alone confirms nothing: the rollout says when a generation is.
@@ -309,14 +313,14 @@ impl TypeState {
     fn report(&self, now: Instant) -> TypeReport {
         let stale = self.pending_since.is_some_and(|since| now.saturating_duration_since(since) > STALE);
         TypeReport {
-            state: match &self.rejection {
+            state: match &self.rejected {
                 Some(_) => "NACKED",
                 None if stale => "STALE",
                 None => "SYNCED",
             },
             generation: self.acked,
-            at: self.rejection.as_ref().and_then(|rejection| rejection.at.clone()),
-            error: self.rejection.as_ref().map(|rejection| rejection.error.clone()),
+            at: self.rejected.as_ref().and_then(Rejected::at),
+            error: self.rejected.as_ref().map(|rejected| rejected.error().to_owned()),
         }
     }
 }

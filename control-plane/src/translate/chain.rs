@@ -1,13 +1,16 @@
-//! The chain of HTTP filters: which there are, in which order and why, and how each is carried to Envoy.
+//! The chain of HTTP filters: their order with reasons, and how each configuration reaches Envoy.
 //!
-//! The chain is a part of the listener, and a changed listener drains its connections. So every filter that any route may ever turn
-//! on stands in every chain from the first day, and edits reach it by other ways:
+//! The chain is a part of the listener, and a changed listener drains its connections. So every
+//! filter that a route may ever turn on is in every chain from the first day. Edits reach a filter
+//! in other ways:
 //!
-//! - A filter that is on by route is `disabled` in the chain. A route turns it on, and says what it may, in its
-//!   `typed_per_filter_config`, which goes by RDS.
-//! - A filter whose own configuration changes is a [`Source::Ecds`]: its configuration is a resource of its own.
-//! - A guard that has no configuration refuses: the chain holds an RBAC filter in its stead, which denies all. It
-//!   takes one type of configuration beside that, since Envoy ignores a route's message of another type than the slot's.
+//! - A filter that is on by route is `disabled` in the chain. A route turns it on, and configures
+//!   it, in `typed_per_filter_config`, which RDS carries.
+//! - A filter whose own configuration changes is a [`Source::Ecds`]: ECDS carries the
+//!   configuration.
+//! - A guard without a configuration refuses every request: an RBAC filter that denies all takes
+//!   its place. A guard's slot takes only one other type of configuration, since Envoy ignores a
+//!   route's message of another type than the slot's.
 //!
 //! A disabled filter costs a request about 0.02 µs. `docs/decisions.md` has what was tried.
 
@@ -47,7 +50,7 @@ pub(super) struct Slot {
 
 /// How a filter's own configuration reaches Envoy.
 enum Source {
-    /// In the listener. It is the same whatever the file says; what differs, routes say.
+    /// In the listener. It is the same for every file; routes hold what differs.
     Static(fn() -> Any),
     /// By ECDS.
     Ecds {
@@ -55,44 +58,46 @@ enum Source {
         type_url: fn() -> String,
         /// Makes the resource.
         resource: fn(&Inputs<'_>) -> Extension,
-        /// Whether a request may pass only by its leave.
+        /// Whether requests may pass only with its permission.
         is_guard: bool,
     },
 }
 
-/// The filters in the order in which they see a request; they see the response in the opposite one.
+/// The filters in the order in which they see a request. They see the response in reverse order.
 pub(super) const CHAIN: &[Slot] = &[
-    // Who may and how often comes first: nothing behind it works for a request that is refused.
+    // Checks the key and counts. First, so that the others do no work for a refused request.
     Slot {
         name: extensions::FILTER_NAME,
         is_by_route: true,
         source: Source::Ecds { type_url: Wasm::type_url, resource: extensions::gateway_filter, is_guard: true },
     },
-    // Sets a header that the router reads. Behind the guards, so that it costs only what goes on.
+    // Sets a header that the router reads. Behind the guards, so that refused requests do not pay.
     Slot { name: timeouts::REQUEST_TIMEOUT, is_by_route: true, source: Source::Static(timeouts::base) },
-    // Counts a body as it passes, so it must see what the router sees: behind all that may change or replace a body.
+    // Counts a body as it passes. Behind all filters that may change or replace a body, so that it
+    // sees what the router sees.
     Slot { name: max_request_body::BODY_LIMIT, is_by_route: true, source: Source::Static(max_request_body::base) },
-    // Always on. Last, so that it also takes out what the filters before it may add.
+    // Removes forbidden trailers. Last, so that it also removes those that other filters add.
     Slot { name: "trailers", is_by_route: false, source: Source::Static(trailers::removals) },
-    // Forwards the request. Envoy wants it last.
+    // Forwards the request. Envoy requires it to be last.
     Slot { name: "envoy.filters.http.router", is_by_route: false, source: Source::Static(router) },
 ];
 
-/// The chain of a listener that a control plane serves.
+/// Returns the chain of a listener that a control plane serves.
 pub(super) fn discovered() -> Vec<HttpFilter> {
     filters(|source| match source {
         Source::Static(configuration) => ConfigType::TypedConfig(configuration()),
         Source::Ecds { type_url, is_guard, .. } => ConfigType::ConfigDiscovery(ExtensionConfigSource {
             config_source: Some(from_ads()),
             type_urls: std::iter::once(type_url()).chain(is_guard.then(Rbac::type_url)).collect(),
-            // The listener still waits for the resource, so that no request is refused for want of it while Envoy starts.
+            // The listener still waits for the resource, so that Envoy refuses no request at its
+            // start.
             default_config: is_guard.then(|| pack(&deny_all())),
             ..ExtensionConfigSource::default()
         }),
     })
 }
 
-/// The chain of a listener that holds everything itself.
+/// Returns the chain of a listener that holds all configurations itself.
 pub(super) fn inline(inputs: &Inputs<'_>) -> Vec<HttpFilter> {
     filters(|source| {
         ConfigType::TypedConfig(match source {
@@ -102,7 +107,7 @@ pub(super) fn inline(inputs: &Inputs<'_>) -> Vec<HttpFilter> {
     })
 }
 
-/// The resources of ECDS, each with its version.
+/// Returns the resources of ECDS, each with its version.
 pub(super) fn extensions(inputs: &Inputs<'_>) -> impl Iterator<Item = (Extension, TypedExtensionConfig)> {
     CHAIN.iter().filter_map(|slot| match slot.source {
         Source::Static(_) => None,

@@ -1,4 +1,5 @@
-//! Clusters (CDS). One with addresses only gets its endpoints by EDS, so that they move without touching the cluster.
+//! Clusters (CDS). A cluster whose endpoints are addresses gets them by EDS, so that they change
+//! without touching the cluster.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,14 +20,14 @@ use super::{
 };
 use crate::model::{self, ClusterTls, Endpoints, HostPort, LoadBalancing, Protocol};
 
-/// What the extension for HTTP's settings is called, by Envoy's rule its message's name.
+/// The name of the extension with HTTP settings. Envoy requires the name of its message.
 const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-/// What a cluster's resource is made from: all of it but the addresses that EDS serves.
+/// The fragment of a cluster's resource: all of the cluster except the addresses that EDS serves.
 #[derive(Serialize)]
 pub(super) struct ClusterFragment<'a> {
     name: &'a str,
-    /// The endpoints, where Envoy resolves them; none, where EDS serves them.
+    /// The endpoints, if Envoy resolves them. `None` if EDS serves them.
     names: Option<&'a [HostPort]>,
     protocol: Protocol,
     lb: LoadBalancing,
@@ -34,7 +35,7 @@ pub(super) struct ClusterFragment<'a> {
     tls: Option<TlsFragment<'a>>,
 }
 
-/// The files' paths are no part of it: their secrets have names of their own.
+/// The paths of files are not in it, since secrets have names of their own.
 #[derive(Serialize)]
 struct TlsFragment<'a> {
     server_name: &'a str,
@@ -79,7 +80,8 @@ pub(super) fn cluster(cluster: &model::Cluster, secrets: Secrets<'_>) -> Cluster
         per_connection_buffer_limit_bytes: flow_control::buffer_limit(),
         lb_policy: lb::lb_policy(fragment.lb).into(),
         circuit_breakers: Some(circuit_breaker::circuit_breakers()),
-        // A name with both families would give each endpoint twice, one of which often does not listen.
+        // With both families, a name would give each endpoint twice, and one of the two often does
+        // not listen.
         dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
         transport_socket: cluster.tls.as_ref().map(|tls| tls::upstream(&cluster.name, tls, cluster.protocol, secrets)),
         typed_extension_protocol_options: HashMap::from([(

@@ -1,4 +1,4 @@
-//! What several kinds of resource need, and the bootstrap too.
+//! Helpers for several kinds of resource, and for the bootstrap.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use legation_protos::pb::{
     },
     google::protobuf,
 };
-/// From the control plane, over the one stream that carries everything.
+/// Returns the source of resources that come from the control plane by ADS.
 pub(crate) fn from_ads() -> ConfigSource {
     ConfigSource {
         resource_api_version: ApiVersion::V3.into(),
@@ -27,7 +27,8 @@ pub(crate) fn from_ads() -> ConfigSource {
     }
 }
 
-/// A TCP address: `host` is an address literal without brackets, or a name where Envoy resolves names.
+/// Returns a TCP address. `host` is an address without brackets, or a name where Envoy resolves
+/// names.
 pub(crate) fn tcp_address(host: String, port: u16) -> Address {
     Address {
         address: Some(address::Address::SocketAddress(SocketAddress {
@@ -38,7 +39,7 @@ pub(crate) fn tcp_address(host: String, port: u16) -> Address {
     }
 }
 
-/// A duration in protobuf's form. One of more than 2^63 seconds saturates.
+/// Returns a duration in protobuf's form. More than 2^63 seconds saturate.
 pub(crate) fn duration(duration: Duration) -> protobuf::Duration {
     protobuf::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
@@ -46,7 +47,7 @@ pub(crate) fn duration(duration: Duration) -> protobuf::Duration {
     }
 }
 
-/// A limit in the form where Envoy takes zero for none.
+/// Returns a limit for fields in which zero means no limit.
 pub(crate) fn limit(limit: Option<Duration>) -> protobuf::Duration {
     duration(limit.unwrap_or_default())
 }
@@ -64,14 +65,14 @@ pub(crate) fn remove(header: &str) -> HeaderMutation {
     HeaderMutation { action: Some(Action::Remove(header.to_owned())) }
 }
 
-/// Removes all headers that begin so.
+/// Removes all headers that begin with a prefix.
 pub(crate) fn remove_all(prefix: &str) -> HeaderMutation {
     let pattern = MatchPattern::Prefix(prefix.to_owned());
     let matcher = StringMatcher { match_pattern: Some(pattern), ..StringMatcher::default() };
     HeaderMutation { action: Some(Action::RemoveOnMatch(RemoveOnMatch { key_matcher: Some(matcher) })) }
 }
 
-/// A regular expression in RE2's syntax.
+/// Returns a matcher of a regular expression in RE2's syntax.
 pub(crate) fn regex(regex: String) -> RegexMatcher {
     RegexMatcher { regex, ..RegexMatcher::default() }
 }

@@ -1,4 +1,4 @@
-//! Endpoints: what EDS serves, or what a cluster holds itself where Envoy resolves names.
+//! Endpoints: EDS serves them, or the cluster holds them if Envoy resolves names.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use legation_protos::pb::envoy::config::{
 use super::common::tcp_address;
 use crate::model::{Endpoints, HostPort};
 
-/// The load assignment of a cluster, wherever its endpoints are written.
+/// Returns the load assignment of a cluster.
 pub(super) fn assignment(cluster: &str, endpoints: &Endpoints) -> ClusterLoadAssignment {
     match endpoints {
         Endpoints::Addresses(addresses) => from_addresses(cluster, addresses),
@@ -33,7 +33,7 @@ pub(crate) fn at(cluster: &str, addresses: impl Iterator<Item = Address>) -> Clu
             ..LbEndpoint::default()
         })
         .collect();
-    // An assignment without a locality is Envoy's form of no endpoints; one with an empty locality means the same.
+    // Envoy's form of no endpoints has no locality. An empty locality means the same.
     let endpoints = if lb_endpoints.is_empty() {
         Vec::new()
     } else {

@@ -1,8 +1,9 @@
-//! The gateway filter's configuration (ECDS): one resource, which carries the module too. It says who may call and what
-//! their plans are. What a route asks of its requests travels with the route ([`super::route`]).
+//! The gateway filter's configuration (ECDS): one resource with the module, the consumers and their
+//! plans. A route's policy travels with the route ([`super::route`]).
 //!
-//! The module travels inside (`inline_bytes`) and is never fetched by Envoy: a new digest of a `remote` module made a real
-//! Envoy 1.40 drop the running filter and let every request through unfiltered.
+//! The module travels inside the resource (`inline_bytes`). Envoy must never fetch it: when the
+//! digest of a `remote` module changed, Envoy 1.40 dropped the running filter and let every request
+//! through unfiltered.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use crate::model::{Hidden, Model, Route, Secret, SecretContent};
 /// The filter's name in the chain, in ECDS and in `typed_per_filter_config`.
 pub const FILTER_NAME: &str = "legation";
 
-/// The filter's module: WebAssembly, and a digest of it that moves its resource's version.
+/// The filter's WebAssembly module. Its digest is a part of its resource's version.
 #[derive(Clone, Copy, Debug)]
 pub struct Module {
     /// The `.wasm`.
@@ -39,10 +40,11 @@ pub struct Module {
     pub sha256: &'static str,
 }
 
-/// The variable of Envoy's environment in which a static configuration expects the pepper of keys, since it must not hold it.
+/// The variable of Envoy's environment with the pepper of API keys, for static configurations,
+/// which must not hold it.
 pub const PEPPER_VARIABLE: &str = "LEGATION_KEY_PEPPER";
 
-/// What a configuration of ECDS is made from.
+/// The inputs of a configuration of ECDS.
 pub(super) struct Inputs<'a> {
     pub(super) model: &'a Model,
     pub(super) module: &'a Module,
@@ -54,7 +56,7 @@ pub(super) struct Inputs<'a> {
 pub(super) enum PepperSource<'a> {
     /// From its configuration.
     Held(&'a [Secret]),
-    /// From Envoy's environment: the configuration is one that people keep, and must not hold it.
+    /// From Envoy's environment. People keep such a configuration, so it must not hold the pepper.
     Environment,
 }
 
@@ -66,7 +68,8 @@ pub(super) struct Extension {
     pub(super) configuration: Any,
 }
 
-/// What the resource is made from. Versions are shown, so the pepper goes into them as a digest that leads back to nothing.
+/// The fragment of the resource. Versions are shown, so the fragment has a digest of the pepper
+/// instead of the pepper.
 #[derive(Serialize)]
 pub(super) struct FilterFragment<'a> {
     module: &'a str,
@@ -78,7 +81,7 @@ pub(super) struct FilterFragment<'a> {
 
 pub(super) fn fragment<'a>(inputs: &Inputs<'a>) -> FilterFragment<'a> {
     let Inputs { model, module, pepper } = inputs;
-    // Sorted, so that moving things about in the file changes nothing.
+    // Sorted, so that moving things in the file changes nothing.
     let mut consumers = model.consumers.clone();
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plans = model.plans.clone();
@@ -108,7 +111,8 @@ fn held_pepper(secret: &Secret) -> Option<&Hidden> {
     }
 }
 
-/// Bytes of the filter's configuration and of all policies, which may be much larger than the file where that uses aliases.
+/// Returns the size of the filter's configuration and of all policies, in bytes. With YAML aliases
+/// it may be much larger than the file.
 pub fn configuration_bytes(model: &Model, secrets: &[Secret], module: &Module) -> usize {
     let fragment = fragment(&Inputs { model, module, pepper: PepperSource::Held(secrets) });
     let pepper = fragment.key_pepper.map_or(0, |pepper| pepper.0.len());
@@ -120,7 +124,7 @@ fn json_bytes(value: &impl Serialize) -> usize {
     serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
-/// The gateway filter.
+/// Returns the gateway filter's configuration.
 pub(super) fn gateway_filter(inputs: &Inputs<'_>) -> Extension {
     let fragment = fragment(inputs);
     let version = version::of(ResourceType::Extension, &fragment);
@@ -129,7 +133,7 @@ pub(super) fn gateway_filter(inputs: &Inputs<'_>) -> Extension {
     Extension { version, configuration: pack(&wasm(&config, inputs.module)) }
 }
 
-/// The filter as Envoy's wasm filter takes it.
+/// Returns the configuration of Envoy's wasm filter.
 fn wasm(config: &Config, module: &Module) -> Wasm {
     let configuration = serde_json::to_string(config).unwrap_or_default();
     let environment_variables = config

@@ -1,11 +1,14 @@
-//! How much of a body Envoy takes in before the other side has taken it: the same towards clients and towards clusters.
+//! How much of a body Envoy buffers before the other side takes it. Clients and clusters have the
+//! same settings.
 //!
-//! Less is less memory for each stream that stands still (a client that reads nothing, an upload that nobody takes). More is less
-//! work, and over HTTP/2 more speed: a stream moves at most its window in a round trip. And a stream that stands still must never
-//! hold up another one of its connection, which may be of another client.
+//! Smaller buffers take less memory for each stream that stands still: a client that reads nothing,
+//! an upload that nobody takes. Larger buffers take less work, and over HTTP/2 they are faster,
+//! since a stream moves at most its window in a round trip. A stream that stands still must never
+//! slow down another stream of its connection, which may belong to another client.
 //!
-//! What Envoy 1.40 does on loopback with one worker, HTTP/1.1 and then HTTP/2 on both sides. CPU is its own for 1 GiB (medians of
-//! five interleaved runs), held is its memory for each stream that stands still; both down, then up:
+//! These are figures of Envoy 1.40 on loopback with one worker, first with HTTP/1.1, then with
+//! HTTP/2 on both sides. CPU is Envoy's own for 1 GiB (medians of five interleaved runs). Held is
+//! Envoy's memory for each stream that stands still. Both columns have download first, then upload:
 //!
 //! | buffer  | CPU (s)    | held (KiB)   |
 //! |---------|------------|--------------|
@@ -23,35 +26,41 @@
 //! | 1 MiB   | 0.58, 0.57 | 1,735, 2,096   | 58, 17                                  |
 //! | 16 MiB  | 0.78, 0.76 | 32,391, 32,178 |                                         |
 //!
-//! In 31 more interleaved downloads over HTTP/1.1 (CPU in s, medians) a plain Envoy took 0.54, buffers of 256 KiB 0.62, of 512 KiB
-//! 0.57, of 1 MiB 0.52: so 512 KiB are within the noise of what there is to win.
+//! In 31 more interleaved downloads over HTTP/1.1 (CPU in s, medians) a plain Envoy took 0.54,
+//! buffers of 256 KiB 0.62, of 512 KiB 0.57, of 1 MiB 0.52. So the gain beyond 512 KiB is within
+//! the noise.
 //!
-//! With Envoy's own settings towards clusters (a buffer of 1 MiB, windows of 16 MiB a stream and 24 MiB a connection), two
-//! clients that read nothing stopped everybody else's requests to a cluster over HTTP/2; with 64 KiB and 1 MiB towards
-//! clients, 17 uploads that nobody took stopped the other uploads of their connection.
+//! With Envoy's own settings towards clusters (a buffer of 1 MiB, windows of 16 MiB a stream and 24
+//! MiB a connection), two clients that read nothing stopped all other requests to a cluster over
+//! HTTP/2. With 64 KiB and 1 MiB towards clients, 17 uploads that nobody took stopped the other
+//! uploads of their connection.
 
 use legation_protos::pb::{envoy::config::core::v3::Http2ProtocolOptions, google::protobuf};
 
 use super::common::u32_value;
 
-/// What is buffered for a connection, in bytes.
+/// The buffer of a connection, in bytes.
 const BUFFER: u32 = 512 * 1024;
-/// A stream's window over HTTP/2, in bytes.
+/// The window of an HTTP/2 stream, in bytes.
 const WINDOW: u32 = 256 * 1024;
-/// The largest window there is (RFC 9113 §6.9.1). Above 4,095 streams it is too small for all of them to stand still.
+/// The largest window that HTTP/2 allows (RFC 9113 §6.9.1). With more than 4,095 streams it is too
+/// small for all of them to stand still.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
-/// Streams of a connection at once, unless something else is said; Envoy makes a further one to a cluster where there are more.
+/// The default number of concurrent streams of a connection. For more streams, Envoy opens further
+/// connections to a cluster.
 pub(super) const STREAMS: u32 = 100;
 
-/// What Envoy buffers of a connection before it stops reading what is to go there.
+/// Returns how much Envoy buffers for a connection before it stops reading from the other side.
 pub(super) fn buffer_limit() -> Option<protobuf::UInt32Value> {
     u32_value(BUFFER)
 }
 
-/// HTTP/2 with so many streams a connection. All of them may stand still with full windows, and the connection still has room:
-/// twice as much as they can take, for Envoy gives back what was taken only when it is half of the connection's window. No more
-/// memory is taken for it, since the streams' windows bound that.
+/// Returns the options of HTTP/2 with this many streams a connection.
+///
+/// All streams may stand still with full windows, and the connection still has room. Its window is
+/// twice their sum, because Envoy returns credit only once it has half of the connection's window
+/// to return. The larger window takes no more memory, since the streams' windows bound that.
 pub(super) fn http2(streams: u32) -> Http2ProtocolOptions {
     Http2ProtocolOptions {
         max_concurrent_streams: u32_value(streams),

@@ -1,6 +1,8 @@
-//! Listeners (LDS). Whatever changes here drains connections, so all that changes often is elsewhere: routes by RDS, the
-//! filter by ECDS. The filter is in every chain from the start, disabled, and a route turns it on: hence the first key in a
-//! file is no listener change.
+//! Listeners (LDS).
+//!
+//! A change here drains connections. So everything that changes often travels elsewhere: routes by
+//! RDS, the filters' configurations by ECDS. Filters are in every chain from the start, and routes
+//! turn them on. Hence the first key in a file changes no listener.
 
 use std::{net::IpAddr, path::Path};
 
@@ -47,22 +49,24 @@ use super::{
 };
 use crate::model::{self, ListenerLimits, TlsVersion, route::timeouts::MAX_STREAM};
 
-/// How long a client may take to send a request's headers. Envoy's default is for ever.
+/// How long a client may take to send a request's headers. By default Envoy waits for ever.
 const REQUEST_HEADERS_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
-/// How long a client may keep a connection on which it asks for nothing. Envoy's default is an hour, too long for what anybody
-/// can open by the thousand; a load balancer before us may keep connections for ten minutes (Google Cloud's does), and would ask over one
-/// that is just being closed if we kept them for less. A request that is under way, such as a stream, is no part of it.
+/// How long a client may keep a connection without a request under way. Envoy's default is an hour,
+/// which is too long, since anybody can open connections by the thousand. A load balancer in front
+/// may keep connections for ten minutes (Google Cloud's does). With a shorter timeout here it would
+/// send requests over connections that are just being closed.
 const IDLE_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 11 * 60, nanos: 0 };
-/// How long a client may take for a TLS handshake. Envoy's default is for ever.
+/// How long a client may take for a TLS handshake. By default Envoy waits for ever.
 const HANDSHAKE_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 10, nanos: 0 };
-/// How long Envoy waits for the first bytes before it goes on without them; only then does the time of a handshake begin. Its
-/// default is 15 s.
+/// How long Envoy waits for the first bytes before it goes on without them. The time for the
+/// handshake begins only then. Envoy's default is 15 s.
 const FIRST_BYTES_TIMEOUT: protobuf::Duration = protobuf::Duration { seconds: 5, nanos: 0 };
 
 /// The filter that bounds and counts the connections of a listener.
 pub const CONNECTION_LIMIT: &str = "envoy.filters.network.connection_limit";
 
-/// What a listener's resource is made from. The paths of certificates are no part of it: their secrets have names of their own.
+/// The fragment of a listener's resource. The paths of certificates are not in it, since secrets
+/// have names of their own.
 #[derive(Serialize)]
 pub(super) struct ListenerFragment<'a> {
     name: &'a str,
@@ -89,13 +93,14 @@ pub(super) fn fragment(listener: &model::Listener) -> ListenerFragment<'_> {
     }
 }
 
-/// The listener, with its routes and its filters' configurations discovered.
+/// Returns the listener. Envoy discovers its routes and its filters' configurations.
 pub(super) fn listener(listener: &model::Listener) -> Listener {
     let routes = RouteSpecifier::Rds(Rds { config_source: Some(from_ads()), route_config_name: listener.name.clone() });
     build(listener, routes, chain::discovered(), Secrets::Discovered)
 }
 
-/// The same listener with everything in it but the certificates, whose paths are relative to `folder`.
+/// Returns the same listener with everything in it, except the certificates. Their paths are
+/// relative to `folder`.
 pub(super) fn static_listener(
     listener: &model::Listener,
     routes: RouteConfiguration,
@@ -126,7 +131,7 @@ fn build(
             ..FilterChain::default()
         }],
         listener_filters: listener.tls.iter().map(|_| tls_inspector()).collect(),
-        // A client that connects early and says nothing yet keeps its connection.
+        // A client may connect early and send nothing yet. It keeps its connection.
         listener_filters_timeout: Some(FIRST_BYTES_TIMEOUT),
         continue_on_listener_filters_timeout: true,
         per_connection_buffer_limit_bytes: flow_control::buffer_limit(),
@@ -134,8 +139,9 @@ fn build(
     }
 }
 
-/// Not in a listener in the clear, where it made the first byte of a new connection 60 to 120 µs later. A listener that gets TLS is
-/// replaced for it, which drains no more than its only filter chain does.
+/// Listeners in the clear have no inspector, because it delayed the first byte of a new connection
+/// by 60 to 120 µs. Turning TLS on thus replaces the listener. That drains no more than replacing
+/// its only filter chain.
 fn tls_inspector() -> ListenerFilter {
     ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".to_owned(),
@@ -148,8 +154,9 @@ fn network_filter<M: Message + Name>(name: &str, config: &M) -> Filter {
     Filter { name: name.to_owned(), config_type: Some(filter::ConfigType::TypedConfig(pack(config))) }
 }
 
-/// Closes connections beyond the limit as they come, where there is one. In any case Envoy counts those of this form of the
-/// listener apart, as `connection_limit.PREFIX.active_connections`: once another form is served, that is how many still drain.
+/// Closes connections beyond the limit, if there is one. It also has Envoy count the connections of
+/// this form of the listener separately, as `connection_limit.PREFIX.active_connections`. Once
+/// another form is served, that is the number of connections that still drain.
 fn connection_limit(listener: &model::Listener) -> ConnectionLimit {
     ConnectionLimit {
         stat_prefix: format!("{}-{}", listener.name, version::mark(&fragment(listener))),
@@ -170,26 +177,28 @@ fn connection_manager(
         max_request_headers_kb: limits.header_kib.and_then(u32_value),
         route_specifier: Some(routes),
         http_filters,
-        // A client can say neither who it is nor what plan it has, also where no route asks for a key; and it can't have a
-        // route chosen by saying so.
+        // Removes identity headers of clients, also for routes that ask for no key. This happens
+        // before Envoy chooses a route, so a client cannot have one chosen by them.
         early_header_mutation_extensions: vec![TypedExtensionConfig {
             name: "identity".to_owned(),
             typed_config: Some(pack(&HeaderMutation {
                 mutations: vec![remove(CONSUMER_HEADER), remove(PLAN_HEADER), remove_all(METADATA_PREFIX)],
             })),
         }],
-        // The address of the connection, not what a client says in `x-forwarded-for`.
+        // The address of the connection, not the client's `x-forwarded-for`.
         use_remote_address: bool_value(true),
         normalize_path: bool_value(true),
         merge_slashes: true,
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
         server_header_transformation: ServerHeaderTransformation::AppendIfAbsent.into(),
         request_headers_timeout: Some(REQUEST_HEADERS_TIMEOUT),
-        // Whoever judges the request says whether its body is wanted. Envoy would say 100 by itself before the filter refuses,
-        // and drop every interim answer of the upstream (early hints).
+        // The filter or the upstream decides whether the body is wanted. By default Envoy answers
+        // 100 before the filter can refuse, and drops every interim answer of the upstream (early
+        // hints).
         proxy_100_continue: true,
         common_http_protocol_options: Some(HttpProtocolOptions {
-            // `x_consumer_id` reaches many frameworks as `x-consumer-id`, which only the filter may say.
+            // `x_consumer_id` reaches many frameworks as `x-consumer-id`, which only the filter may
+            // set.
             headers_with_underscores_action: HeadersWithUnderscoresAction::DropHeader.into(),
             max_headers_count: limits.header_count.and_then(u32_value),
             idle_timeout: Some(IDLE_TIMEOUT),
@@ -197,8 +206,9 @@ fn connection_manager(
             ..HttpProtocolOptions::default()
         }),
         http_protocol_options: Some(trailers::http1()),
-        // No `allow_connect`: WebSocket over HTTP/2 would be offered, and Envoy 1.40 gives no upstream over HTTP/1.1 the
-        // `sec-websocket-key` that it insists on. Without it clients use HTTP/1.1.
+        // No `allow_connect`. It would offer WebSocket over HTTP/2, for which Envoy 1.40 sends
+        // HTTP/1.1 upstreams no `sec-websocket-key`, and they refuse. Without the offer clients use
+        // HTTP/1.1.
         http2_protocol_options: Some(flow_control::http2(
             limits.streams_per_connection.unwrap_or(flow_control::STREAMS),
         )),

@@ -1,8 +1,9 @@
 //! From the model to Envoy's resources: a pure function for each kind, in a file each.
 //!
-//! What a resource says depends on one fragment of the model and nothing else, and its version is a hash of that fragment
-//! and of this code (`version`). It is never a hash of the encoded bytes: the generated messages keep protobuf maps in a
-//! hash map, so that one message has many encodings. Equal versions across restarts and replicas follow.
+//! A resource depends on one fragment of the model and on nothing else. Its version is a hash of
+//! that fragment and of this code (`version`), so versions are equal across restarts and replicas.
+//! It is never a hash of the encoded bytes: the generated messages keep protobuf maps in hash maps,
+//! so one message has many encodings.
 
 mod chain;
 mod cluster;
@@ -42,7 +43,7 @@ use tls::Secrets;
 
 pub use r#static::{NotStatic, add_raw, static_bootstrap};
 
-/// All resources of a model, whose named files hold `secrets`.
+/// Returns all resources of a model. `secrets` are the contents of its named files.
 pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(ResourceType, Resource)> {
     let mut resources = Vec::new();
     let mut add = |kind, name: &str, version, body: Bytes, origin: &Origin| {

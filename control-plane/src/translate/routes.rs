@@ -1,8 +1,10 @@
-//! Routes (RDS): one route configuration for each listener, with one virtual host for each set of hosts that the same routes serve.
+//! Routes (RDS): one route configuration for each listener. Hosts that the same routes serve share
+//! one virtual host.
 //!
-//! Envoy chooses the virtual host first (the exact host, else the longest wildcard, else `*`) and then the first of its routes that
-//! matches, without a look at any other virtual host. A request that no route of its host matches is to go on to the wildcards'
-//! routes and then to any host's. So each virtual host holds copies of the routes of the wider ones, after its own.
+//! Envoy first chooses the virtual host: the exact host, else the longest wildcard, else `*`. It
+//! then takes the first of its routes that matches, and looks at no other virtual host. But a
+//! request that no route of its host matches must go on to the wildcards' routes, and then to any
+//! host's. So each virtual host has copies of the wider hosts' routes after its own.
 
 use legation_protos::pb::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost};
 use serde::Serialize;
@@ -10,11 +12,11 @@ use serde::Serialize;
 use super::{route, version};
 use crate::model::{self, Domain, Host, route::VirtualHosts};
 
-/// All routes in the order in which Envoy is to try those of one host, each with a mark of what it says. A file's listeners share
-/// most of its routes, so each route is marked once and not once a listener.
+/// All routes in the order in which Envoy tries those of one host, each with a hash. Listeners
+/// share most of a file's routes, so each route is hashed once and not once a listener.
 pub(super) struct Ordered<'a>(Vec<(&'a model::Route, String)>);
 
-/// What a route configuration is made from.
+/// The fragment of a route configuration.
 #[derive(Serialize)]
 pub(super) struct RoutesFragment<'a> {
     request_body: Option<u64>,
@@ -28,7 +30,7 @@ impl<'a> Ordered<'a> {
         Self(ordered.into_iter().map(|route| (route, version::mark_of_route(route))).collect())
     }
 
-    /// What the routes of a listener are made from. Of the listener it takes the name and the largest body.
+    /// Returns the fragment of a listener's routes. It uses the listener's name and `request_body`.
     pub(super) fn fragment(&self, listener: &model::Listener) -> RoutesFragment<'_> {
         RoutesFragment {
             request_body: listener.limits.request_body,
@@ -36,7 +38,7 @@ impl<'a> Ordered<'a> {
         }
     }
 
-    /// The route configuration of a listener.
+    /// Returns the route configuration of a listener.
     pub(super) fn configuration(&self, listener: &model::Listener) -> RouteConfiguration {
         let routes: Vec<&model::Route> = self.on(listener).map(|(route, _)| *route).collect();
         let built: Vec<Route> = routes.iter().map(|route| route::build(route, listener)).collect();
@@ -60,7 +62,7 @@ impl<'a> Ordered<'a> {
     }
 }
 
-/// A virtual host is called after the first of its hosts; that of any host is `any`.
+/// Names a virtual host after the first of its hosts. The one for any host is `any`.
 fn name(hosts: &[&Host]) -> String {
     match hosts.first() {
         None | Some(Host::Any) => "any".to_owned(),
@@ -69,7 +71,7 @@ fn name(hosts: &[&Host]) -> String {
     }
 }
 
-/// Envoy's form of a host. `example.com.`, the absolute form of a name, is the same host.
+/// Returns Envoy's form of a host. `example.com.`, the absolute form of a name, is the same host.
 fn domains(host: &Host) -> Vec<String> {
     match host {
         Host::Any => vec!["*".to_owned()],

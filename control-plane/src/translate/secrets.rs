@@ -1,4 +1,5 @@
-//! Secrets (SDS): certificates with their keys, and authorities. A renewed one is no change of a listener or cluster.
+//! Secrets (SDS): certificates with their keys, and authorities. A renewed one changes no listener
+//! and no cluster.
 
 use legation_protos::pb::envoy::{
     config::core::v3::{DataSource, data_source::Specifier},
@@ -8,7 +9,8 @@ use serde::Serialize;
 
 use crate::model::{self, SecretContent};
 
-/// What a secret's version is a hash of. Versions are shown, so the key goes in as a digest that leads back to nothing.
+/// The fragment of a secret's version. Versions are shown, so the fragment has a digest of the key
+/// instead of the key.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SecretFragment<'a> {
@@ -16,7 +18,7 @@ pub(super) enum SecretFragment<'a> {
     Authorities(&'a str),
 }
 
-/// None for what is not served by SDS.
+/// Returns `None` for a secret that SDS does not serve.
 pub(super) fn fragment(secret: &model::Secret) -> Option<SecretFragment<'_>> {
     Some(match &secret.content {
         SecretContent::Certificate { chain, key } => SecretFragment::Certificate { chain, key_sha256: key.sha256() },
@@ -25,7 +27,7 @@ pub(super) fn fragment(secret: &model::Secret) -> Option<SecretFragment<'_>> {
     })
 }
 
-/// None for what is not served by SDS.
+/// Returns `None` for a secret that SDS does not serve.
 pub(super) fn secret(secret: &model::Secret) -> Option<Secret> {
     let inline = |text: &str| {
         Some(DataSource { specifier: Some(Specifier::InlineString(text.to_owned())), ..DataSource::default() })

@@ -1,5 +1,5 @@
-//! What TLS contexts of listeners and clusters share. They name their secrets, which SDS brings, or in a static configuration the
-//! files.
+//! The common part of TLS contexts of listeners and clusters. A context names its secrets, which
+//! SDS serves, or in a static configuration the files.
 
 use std::path::Path;
 
@@ -16,11 +16,12 @@ use prost::{Message, Name};
 use super::common::from_ads;
 use crate::model::{CertificateFiles, NamedFile, Secret};
 
-/// The authorities of Envoy's system: where Debian, Ubuntu, Alpine and Envoy's own images have them. Where there is no
-/// such file Envoy rejects the cluster. (Its `system_root_certs` is not implemented in 1.40: it does not verify by it.)
+/// The authorities of Envoy's system, where Debian, Ubuntu, Alpine and Envoy's own images have
+/// them. If the file is missing, Envoy rejects the cluster. (Envoy 1.40 does not implement
+/// `system_root_certs`.)
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Where secrets come from.
+/// The source of secrets.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Secrets<'a> {
     /// SDS.
@@ -29,7 +30,7 @@ pub(super) enum Secrets<'a> {
     Files(&'a Path),
 }
 
-/// The transport socket that speaks TLS by a context.
+/// Returns the transport socket for a TLS context.
 pub(super) fn socket<M: Message + Name>(context: &M) -> TransportSocket {
     TransportSocket {
         name: "envoy.transport_sockets.tls".to_owned(),
@@ -37,7 +38,7 @@ pub(super) fn socket<M: Message + Name>(context: &M) -> TransportSocket {
     }
 }
 
-/// Whose TLS it is.
+/// The owner of a TLS context.
 pub(super) struct Owner<'a> {
     pub(super) list: &'static str,
     pub(super) name: &'a str,
@@ -45,7 +46,7 @@ pub(super) struct Owner<'a> {
 }
 
 impl Owner<'_> {
-    /// What both kinds of context have in common.
+    /// Returns the common part of both kinds of context.
     pub(super) fn common(&self, certificate: Option<&CertificateFiles>) -> CommonTlsContext {
         let mut common = CommonTlsContext::default();
         match (certificate, self.secrets) {
@@ -64,7 +65,8 @@ impl Owner<'_> {
         common
     }
 
-    /// The peer is verified with the authorities in a file, or with those of Envoy's system.
+    /// Adds the verification of the peer: by the authorities in a file, or by those of Envoy's
+    /// system.
     pub(super) fn verified(
         &self,
         file: Option<&NamedFile>,

@@ -1,6 +1,8 @@
-//! Trailers pass both ways over HTTP/1.1 and HTTP/2, but for fields that may not be trailers: an upstream or client that takes
-//! trailers for headers must not be told by one how a message is framed, where it goes or who sends it (RFC 9110 §6.5.1). Envoy 1.40
-//! itself passes on any (tried: `content-length`, `host`, `x-consumer-id`).
+//! Trailers pass both ways over HTTP/1.1 and HTTP/2, except fields that may not be trailers.
+//!
+//! Some upstreams and clients take trailers for headers. A trailer must not tell them how a message
+//! is framed, where it goes or who sends it (RFC 9110 §6.5.1). Envoy 1.40 itself passes on any
+//! trailer (tried: `content-length`, `host`, `x-consumer-id`).
 
 use legation_protos::{
     pack,
@@ -15,7 +17,7 @@ use legation_protos::{
 
 use super::common::{remove, remove_all};
 
-/// Framing, routing, conditions, credentials, control of the response, what a body is, and who calls.
+/// Fields about framing, routing, conditions, credentials, the response, the body and the caller.
 const FORBIDDEN: &[&str] = &[
     "age",
     "authorization",
@@ -49,10 +51,10 @@ const FORBIDDEN: &[&str] = &[
     "www-authenticate",
     "x-real-ip",
 ];
-/// All whose names begin so.
+/// Prefixes of further forbidden names.
 const FORBIDDEN_PREFIXES: &[&str] = &["if-", "proxy-", "x-consumer-", "x-envoy-", "x-forwarded-"];
 
-/// The configuration of the filter that takes forbidden fields out of trailers.
+/// Returns the configuration of the filter that removes forbidden trailers.
 pub(super) fn removals() -> Any {
     let removals: Vec<_> = FORBIDDEN
         .iter()
@@ -67,7 +69,7 @@ pub(super) fn removals() -> Any {
     pack(&HeaderMutation { mutations: Some(mutations), ..HeaderMutation::default() })
 }
 
-/// HTTP/1.1 with trailers, which Envoy drops unless told.
+/// Returns the options of HTTP/1.1 with trailers. By default Envoy drops them.
 pub(super) fn http1() -> Http1ProtocolOptions {
     Http1ProtocolOptions { enable_trailers: true, ..Http1ProtocolOptions::default() }
 }

@@ -1,4 +1,4 @@
-//! The version of a resource: a hash of what it was made from.
+//! The version of a resource: a hash of its fragment.
 
 use std::{io, sync::Arc};
 
@@ -8,11 +8,11 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::model::Route;
 
-/// Changes whenever the sources that shape resources change, so that a new build that would write a resource otherwise
-/// gives it another version. Set by `build.rs`.
+/// A hash of the sources that shape resources. If a new build writes a resource differently, the
+/// resource gets another version. `build.rs` sets it.
 const BUILD: &str = env!("LEGATION_TRANSLATE_BUILD");
 
-/// The version of the resource of a kind made from a fragment: 16 hexadecimal digits.
+/// Returns the version of the resource that is made from a fragment: 16 hexadecimal digits.
 pub(super) fn of(kind: ResourceType, fragment: &(impl Serialize + ?Sized)) -> Arc<str> {
     let mut hash = Hash(Xxh3Default::new());
     hash.0.update(kind.type_url().as_bytes());
@@ -20,12 +20,12 @@ pub(super) fn of(kind: ResourceType, fragment: &(impl Serialize + ?Sized)) -> Ar
     format!("{:016x}", hash.digest(fragment)).into()
 }
 
-/// What tells two fragments apart, whatever the build: 8 hexadecimal digits.
+/// Returns a short hash of a fragment, which does not depend on the build: 8 hexadecimal digits.
 pub(super) fn mark(fragment: &(impl Serialize + ?Sized)) -> String {
     format!("{:08x}", Hash(Xxh3Default::new()).digest(fragment) >> 32)
 }
 
-/// What a route says, in 16 hexadecimal digits.
+/// Returns a hash of a route: 16 hexadecimal digits.
 pub(super) fn mark_of_route(route: &Route) -> String {
     format!("{:016x}", Hash(Xxh3Default::new()).digest(route))
 }
@@ -34,8 +34,9 @@ struct Hash(Xxh3Default);
 
 impl Hash {
     fn digest(mut self, fragment: &(impl Serialize + ?Sized)) -> u64 {
-        // Writing to a hash cannot fail, and no fragment has a key that is not a string. Should one ever have, its resource
-        // keeps the version of the part before it: seen at once by the test that every fragment's version moves.
+        // Writing to a hash cannot fail, and every key of a fragment is a string. If that ever
+        // changes, the version covers only the part before such a key. The test that every
+        // fragment's version moves would show it.
         let _ = serde_json::to_writer(&mut self, fragment);
         self.0.digest()
     }

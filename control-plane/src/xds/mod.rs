@@ -19,5 +19,5 @@ pub mod session;
 
 pub use plan::Plan;
 pub use session::{
-    Delta, Event, Message, Next, NodeInfo, Observer, Refusal, Session, Sotw, StreamId, Variant, VariantName,
+    Delta, Event, Message, Next, NodeInfo, Observer, Refusal, Rejection, Session, Sotw, StreamId, Variant, VariantName,
 };

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Client, DELTA, Gateway, SOTW, eventually};
+use crate::support::{Client, DELTA, Gateway, Load, SOTW, eventually};
 
 /// A port that another process holds, as long as the listener lives.
 fn a_taken_port() -> (TcpListener, u16) {
@@ -122,6 +122,8 @@ async fn what_envoy_rejects_is_rejected_once(variant: &[&str]) {
         eventually("the edit serves", || async { gateway.get("/", &[]).await.body == body }).await;
     }
     assert_eq!(rejections().await, 1);
+    let said = gateway.process.output().matches("error[rejected_by_envoy]").count();
+    assert_eq!(said, 1, "the log says it once");
     let answered = gateway.envoy_counter("listener_manager.lds.update_success").await;
     assert!(
         answered <= 4,
@@ -137,4 +139,44 @@ async fn what_envoy_rejects_is_rejected_once_in_delta_g7() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_envoy_rejects_is_rejected_once_in_state_of_the_world_g7() {
     what_envoy_rejects_is_rejected_once(SOTW).await;
+}
+
+/// Edits that change the routes and a listener at once, to a port that is taken, while requests run.
+async fn an_edit_whose_listener_is_rejected_changes_not_one_answer(variant: &[&str]) {
+    let (_taken, taken_port) = a_taken_port();
+    let file = |port: u16, second_port: u16, status: u16| {
+        format!(
+            "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n- {{name: second, port: {second_port}}}\nroutes:\n\
+             - {{name: a, match: {{prefix: /}}, respond: {{status: {status}}}}}\n"
+        )
+    };
+    let good_port = crate::support::free_port();
+    let gateway = Gateway::start_with(variant.into(), |port| file(port, good_port, 200)).await;
+    let second = format!("http://127.0.0.1:{good_port}/");
+    let load = Load::start(vec![gateway.url("/"), second], &[]);
+    for _ in 0..10 {
+        gateway.write(&file(gateway.port, taken_port, 418));
+        eventually("it is rejected", || async { !gateway.status().await["generation"]["rejected"].is_null() }).await;
+        gateway.write(&file(gateway.port, good_port, 200));
+        eventually("all is well again", || async {
+            let status = gateway.status().await;
+            status["nodes"][0]["state"] == "SYNCED" && status["generation"]["rejected"].is_null()
+        })
+        .await;
+    }
+    let requests = load.stop().await.expect("no request is answered by the rejected routes");
+    assert!(requests > 0);
+    // What it can't show at all is no proof: the same routes without the bad listener are served.
+    gateway.edit(&file(gateway.port, good_port, 418)).await;
+    eventually("the routes change", || async { gateway.get("/", &[]).await.status == 418 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_whose_listener_is_rejected_changes_not_one_answer_in_delta_o9() {
+    an_edit_whose_listener_is_rejected_changes_not_one_answer(DELTA).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_whose_listener_is_rejected_changes_not_one_answer_in_state_of_the_world_o9() {
+    an_edit_whose_listener_is_rejected_changes_not_one_answer(SOTW).await;
 }

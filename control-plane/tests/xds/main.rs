@@ -7,6 +7,7 @@
 
 #[path = "../pki/mod.rs"]
 mod pki;
+#[macro_use]
 mod support;
 
 mod channel;

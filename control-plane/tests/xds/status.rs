@@ -30,7 +30,7 @@ impl Watched {
 
     /// Hands on what happened on a stream.
     fn sees<V: Wire>(&self, stream: u64, client: &mut Client<V>) {
-        for event in client.session.events() {
+        for event in client.raw_events() {
             self.status.event(StreamId(stream), event);
         }
     }

@@ -1,18 +1,18 @@
-//! `cluster`, `clusters`, `respond` and `rewrite`: what becomes of a route's requests.
+//! `cluster`, `clusters`, `respond` and `rewrite`: where a route's requests go.
 
 use serde::Serialize;
 
-/// What becomes of a request.
+/// What Envoy does with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It goes to a cluster.
+    /// It forwards the request to a cluster.
     Forward(Forward),
-    /// The gateway answers by itself.
+    /// It answers by itself.
     Respond {
         /// The status, 200 to 599.
         status: u16,
-        /// The body; may be empty.
+        /// The body. May be empty.
         body: String,
     },
 }
@@ -20,9 +20,10 @@ pub enum Action {
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Forward {
-    /// One cluster or more; each weight counts against the sum, which is at least 1 and at most 2^32 - 1.
+    /// One cluster or more. A cluster's share is its weight out of the sum, which is 1 to 2^32 - 1.
     pub clusters: Vec<WeightedCluster>,
-    /// What the matched prefix becomes, by the same rules as [`PathMatch::Prefix`](super::PathMatch::Prefix). Only with a prefix match.
+    /// What replaces the matched prefix. It follows the rules of
+    /// [`PathMatch::Prefix`](super::PathMatch::Prefix), and needs a prefix match.
     pub rewrite_prefix: Option<String>,
 }
 
@@ -31,6 +32,6 @@ pub struct Forward {
 pub struct WeightedCluster {
     /// The cluster's name, which exists.
     pub cluster: String,
-    /// Its share; 0 is none.
+    /// Its weight. 0 means no traffic.
     pub weight: u32,
 }

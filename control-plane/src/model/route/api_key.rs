@@ -2,5 +2,5 @@
 
 use legation_filter::config::ApiKeyRule;
 
-/// What the word means on a route: where the key may be and who may use it. `None` where no key is asked for.
+/// Where the key may be and who may use it. `None` means that the route asks for no key.
 pub type Meaning = Option<ApiKeyRule>;

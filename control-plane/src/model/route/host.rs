@@ -6,20 +6,21 @@ use serde::Serialize;
 
 use super::Route;
 
-/// A host of requests, in lower case and without a port. The order is that of precedence: exact hosts first, then longer
-/// wildcards, then any host.
+/// A host of requests, in lower case and without a port. Hosts are ordered by precedence: exact
+/// hosts first, then longer wildcards, then any host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Host {
-    /// This very host.
+    /// Exactly this host.
     Exact(String),
-    /// Every host below this domain, at any depth: `example.com` for `*.example.com`, which does not match `example.com` itself.
+    /// Every host below this domain, at any depth. `*.example.com` is `example.com` here, and does
+    /// not match `example.com` itself.
     Below(Domain),
     /// Every host.
     Any,
 }
 
-/// A domain. Longer ones come first.
+/// A domain. Longer domains come first in the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Domain(pub String);
@@ -52,8 +53,8 @@ impl Host {
 
 /// Which routes serve which hosts, of those that the routes name and any other.
 ///
-/// A request that no route of its host matches goes on to the routes of wider hosts, so these serve the narrower hosts too. Hosts that
-/// the same routes serve share one entry.
+/// A request that no route of its host matches goes on to the routes of wider hosts, so these serve
+/// the narrower hosts too. Hosts that the same routes serve share one entry.
 pub struct VirtualHosts<'a> {
     /// Places of routes. Each list is that of one host or more.
     lists: Vec<Vec<usize>>,
@@ -89,12 +90,14 @@ impl<'a> VirtualHosts<'a> {
         Self { lists: by_place.into_iter().map(|(_, routes)| routes).collect(), hosts }
     }
 
-    /// How many copies of routes they hold together: at least one a route, and more where a host's requests may go on to wider ones.
+    /// How many copies of routes they hold together: at least one a route, and more where a host's
+    /// requests may go on to wider ones.
     pub fn copies(&self) -> usize {
         self.hosts.keys().flatten().filter_map(|list| self.lists.get(*list)).map(Vec::len).sum()
     }
 
-    /// Hosts, and the places of the routes that serve them, in the order in which their requests try them.
+    /// Hosts, and the places of the routes that serve them, in the order in which their requests
+    /// try them.
     pub fn iter(&self) -> impl Iterator<Item = (&[&'a Host], Vec<usize>)> {
         self.hosts.iter().map(|(lists, hosts)| {
             let mut seen = BTreeSet::new();

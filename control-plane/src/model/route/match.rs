@@ -1,4 +1,4 @@
-//! `match`: which requests a route is for.
+//! `match`: the requests that a route is for.
 
 use std::cmp::Reverse;
 
@@ -9,15 +9,17 @@ use serde::Serialize;
 pub struct RouteMatch {
     /// The path without its query.
     pub path: PathMatch,
-    /// Any of these methods, upper case, sorted and without duplicates; empty: every method.
+    /// Any of these methods, in upper case, sorted and without duplicates. Empty means every
+    /// method.
     pub methods: Vec<String>,
     /// All of these, sorted by name.
     pub headers: Vec<HeaderMatch>,
 }
 
 impl RouteMatch {
-    /// Of two routes that match a request, the one with the smaller value wins, and among equals the first in the file:
-    /// exact paths, then longer prefixes, then more conditions (all methods together are one, each header is one).
+    /// Returns a rank. Of two routes that match a request, the one with the smaller rank wins; of
+    /// equals the first in the file. Exact paths come first, then longer prefixes, then more
+    /// conditions (all methods together are one, each header is one).
     pub fn specificity(&self) -> impl Ord + use<> {
         let (kind, length) = match &self.path {
             PathMatch::Exact(_) => (0, 0),
@@ -32,10 +34,10 @@ impl RouteMatch {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathMatch {
-    /// This very path.
+    /// Exactly this path.
     Exact(String),
-    /// This prefix in whole segments: `/api` is `/api` and `/api/x`, not `/apix`. It starts with a slash, and ends with one
-    /// only if it is `/`.
+    /// This prefix in whole segments: `/api` matches `/api` and `/api/x`, not `/apix`. It starts
+    /// with a slash. Only `/` itself ends with one.
     Prefix(String),
 }
 
@@ -44,7 +46,7 @@ pub enum PathMatch {
 pub struct HeaderMatch {
     /// The header's name, lower case.
     pub name: String,
-    /// What its value must be.
+    /// The condition on its value.
     pub value: HeaderValueMatch,
 }
 
@@ -52,9 +54,9 @@ pub struct HeaderMatch {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeaderValueMatch {
-    /// This very value.
+    /// Exactly this value.
     Exact(String),
-    /// A value that begins so.
+    /// A value that begins with this text.
     Prefix(String),
     /// Any value (`true`), or no such header (`false`).
     Present(bool),

@@ -1,4 +1,5 @@
 //! `max_request_body`: the largest body of a request.
 
-/// What the word means on a route: a size in bytes, in place of what the listener allows. `None` where the route says nothing.
+/// A size in bytes, which replaces the listener's limit. `None` means that the listener's limit
+/// applies.
 pub type Meaning = Option<u64>;

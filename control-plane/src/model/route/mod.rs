@@ -1,4 +1,4 @@
-//! Routes: which requests, what becomes of them, and on what terms.
+//! Routes: the requests that they match, where these go, and what else applies.
 
 use std::collections::BTreeSet;
 
@@ -17,24 +17,25 @@ pub use r#match::{HeaderMatch, HeaderValueMatch, PathMatch, RouteMatch};
 pub use stream::Stream;
 pub use timeouts::Timeouts;
 
-/// A request matcher, what becomes of the requests, and what else holds for them.
+/// A request matcher, an action, and the features of the route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Route {
     /// Its name. Access logs, metrics and the filter's policies use it too.
     pub name: String,
-    /// The listeners that serve it, by their names, which exist. `None` means all of the file's listeners.
-    /// Whether a listener serves it shows in that listener's list of routes, so it is no part of the route's resource.
+    /// The names of the listeners that serve it. They exist. `None` means all listeners of the
+    /// file. It is not serialised: a listener's list of routes already shows which routes it
+    /// serves.
     #[serde(skip)]
     pub listeners: Option<BTreeSet<String>>,
-    /// The hosts that it serves. Never empty: a route that names none serves [`Host::Any`].
+    /// The hosts that it serves. Never empty: a route without `hosts` serves [`Host::Any`].
     pub hosts: BTreeSet<Host>,
-    /// Which requests of these hosts.
+    /// The requests of these hosts that it matches.
     pub matcher: RouteMatch,
-    /// What becomes of them.
+    /// What Envoy does with them.
     pub action: Action,
-    /// What else the route says.
+    /// The other words of the route.
     pub features: Features,
-    /// Where it is written.
+    /// Its place in the file.
     #[serde(skip)]
     pub origin: Origin,
 }
@@ -43,7 +44,8 @@ macro_rules! features {
     ($($word:ident),* $(,)?) => {
         $(pub mod $word;)*
 
-        /// What each word of [`route_features`] means on a route. The default is what holds on a route that does not say it.
+        /// The meaning of each word of [`route_features`] on a route. The default is the meaning of
+        /// a word that the route does not have.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
         pub struct Features {
             $(
@@ -56,10 +58,11 @@ macro_rules! features {
 route_features!(features);
 
 impl Route {
-    /// What the gateway filter asks of the route's requests. `None` where it has nothing to do there.
+    /// Returns what the gateway filter asks of the route's requests. `None` means that the route
+    /// does not need the filter.
     pub fn policy(&self) -> Option<Policy> {
         let Features { api_key, rate_limit, stream, .. } = &self.features;
-        // Proxies further out would hold events back.
+        // Without the marks, proxies further out would hold events back.
         let stream_headers = *stream == Some(Stream::Sse);
         let asks = api_key.is_some() || !rate_limit.is_empty() || stream_headers;
         asks.then(|| Policy {
@@ -70,7 +73,7 @@ impl Route {
         })
     }
 
-    /// Whether the listener of this name serves it.
+    /// Returns whether the listener of this name serves it.
     pub fn is_on(&self, listener: &str) -> bool {
         self.listeners.as_ref().is_none_or(|listeners| listeners.contains(listener))
     }

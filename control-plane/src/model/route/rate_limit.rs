@@ -2,5 +2,5 @@
 
 use legation_filter::config::RateLimit;
 
-/// What the word means on a route: limits that all hold at once. Empty where nothing is limited.
+/// The limits, which all hold at once. Empty means that nothing is limited.
 pub type Meaning = Vec<RateLimit>;

@@ -1,4 +1,4 @@
-//! `stream`: a kind of long-lived exchange, where the file names one.
+//! `stream`: the kind of long-lived exchange on a route.
 
 use serde::Serialize;
 
@@ -22,7 +22,8 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Whether its requests are long by their nature, so that a listener's limit on bodies is not meant for them.
+    /// Returns whether its requests are naturally long. A listener's limit on bodies does not apply
+    /// to them.
     pub fn has_long_requests(self) -> bool {
         match self {
             Self::Grpc | Self::Websocket | Self::Upload => true,

@@ -1,4 +1,4 @@
-//! `timeouts`: how long things may take.
+//! `timeouts`: how long the parts of a request may take.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use serde::Serialize;
 /// What the word means on a route.
 pub type Meaning = Timeouts;
 
-/// From the end of a request to the end of its response, on a route that says nothing else.
+/// The default from the end of a request to the end of its response.
 pub const REQUEST: Duration = Duration::from_secs(60);
-/// Without a byte either way, on a route that says nothing else.
+/// The default for the time without a byte in either direction.
 pub const IDLE: Duration = Duration::from_secs(5 * 60);
-/// From the first byte of a request to the end, on a route that says nothing else. Every listener has this limit, and a route with
-/// another one says so to Envoy.
+/// The default from the first byte of a request to the end. Every listener has this limit; a route
+/// with another limit tells Envoy so.
 pub const MAX_STREAM: Duration = Duration::from_secs(5 * 60);
 
-/// How long things may take. `None` is no limit, which the file writes as `0s`.
+/// How long the parts of a request may take. `None` means no limit, which the file writes as `0s`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Timeouts {
     /// From the end of the request to the end of the response.
     pub request: Option<Duration>,
-    /// Without a byte either way.
+    /// The time without a byte in either direction.
     pub idle: Option<Duration>,
     /// From the end of the request to the first byte of the response.
     pub first_byte: Option<Duration>,

@@ -1,4 +1,4 @@
-//! `lb`: how a request's endpoint is chosen.
+//! `lb`: how Envoy chooses the endpoint of a request.
 
 use legation_protos::pb::envoy::config::{
     cluster::v3::cluster::LbPolicy,
@@ -10,7 +10,7 @@ use legation_protos::pb::envoy::config::{
 
 use crate::model::LoadBalancing;
 
-/// Envoy's form of the word.
+/// Returns Envoy's form of the word.
 pub(in crate::translate) fn lb_policy(lb: LoadBalancing) -> LbPolicy {
     match lb {
         LoadBalancing::RoundRobin => LbPolicy::RoundRobin,
@@ -21,7 +21,8 @@ pub(in crate::translate) fn lb_policy(lb: LoadBalancing) -> LbPolicy {
     }
 }
 
-/// What a balancer that hashes hashes. It stands in the cluster and not in its routes, so that `lb` is a setting of the cluster alone.
+/// Returns the input of a hashing balancer. It is in the cluster and not in the routes, so an edit
+/// of `lb` changes only the cluster.
 pub(in crate::translate) fn hash_policy(lb: LoadBalancing) -> Vec<HashPolicy> {
     if lb.hashes() { vec![client_address()] } else { Vec::new() }
 }

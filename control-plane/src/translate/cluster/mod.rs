@@ -1,4 +1,4 @@
-//! What words of a cluster come to, a module each.
+//! Envoy's form of a cluster's words, a module each.
 
 pub(super) mod circuit_breaker;
 pub(super) mod lb;

@@ -1,4 +1,4 @@
-//! `protocol`: what a cluster speaks.
+//! `protocol`: the version of HTTP that a cluster speaks.
 
 use legation_protos::pb::envoy::extensions::upstreams::http::v3::{
     HttpProtocolOptions,
@@ -14,7 +14,7 @@ use crate::{
     translate::{flow_control, trailers},
 };
 
-/// How the cluster speaks HTTP.
+/// Returns the HTTP options of the cluster.
 pub(in crate::translate) fn options(cluster: &model::Cluster) -> HttpProtocolOptions {
     let explicit =
         |config| UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(config) });

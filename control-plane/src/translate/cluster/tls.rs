@@ -14,7 +14,7 @@ use crate::{
     translate::tls::{Owner, Secrets, socket},
 };
 
-/// The transport socket of a cluster's connections.
+/// Returns the transport socket of a cluster's connections.
 pub(in crate::translate) fn upstream(
     name: &str,
     tls: &ClusterTls,
@@ -23,7 +23,7 @@ pub(in crate::translate) fn upstream(
 ) -> TransportSocket {
     let of = Owner { list: "clusters", name, secrets };
     let mut common = of.common(tls.certificate.as_ref());
-    // As a client Envoy offers no more than TLS 1.2 unless told.
+    // By default Envoy as a client offers at most TLS 1.2.
     common.tls_params = Some(TlsParameters {
         tls_minimum_protocol_version: TlsProtocol::TlSv12.into(),
         tls_maximum_protocol_version: TlsProtocol::TlSv13.into(),
@@ -32,7 +32,7 @@ pub(in crate::translate) fn upstream(
     common.alpn_protocols = match protocol {
         Protocol::Http1 => vec!["http/1.1".to_owned()],
         Protocol::Http2 => vec!["h2".to_owned()],
-        // Envoy offers both by itself.
+        // Envoy offers both by default.
         Protocol::Auto => Vec::new(),
     };
     let matching = SubjectAltNameMatcher {

@@ -1,3 +1,3 @@
-//! What words of a listener come to, a module each.
+//! Envoy's form of a listener's words, a module each.
 
 pub(super) mod tls;

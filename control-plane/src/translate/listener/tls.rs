@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// The transport socket of a listener's connections.
+/// Returns the transport socket of a listener's connections.
 pub(in crate::translate) fn downstream(name: &str, tls: &ListenerTls, secrets: Secrets<'_>) -> TransportSocket {
     let of = Owner { list: "listeners", name, secrets };
     let mut common = of.common(Some(&tls.certificate));

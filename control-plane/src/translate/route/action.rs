@@ -1,4 +1,4 @@
-//! `cluster`, `clusters`, `respond` and `rewrite`: what becomes of a route's requests.
+//! `cluster`, `clusters`, `respond` and `rewrite`: where a route's requests go.
 
 use legation_protos::pb::envoy::{
     config::{
@@ -16,7 +16,7 @@ use crate::{
     translate::common::{regex, u32_value},
 };
 
-/// Where requests go, and what changes on the way there.
+/// Returns the action that forwards requests, with the rewrite of their path.
 pub(super) fn forward(path: &PathMatch, forward: &Forward) -> RouteAction {
     let (prefix_rewrite, regex_rewrite) = rewrite(path, forward.rewrite_prefix.as_deref());
     RouteAction {
@@ -27,7 +27,7 @@ pub(super) fn forward(path: &PathMatch, forward: &Forward) -> RouteAction {
     }
 }
 
-/// What the gateway answers by itself.
+/// Returns the action that answers requests without an upstream.
 pub(super) fn respond(status: u16, body: &str) -> DirectResponseAction {
     DirectResponseAction {
         status: status.into(),
@@ -56,8 +56,8 @@ fn cluster_specifier(forward: &Forward) -> ClusterSpecifier {
     }
 }
 
-/// Envoy replaces the matched characters, not segments. Where one of the two prefixes is `/`, plain replacement would make
-/// `//x` of `/api/x`, or `/v2x` of `/x`.
+/// Envoy replaces the matched characters, not segments. If one of the two prefixes is `/`, plain
+/// replacement would turn `/api/x` into `//x`, or `/x` into `/v2x`.
 fn rewrite(path: &PathMatch, to: Option<&str>) -> (String, Option<RegexMatchAndSubstitute>) {
     match (path, to) {
         (PathMatch::Prefix(from), Some("/")) if from != "/" => {

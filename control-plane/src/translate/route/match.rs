@@ -1,4 +1,4 @@
-//! `match`: which requests a route is for.
+//! `match`: the requests that a route is for.
 
 use legation_protos::pb::envoy::{
     config::route::v3::{HeaderMatcher, RouteMatch, header_matcher::HeaderMatchSpecifier, route_match::PathSpecifier},
@@ -10,11 +10,11 @@ use crate::{
     translate::common::regex,
 };
 
-/// Envoy's form of the conditions.
+/// Returns Envoy's form of the conditions.
 pub(super) fn matcher(matcher: &model::RouteMatch) -> RouteMatch {
     let path = match &matcher.path {
         PathMatch::Exact(path) => PathSpecifier::Path(path.clone()),
-        // Envoy's `path_separated_prefix` must not end with a slash, so it can't say "everything".
+        // Envoy's `path_separated_prefix` must not end with a slash, so it cannot match everything.
         PathMatch::Prefix(prefix) if prefix == "/" => PathSpecifier::Prefix(prefix.clone()),
         PathMatch::Prefix(prefix) => PathSpecifier::PathSeparatedPrefix(prefix.clone()),
     };
@@ -29,7 +29,7 @@ fn methods(methods: &[String]) -> Option<HeaderMatcher> {
     let pattern = match methods {
         [] => return None,
         [method] => MatchPattern::Exact(method.clone()),
-        // Methods are tokens; those of their characters that mean something in a regular expression are escaped.
+        // Methods are tokens. Some of their characters have a meaning in regular expressions.
         several => MatchPattern::SafeRegex(regex(
             several.iter().map(|method| regex_syntax::escape(method)).collect::<Vec<_>>().join("|"),
         )),

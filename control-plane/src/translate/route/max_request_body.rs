@@ -1,7 +1,9 @@
-//! `max_request_body`: the largest body of a request, which a listener may say too (`limits.request_body`).
+//! `max_request_body`: the largest body of a request. A listener may set it too
+//! (`limits.request_body`).
 //!
-//! Envoy's `body_size_limit` holds nothing back: each part of a body passes as it comes, until it is too much. That filter takes no
-//! settings from a route. So the chain holds a filter that does, and that carries it: a chain within the chain.
+//! Envoy's `body_size_limit` holds nothing back: each part of a body passes as it comes, until the
+//! body is too large. That filter takes no settings from a route. So the chain has a carrier that
+//! does: a `filter_chain`, which the route fills with the limit.
 
 use legation_protos::{
     pack,
@@ -23,12 +25,13 @@ use crate::model::{Stream, route::max_request_body::Meaning};
 /// The carrier's name in the chain.
 pub(in crate::translate) const BODY_LIMIT: &str = "body_limit";
 
-/// The carrier's configuration in the chain: nothing is in it.
+/// Returns the carrier's configuration in the chain, which is empty.
 pub(in crate::translate) fn base() -> Any {
     pack(&FilterChainConfig::default())
 }
 
-/// The route's own limit holds, else the listener's, but the latter not for requests that are long by their nature.
+/// Applies the route's own limit, or else the listener's. The listener's limit does not apply to
+/// requests that are naturally long.
 pub(super) fn apply(max_request_body: &Meaning, draft: &mut Draft<'_>) {
     if draft.forward.is_none() {
         return;

@@ -1,4 +1,4 @@
-//! One route, as Envoy gets it. What each word of the file does to it is in the word's own module.
+//! One route in Envoy's form. Each word of the file has a module that applies it to the route.
 
 use std::collections::HashMap;
 
@@ -24,20 +24,20 @@ mod policy;
 
 /// A route in the making.
 pub(super) struct Draft<'a> {
-    /// What it is made from.
+    /// The route that it is made from.
     route: &'a model::Route,
-    /// The listener whose routes it is one of.
+    /// The listener that serves it.
     listener: &'a model::Listener,
-    /// Where requests go. `None` where the gateway answers by itself.
+    /// The action that forwards requests. `None` if Envoy answers by itself.
     forward: Option<RouteAction>,
-    /// What turns filters of the chain on, by their names there.
+    /// The configurations that turn filters of the chain on, by the filters' names.
     filters: HashMap<String, Any>,
-    /// What filters of the chain read from the route.
+    /// The metadata that filters of the chain read.
     metadata: Option<Metadata>,
 }
 
 impl Draft<'_> {
-    /// Has the filter of this name in the chain, which is disabled there, see the route's requests.
+    /// Turns on, for this route, a filter that is disabled in the chain.
     fn turn_on(&mut self, filter: &str, config: Any) {
         let config = pack(&FilterConfig { config: Some(config), ..FilterConfig::default() });
         self.filters.insert(filter.to_owned(), config);
@@ -48,7 +48,7 @@ macro_rules! features {
     ($($word:ident),* $(,)?) => {
         $(pub(super) mod $word;)*
 
-        /// What each word of the file does to the route.
+        /// Applies each word of the file to the route.
         fn apply(features: &Features, draft: &mut Draft<'_>) {
             let Features { $($word),* } = features;
             $($word::apply($word, draft);)*
@@ -57,7 +57,7 @@ macro_rules! features {
 }
 route_features!(features);
 
-/// The route as one of this listener's.
+/// Returns the route for one of its listeners.
 pub(super) fn build(route: &model::Route, listener: &model::Listener) -> Route {
     let forward = match &route.action {
         Action::Forward(forward) => Some(action::forward(&route.matcher.path, forward)),

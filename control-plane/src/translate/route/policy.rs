@@ -1,4 +1,4 @@
-//! What the gateway filter judges a route's requests by.
+//! The policy by which the gateway filter judges a route's requests.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use legation_protos::pb::{
 use super::Draft;
 use crate::translate::FILTER_NAME;
 
-/// Has the gateway filter judge the route's requests by the route's policy.
+/// Makes the gateway filter judge the route's requests by the route's policy.
 pub(super) fn judge(draft: &mut Draft<'_>) {
     if draft.metadata.is_none() {
         draft.metadata = draft.route.policy().map(|policy| carrying(&policy));
@@ -19,8 +19,9 @@ pub(super) fn judge(draft: &mut Draft<'_>) {
     }
 }
 
-/// The route's metadata, from which the filter reads the policy. So Envoy has a route and its policy as one thing: no request is
-/// judged by another route's policy, or by an older or newer one, whatever is renamed, moved or slow.
+/// Returns the metadata from which the filter reads the policy. Envoy thus gets a route and its
+/// policy in one update. No request is judged by another route's policy, nor by an older or newer
+/// one, whatever is renamed, moved or slow.
 fn carrying(policy: &Policy) -> Metadata {
     let text = serde_json::to_string(policy).unwrap_or_default();
     let text = Value { kind: Some(value::Kind::StringValue(text)) };

@@ -1,4 +1,4 @@
-//! `stream`: what a kind of long-lived exchange needs beside its timeouts, which are `timeouts`.
+//! `stream`: what a long-lived exchange needs besides its timeouts, which `timeouts` sets.
 
 use legation_protos::pb::envoy::config::route::v3::route_action::UpgradeConfig;
 

@@ -1,8 +1,8 @@
-//! `timeouts`: how long things may take.
+//! `timeouts`: how long the parts of a request may take.
 //!
-//! Envoy ignores a route's `timeout` as soon as the route has a `max_stream_duration` of its own (tried on 1.40). It heeds a
-//! header then, which it takes off again before it forwards the request. Envoy's own filter sets that header. No client can:
-//! Envoy drops the header where it comes in.
+//! Envoy ignores a route's `timeout` as soon as the route has a `max_stream_duration` of its own
+//! (tried on 1.40). It still obeys a header, which it removes before it forwards the request.
+//! Envoy's own filter sets that header. Clients cannot: Envoy drops theirs.
 
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ use crate::{
     translate::common::{duration, limit, u32_value},
 };
 
-/// The name in the chain of the filter that sets the header.
+/// The name, in the chain, of the filter that sets the header.
 pub(in crate::translate) const REQUEST_TIMEOUT: &str = "request_timeout";
 
 const HEADER: &str = "x-envoy-upstream-rq-timeout-ms";
 
-/// The filter's configuration in the chain: it changes nothing where no route turns it on.
+/// Returns the filter's configuration in the chain, which changes nothing by itself.
 pub(in crate::translate) fn base() -> Any {
     pack(&HeaderMutation::default())
 }
@@ -40,11 +40,12 @@ pub(in crate::translate) fn base() -> Any {
 pub(super) fn apply(timeouts: &Timeouts, draft: &mut Draft<'_>) {
     let Timeouts { request, idle, first_byte, max_stream } = *timeouts;
     let Some(forward) = &mut draft.forward else { return };
-    // Explicit even where it is none: Envoy's own default of 15 s ends a response in its middle, with status 200.
+    // Explicit even for no limit: Envoy's default of 15 s ends a response in its middle, with
+    // status 200.
     forward.timeout = Some(limit(request));
     forward.idle_timeout = Some(limit(idle));
-    // Without a condition to retry on, the first try is the only one, and Envoy's timeout of a try ends with the first
-    // byte of the response.
+    // Without a condition to retry on, the first try is the only one. Envoy's timeout of a try ends
+    // with the first byte of the response.
     forward.retry_policy = first_byte.map(|first_byte| RetryPolicy {
         per_try_timeout: Some(duration(first_byte)),
         num_retries: u32_value(0),

@@ -1,4 +1,4 @@
-//! A whole Envoy configuration with no control plane: the same resources, held by one bootstrap.
+//! A whole Envoy configuration without a control plane: the same resources, in one bootstrap.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -26,9 +26,10 @@ use crate::model::{self, Endpoints, Model};
 
 pub use raw::{NotStatic, add_raw};
 
-/// A bootstrap that serves what the model says, the filter's module inside. `admin` is where Envoy's admin interface
-/// listens, if anywhere. Certificates stay in their files, whose paths are relative to `folder`; Envoy reads them once. The pepper of keys comes
-/// from Envoy's environment.
+/// Returns a bootstrap that serves the model, with the filter's module inside. `admin` is the
+/// address of Envoy's admin interface, if it has one. Certificates stay in their files, whose paths
+/// are relative to `folder`; Envoy reads them once. The pepper of API keys comes from Envoy's
+/// environment.
 pub fn static_bootstrap(model: &Model, module: &Module, admin: Option<SocketAddr>, folder: &Path) -> Bootstrap {
     let inputs = Inputs { model, module, pepper: PepperSource::Environment };
     let routes = Ordered::new(&model.routes);

@@ -22,7 +22,8 @@ impl std::error::Error for NotStatic {}
 /// Adds the model's raw resources to its static configuration.
 ///
 /// # Errors
-/// Where one is of a kind that a static configuration has no place for: routes, endpoints, extensions.
+/// A resource is of a kind that has no place in a static configuration: routes, endpoints,
+/// extensions.
 pub fn add_raw(bootstrap: &mut Bootstrap, model: &Model) -> Result<(), NotStatic> {
     let resources = bootstrap.static_resources.get_or_insert_default();
     for raw in &model.raw {

@@ -30,6 +30,7 @@ impl Variant for Delta {
             type_url: request.type_url,
             nonce: request.response_nonce,
             error: request.error_detail.map(|status| status.message),
+            holds: !request.initial_resource_versions.is_empty(),
             names: Names::Change {
                 subscribe: request.resource_names_subscribe,
                 unsubscribe: request.resource_names_unsubscribe,

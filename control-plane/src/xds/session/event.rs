@@ -1,4 +1,5 @@
-//! What a session tells the rest of the control plane: who is there, what it was sent and what it said to it.
+//! What a session tells the rest of the control plane: which node is there, what it was sent, and what
+//! it answered.
 
 use std::{fmt, sync::Arc};
 
@@ -10,12 +11,12 @@ use legation_protos::{
 use super::VariantName;
 use crate::snapshot::Resource;
 
-/// Hears what happens on all streams. It is called from the streams' tasks, so it must not block.
+/// Hears what happens on all streams. The streams' tasks call it, so it must not block.
 pub trait Observer: Send + Sync {
     /// Something happened on a stream. The first event of every stream is [`Event::Opened`].
     fn event(&self, stream: StreamId, event: Event);
 
-    /// The stream ended; nothing follows. It is called for each stream that was opened.
+    /// The stream ended, and nothing follows. Each stream that was opened ends once.
     fn closed(&self, stream: StreamId);
 }
 
@@ -34,21 +35,21 @@ impl fmt::Display for StreamId {
 pub enum Event {
     /// The client said who it is.
     Opened {
-        /// Who.
+        /// The node.
         node: NodeInfo,
         /// The protocol's variant that it speaks.
         variant: VariantName,
     },
     /// The client asked for a kind of resource for the first time.
     Subscribed {
-        /// Which.
+        /// The kind.
         kind: ResourceType,
     },
     /// A response went out.
     Sent {
-        /// Of what.
+        /// The kind that it brings.
         kind: ResourceType,
-        /// The generation that it brings, or a part of it.
+        /// The generation that it brings, or brings a part of.
         generation: u64,
         /// How many resources it carries.
         resources: usize,
@@ -59,31 +60,37 @@ pub enum Event {
     },
     /// The client accepted a response, or a new generation changed nothing of this kind for it.
     Acked {
-        /// Of what.
+        /// The kind.
         kind: ResourceType,
-        /// The generation that it has.
+        /// The generation that the client has.
         generation: u64,
     },
-    /// The client rejected a response, or a new generation still holds what it rejected, which is not sent again.
-    Nacked {
-        /// Of what.
-        kind: ResourceType,
-        /// The generation that the rejected resources are part of.
-        generation: u64,
-        /// The client's words.
-        message: String,
-        /// What it blames, where that is known. Others of the response may have been applied all the same.
-        culprit: Option<Arc<Resource>>,
-    },
-    /// The client has all that it subscribed to at this generation and accepted it.
+    /// The client rejected a response, or a new generation still holds what it rejected. The session
+    /// does not send that again.
+    Nacked(Arc<Rejection>),
+    /// The client has all that it subscribed to of this generation, and accepted it.
     Confirmed {
-        /// Which; it may be older than the one before, after a roll-back.
+        /// The generation. After a roll-back it is older than the one before.
         generation: u64,
     },
 }
 
-/// The resource that a rejection is about: the one that the client's words name (the longest name, where one is part of
-/// another), or the only one there was.
+/// What a client rejected, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejection {
+    /// The kind of the rejected resources.
+    pub kind: ResourceType,
+    /// The generation that they are a part of.
+    pub generation: u64,
+    /// The client's words.
+    pub message: String,
+    /// The resource that the client blames, where that is known. The client may have applied others of
+    /// the response all the same.
+    pub culprit: Option<Arc<Resource>>,
+}
+
+/// The resource that a rejection is about. It is the one that the client's words name, the longest
+/// name where one is part of another; or the only resource there was.
 pub(super) fn culprit<'a>(message: &str, resources: &'a [Arc<Resource>]) -> Option<&'a Arc<Resource>> {
     let named = resources.iter().filter(|resource| names(message, &resource.name));
     named.max_by_key(|resource| resource.name.len()).or(match resources {

@@ -21,14 +21,14 @@ mod substream;
 mod variant;
 
 pub use delta::Delta;
-pub use event::{Event, NodeInfo, Observer, StreamId};
+pub use event::{Event, NodeInfo, Observer, Rejection, StreamId};
 pub use message::Message;
 pub use sotw::Sotw;
 pub use variant::{Variant, VariantName};
 
 use self::{
-    order::{GATE, SETTLING},
-    substream::{Answer, Due, Rejection, Standing, Substream},
+    order::{GATE, SETTLING, Until, Wait},
+    substream::{Answer, Due, Nack, Standing, Substream},
 };
 use crate::snapshot::Snapshot;
 
@@ -162,9 +162,9 @@ impl<V: Variant> Session<V> {
             self.heard_at = now;
             self.events.push(match answer {
                 Answer::Ack(generation) => Event::Acked { kind, generation },
-                Answer::Nack(rejection) => {
+                Answer::Nack(nack) => {
                     self.confirmed = None;
-                    nacked(kind, rejection)
+                    nacked(kind, nack)
                 }
             });
         }
@@ -174,7 +174,7 @@ impl<V: Variant> Session<V> {
         if !substream.asked() {
             self.events.push(Event::Subscribed { kind });
         }
-        if substream.subscribe(ask.names, kind) {
+        if substream.subscribe(ask.names, kind, ask.holds) {
             self.heard_at = now;
         }
         Ok(())
@@ -212,18 +212,12 @@ impl<V: Variant> Session<V> {
         kept.map(|size| size.bytes + size.count * NAME_OVERHEAD).sum()
     }
 
-    /// The generation that the client is to be at, if it has that as a whole: all that it subscribed to, accepted.
-    pub fn confirmed_generation(&self) -> Option<u64> {
-        self.confirmed
-    }
-
     fn step(&mut self, kind: ResourceType, target: &Snapshot, now: Duration, wait: &mut Earliest) -> Step {
         let substream = self.substreams.get(kind);
         if !(substream.is_dirty() || substream.is_lingering()) || !substream.may_send() {
             return Step::Nothing;
         }
-        let gates = [self.gate(kind), self.gate_of_filters(kind)];
-        if let Some(until) = gates.into_iter().flatten().filter(|until| now < *until).max() {
+        if let Some(until) = self.gate(kind).filter(|until| now < *until) {
             wait.or(until);
             return Step::Nothing;
         }
@@ -239,7 +233,7 @@ impl<V: Variant> Session<V> {
                 let generation = target.generation();
                 match substream.standing(generation) {
                     Standing::Current => self.events.push(Event::Acked { kind, generation }),
-                    Standing::StillRejected(rejection) => self.events.push(nacked(kind, rejection)),
+                    Standing::StillRejected(nack) => self.events.push(nacked(kind, nack)),
                     Standing::Unchanged => {}
                 }
                 Step::Compared
@@ -247,30 +241,31 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// Until when a change of this kind waits for clusters to be in place (O2, O3).
+    /// Until when a change of this kind waits for others, at the longest.
     fn gate(&self, kind: ResourceType) -> Option<Duration> {
-        let clusters = self.substreams.get(ResourceType::Cluster);
-        if !order::waits_for_clusters(kind) || !clusters.is_subscribed() {
-            return None;
-        }
-        let since = match (clusters.in_flight(), clusters.rejected()) {
-            // Clusters that were published since wait behind this response, and then want their own time.
-            // But whoever publishes all the time holds up nobody for ever.
-            (Some(sent), _) if clusters.is_dirty() => self.published_at.clamp(sent.at, sent.at + GATE),
-            (Some(sent), _) if sent.brings_changes() => sent.at,
-            // The client keeps its old clusters, and with them its old routes, if it has any; a roll-back is on its way.
-            (_, Some(rejection)) if self.substreams.get(kind).was_sent_any() => rejection.at,
-            _ => return None,
-        };
-        Some(since + GATE)
+        order::waits(kind).filter_map(|wait| Some(self.since(kind, wait)? + GATE)).max()
     }
 
-    /// Until when a change of this kind waits for the filters' configuration to go out, while an earlier one is unanswered: a route
-    /// that turns a filter on finds there what is asked of it.
-    fn gate_of_filters(&self, kind: ResourceType) -> Option<Duration> {
-        let filters = self.substreams.get(ResourceType::Extension);
-        let waits = order::waits_for_filters(kind) && filters.is_subscribed() && filters.is_dirty();
-        waits.then(|| self.published_at + GATE)
+    /// Since when a change of this kind waits for another kind, if it does.
+    fn since(&self, kind: ResourceType, wait: Wait) -> Option<Duration> {
+        let other = self.substreams.get(wait.of);
+        if !other.is_subscribed() {
+            return None;
+        }
+        match (other.in_flight(), other.rejected()) {
+            _ if wait.until == Until::Sent => other.is_dirty().then_some(self.published_at),
+            // What was published since waits behind this response, and then takes its own time. But
+            // a file that is saved all the time holds up nobody for ever.
+            (Some(sent), _) if other.is_dirty() => Some(self.published_at.clamp(sent.at, sent.at + GATE)),
+            (Some(sent), _) if sent.brings_changes() => Some(sent.at),
+            // A client that has nothing of the kind has nothing that could change too early.
+            _ if !self.substreams.get(kind).may_hold_any() => None,
+            // The other kind waits itself.
+            (None, _) if other.is_dirty() => Some(self.published_at),
+            // The client keeps what it had, and with it its old routes. A roll-back is on its way.
+            (_, Some(rejection)) => Some(rejection.at),
+            _ => None,
+        }
     }
 
     /// Whether the client may lose what is gone of this kind, since nothing it has refers to it any more (O1). A client that
@@ -361,9 +356,9 @@ impl Earliest {
     }
 }
 
-fn nacked(kind: ResourceType, rejection: Rejection) -> Event {
-    let Rejection { generation, message, culprit, .. } = rejection;
-    Event::Nacked { kind, generation, message, culprit }
+fn nacked(kind: ResourceType, nack: Nack) -> Event {
+    let Nack { generation, message, culprit, .. } = nack;
+    Event::Nacked(Arc::new(Rejection { kind, generation, message, culprit }))
 }
 
 /// A client's words, as far as they are kept.

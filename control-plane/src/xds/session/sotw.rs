@@ -31,6 +31,7 @@ impl Variant for Sotw {
             type_url: request.type_url,
             nonce: request.response_nonce,
             error: request.error_detail.map(|status| status.message),
+            holds: !request.version_info.is_empty(),
             names: Names::All(request.resource_names),
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Substream {
     answer: bool,
     /// What is owed cannot wait for an ACK (O4).
     urgent: bool,
+    /// The client says that it holds resources from an earlier stream.
+    held_before: bool,
     /// Something changed since the client's state was last compared with the snapshot.
     dirty: bool,
     /// There are resources that the client is to lose when nothing refers to them any more.
@@ -48,9 +50,9 @@ pub(super) struct Substream {
     refusals: u64,
     in_flight: VecDeque<InFlight>,
     last_nonce: String,
-    rejected: Option<Rejection>,
+    rejected: Option<Nack>,
     /// The rejections of what the client still refuses, by their numbers.
-    standing: BTreeMap<u64, Rejection>,
+    standing: BTreeMap<u64, Nack>,
     /// The generation that the client is known to have, of this kind.
     current: Option<u64>,
 }
@@ -96,7 +98,7 @@ pub(super) struct Due {
 
 /// A response that the client rejected.
 #[derive(Clone, Debug)]
-pub(super) struct Rejection {
+pub(super) struct Nack {
     /// Which one it is, counted from 1.
     number: u64,
     /// The generation that it is held against.
@@ -119,7 +121,7 @@ pub(super) enum Answer {
     /// It accepts it, and has this generation.
     Ack(u64),
     /// It rejects it.
-    Nack(Rejection),
+    Nack(Nack),
 }
 
 /// What a comparison found that gave nothing to send.
@@ -128,7 +130,7 @@ pub(super) enum Standing {
     /// The client has the generation.
     Current,
     /// The generation holds what the client rejected of an earlier one.
-    StillRejected(Rejection),
+    StillRejected(Nack),
     /// Nothing new to say.
     Unchanged,
 }
@@ -145,8 +147,14 @@ impl Substream {
     }
 
     /// Whether it was ever sent a response of this kind.
-    pub(super) fn was_sent_any(&self) -> bool {
+    fn was_sent_any(&self) -> bool {
         !self.last_nonce.is_empty()
+    }
+
+    /// Whether it may hold resources of this kind: from this stream, or by its own word from an
+    /// earlier one.
+    pub(super) fn may_hold_any(&self) -> bool {
+        self.was_sent_any() || self.held_before
     }
 
     /// The names that it asked for, or whose answers it is owed though it asks for them no more.
@@ -192,7 +200,7 @@ impl Substream {
     }
 
     /// The rejection that stands: what was rejected is still in the snapshot.
-    pub(super) fn rejected(&self) -> Option<&Rejection> {
+    pub(super) fn rejected(&self) -> Option<&Nack> {
         self.rejected.as_ref()
     }
 
@@ -229,9 +237,11 @@ impl Substream {
         variant == VariantName::Sotw && self.was_sent_any() && !nonce.is_empty() && nonce != self.last_nonce
     }
 
-    /// Takes in what a request says about the subscription. Gives whether that changed it or owes an answer.
-    pub(super) fn subscribe(&mut self, names: Names, kind: ResourceType) -> bool {
+    /// Takes in what a request says about the subscription. `holds` is whether the client says that
+    /// it holds resources of the kind. Returns whether the subscription changed or owes an answer.
+    pub(super) fn subscribe(&mut self, names: Names, kind: ResourceType, holds: bool) -> bool {
         let first = !self.asked();
+        self.held_before |= first && holds;
         let had_wildcard = self.subscription.wildcard();
         let before = (!had_wildcard && names.wildcard()).then(|| self.subscription.clone());
         let (change, claimed) = names.apply(&mut self.subscription, kind);
@@ -278,8 +288,7 @@ impl Substream {
             let only_removed = !sent.brings_changes();
             let culprit = culprit(&message, &sent.carried).cloned();
             let InFlight { generation, at, carried: suspects, .. } = sent;
-            let rejection =
-                Rejection { number: self.refusals, generation, at, message, culprit, suspects, only_removed };
+            let rejection = Nack { number: self.refusals, generation, at, message, culprit, suspects, only_removed };
             self.standing.insert(self.refusals, rejection.clone());
             self.rejected = Some(rejection.clone());
             return Some(Answer::Nack(rejection));
@@ -337,7 +346,7 @@ impl Substream {
             let now = target.resources().get(&resource.name).filter(|now| self.subscription.covers(&now.name));
             now.is_some_and(|now| now.version == resource.version)
         };
-        let guilty_is_there = |rejection: &Rejection| match &rejection.culprit {
+        let guilty_is_there = |rejection: &Nack| match &rejection.culprit {
             Some(culprit) => is_there(culprit),
             None => rejection.suspects.iter().all(is_there),
         };

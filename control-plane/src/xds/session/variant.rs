@@ -80,6 +80,9 @@ pub struct Ask {
     pub nonce: String,
     /// Why that response was rejected, if it was.
     pub error: Option<String>,
+    /// Whether the client says that it holds resources of the kind. It says so in the first request
+    /// of a stream: by their versions in delta, by the last version in state of the world.
+    pub holds: bool,
     /// What the client wants from now on.
     pub names: Names,
 }

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[macro_use]
+mod variants;
+
 pub mod messages;
 pub mod recorder;
 pub mod server;

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use legation::{
     origin::Origin,
     snapshot::{Resource, Snapshot},
-    xds::{Delta, Event, Next, Refusal, Session, Sotw, Variant},
+    xds::{Delta, Event, Next, Refusal, Rejection, Session, Sotw, Variant, VariantName},
 };
 use legation_protos::{
     ResourceType,
@@ -48,6 +48,17 @@ pub fn kind(short: &str) -> ResourceType {
 
 /// What differs between the variants for a client.
 pub trait Wire: Variant<Request: Clone, Response: std::fmt::Debug> {
+    /// What Envoy calls the variant in its bootstrap (`api_type`).
+    const API_TYPE: &'static str;
+
+    /// What is expected in delta, or in state of the world.
+    fn either<T>(delta: T, state_of_the_world: T) -> T {
+        match Self::NAME {
+            VariantName::Delta => delta,
+            VariantName::Sotw => state_of_the_world,
+        }
+    }
+
     /// A request. `names` is the whole subscription in state of the world; in delta those to add, and with a `-` those to take
     /// out.
     fn request(type_url: &str, names: &[String], nonce: &str, error: Option<&str>) -> Self::Request;
@@ -72,6 +83,8 @@ fn node(id: &str) -> Option<Node> {
 }
 
 impl Wire for Delta {
+    const API_TYPE: &'static str = "DELTA_GRPC";
+
     fn request(type_url: &str, names: &[String], nonce: &str, error: Option<&str>) -> Self::Request {
         let (out, into): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| name.starts_with('-'));
         DeltaDiscoveryRequest {
@@ -117,6 +130,8 @@ impl Wire for Delta {
 }
 
 impl Wire for Sotw {
+    const API_TYPE: &'static str = "GRPC";
+
     fn request(type_url: &str, names: &[String], nonce: &str, error: Option<&str>) -> Self::Request {
         DiscoveryRequest {
             type_url: type_url.to_owned(),
@@ -161,6 +176,11 @@ fn short(type_url: &str) -> String {
 pub struct Client<V: Wire> {
     pub session: Session<V>,
     pub now: Duration,
+    /// The generation that the session last said the client has whole, if it was not published or
+    /// rejected anew since.
+    pub confirmed: Option<u64>,
+    /// What the session said and no test has looked at.
+    events: Vec<Event>,
     /// What the client last asked for of a kind, in state of the world.
     names: BTreeMap<ResourceType, Vec<String>>,
     /// Nonces that were not answered yet, by kind, and the last of each.
@@ -179,6 +199,8 @@ impl<V: Wire> Client<V> {
         Self {
             session: Session::new(scope),
             now: Duration::ZERO,
+            confirmed: None,
+            events: Vec::new(),
             names: BTreeMap::new(),
             unanswered: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -207,6 +229,7 @@ impl<V: Wire> Client<V> {
 
     /// The server is given a snapshot.
     pub fn publish(&mut self, generation: u64, text: &str) {
+        self.confirmed = None;
         self.session.publish(snapshot(generation, text), self.now);
     }
 
@@ -226,10 +249,7 @@ impl<V: Wire> Client<V> {
         let mut words = text.split_whitespace().map(str::to_owned);
         let kind = kind(&words.next().unwrap());
         let names = words.collect::<Vec<_>>();
-        let nonce = match V::NAME {
-            legation::xds::VariantName::Sotw => self.last.get(&kind).cloned().unwrap_or_default(),
-            legation::xds::VariantName::Delta => String::new(),
-        };
+        let nonce = V::either(String::new(), self.last.get(&kind).cloned().unwrap_or_default());
         self.names.insert(kind, names.clone());
         self.sends(V::request(kind.type_url(), &names, &nonce, None))
     }
@@ -263,10 +283,7 @@ impl<V: Wire> Client<V> {
     fn answers(&mut self, short: &str, error: Option<&str>) {
         let kind = kind(short);
         let nonce = self.unanswered.get_mut(&kind).filter(|nonces| !nonces.is_empty()).expect("there is one").remove(0);
-        let names = match V::NAME {
-            legation::xds::VariantName::Sotw => self.names.get(&kind).cloned().unwrap_or_default(),
-            legation::xds::VariantName::Delta => Vec::new(),
-        };
+        let names = V::either(Vec::new(), self.names.get(&kind).cloned().unwrap_or_default());
         self.sends(V::request(kind.type_url(), &names, &nonce, error)).unwrap();
     }
 
@@ -283,7 +300,25 @@ impl<V: Wire> Client<V> {
             heard.push(V::shown(&response));
             assert!(heard.len() < 100, "the server does not stop: {heard:?}");
         }
+        self.take_events();
         heard
+    }
+
+    /// The events since the last call.
+    pub fn raw_events(&mut self) -> Vec<Event> {
+        self.take_events();
+        std::mem::take(&mut self.events)
+    }
+
+    fn take_events(&mut self) {
+        for event in self.session.events() {
+            match event {
+                Event::Confirmed { generation } => self.confirmed = Some(generation),
+                Event::Nacked(_) => self.confirmed = None,
+                _ => {}
+            }
+            self.events.push(event);
+        }
     }
 
     /// What the server says now; the client accepts everything at once, until there is nothing more.
@@ -314,13 +349,14 @@ impl<V: Wire> Client<V> {
 
     /// The events since the last call: `sent CDS 1`, `acked CDS 1`, `nacked CDS 1: why (a@1)`, `confirmed 1`.
     pub fn events(&mut self) -> Vec<String> {
-        let shown = self.session.events().map(|event| match event {
+        let shown = self.raw_events().into_iter().map(|event| match event {
             Event::Opened { node, variant } => format!("opened {} {variant}", node.id),
             Event::Subscribed { kind } => format!("subscribed {kind}"),
             Event::Sent { kind, generation, .. } => format!("sent {kind} {generation}"),
             Event::Acked { kind, generation } => format!("acked {kind} {generation}"),
-            Event::Nacked { kind, generation, message, culprit } => {
-                let culprit = culprit.map_or("?".to_owned(), |it| format!("{}@{}", it.name, it.version));
+            Event::Nacked(rejection) => {
+                let Rejection { kind, generation, message, culprit } = &*rejection;
+                let culprit = culprit.as_ref().map_or("?".to_owned(), |it| format!("{}@{}", it.name, it.version));
                 format!("nacked {kind} {generation}: {message} ({culprit})")
             }
             Event::Confirmed { generation } => format!("confirmed {generation}"),
