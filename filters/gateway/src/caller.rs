@@ -1,4 +1,5 @@
-//! Who calls, and how upstreams see it: what a client claims to be is removed, and what the filter knows is put in.
+//! Who calls, and how upstreams see it: what a client claims to be is removed, and what the filter
+//! knows is put in.
 
 use std::borrow::Cow;
 
@@ -16,7 +17,8 @@ pub(crate) struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Takes the `forged` headers out of a request and puts in who calls, with its metadata where that is asked for.
+    /// Takes the `forged` headers out of a request and puts in who calls, with its metadata where
+    /// that is asked for.
     pub(crate) fn edits(&self, forwards_metadata: bool, headers: &[Pair<'a>], forged: &[&'a [u8]]) -> Vec<Edit<'a>> {
         let name = self.consumer.map(|consumer| (CONSUMER_HEADER, consumer.name));
         let plan = self.plan.map(|plan| (PLAN_HEADER, plan.name.as_str()));
@@ -24,8 +26,8 @@ impl<'a> Caller<'a> {
         let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let set: Vec<(&'a str, &'a str)> = name.into_iter().chain(plan).chain(metadata).collect();
 
-        // A header that is there once is replaced. One that is there twice is removed first, since `replace` is not said to remove
-        // the others.
+        // A header that is there once is replaced. One that is there twice is removed first, since
+        // `replace` is not said to remove the others.
         let once = |name: &str| headers.iter().filter(|(other, _)| *other == name.as_bytes()).count() == 1;
         let is_replaced = |name: &[u8]| set.iter().any(|(own, _)| own.as_bytes() == name && once(own));
         let mut edits = Vec::new();

@@ -1,4 +1,5 @@
-//! The decision about one request: headers in, decision out. Every request that the filter handles comes by here.
+//! The decision about one request: headers in, decision out. Every request that the filter handles
+//! comes by here.
 
 use crate::api_key::authenticate;
 use crate::api_key::source::Source;
@@ -17,8 +18,8 @@ use crate::reply::Refusal;
 pub struct Decision<'a> {
     /// Whether it goes on.
     pub outcome: Outcome,
-    /// Edits of its headers, in this order. Of a request that is refused, those that take keys out of the path, which access logs
-    /// show.
+    /// Edits of its headers, in this order. Of a request that is refused, those that take keys out
+    /// of the path, which access logs show.
     pub edits: Vec<Edit<'a>>,
     /// Whether the call is gRPC.
     pub is_grpc: bool,
@@ -74,8 +75,8 @@ pub struct Tally<'a> {
     pub dry_run_refused: bool,
 }
 
-/// Decides by the policy that is asked of the request; where none is known, the request is refused. `headers` are all of the
-/// request's, pseudo-headers included, names in lower case.
+/// Decides by the policy that is asked of the request; where none is known, the request is refused.
+/// `headers` are all of the request's, pseudo-headers included, names in lower case.
 #[must_use]
 pub fn decide<'a>(
     policy: Option<&'a Policy>,
@@ -150,7 +151,8 @@ fn scan<'a>(headers: &[Pair<'a>]) -> Seen<'a> {
     seen
 }
 
-/// Whether a call is gRPC, by its content type (`application/grpc`, also with `+proto` and the like).
+/// Whether a call is gRPC, by its content type (`application/grpc`, also with `+proto` and the
+/// like).
 #[must_use]
 pub fn is_grpc(content_type: &[u8]) -> bool {
     content_type

@@ -4,11 +4,12 @@
 pub const CONSUMER_HEADER: &str = "x-consumer-id";
 /// What the upstream sees as the name of the caller's plan.
 pub const PLAN_HEADER: &str = "x-consumer-plan";
-/// What the names of headers begin with by which the upstream sees what else is known of the caller.
+/// What the names of headers begin with by which the upstream sees what else is known of the
+/// caller.
 pub const METADATA_PREFIX: &str = "x-consumer-metadata-";
 
-/// Whether an upstream might take a header for one of these. CGI and WSGI upstreams see `x_consumer_id` as they see
-/// `x-consumer-id`.
+/// Whether an upstream might take a header for one of these. CGI and WSGI upstreams see
+/// `x_consumer_id` as they see `x-consumer-id`.
 #[must_use]
 pub fn is_identity(name: &[u8]) -> bool {
     let spells = |name: &[u8], wanted: &str| {

@@ -13,8 +13,9 @@ pub(crate) struct Known<'a> {
     pub(crate) plans: &'a BTreeMap<String, Arc<Plan>>,
     /// Where Envoy's JWT filter keeps the claims, where that is said.
     pub(crate) payload: Option<&'a str>,
-    /// Who else stands in the document of a policy. A policy that a route carries stands in none: it may be a moment older or
-    /// newer than the consumers and plans in force. So a name that it does not find is no mistake, and nobody's.
+    /// Who else stands in the document of a policy. A policy that a route carries stands in none:
+    /// it may be a moment older or newer than the consumers and plans in force. So a name that it
+    /// does not find is no mistake, and nobody's.
     pub(crate) document: Option<Document<'a>>,
 }
 
@@ -74,7 +75,10 @@ impl<'a> Document<'a> {
             keyed.entry(member.plan).or_insert(member.name);
         }
         let has_limits = |plan: &config::Plan| !plan.limits.is_empty() || plan.quota.is_some();
-        let limited = plans.iter().map(|plan| (plan.name.as_str(), has_limits(plan))).collect();
+        let mut limited = BTreeMap::new();
+        for plan in plans {
+            limited.insert(plan.name.as_str(), has_limits(plan));
+        }
         Self { names, keyed, limited, at }
     }
 

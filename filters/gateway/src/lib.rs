@@ -1,8 +1,9 @@
-//! Legation's gateway filter: API keys, plans, rate limits and identity headers, inside Envoy (proxy-wasm).
+//! Legation's gateway filter: API keys, plans, rate limits and identity headers, inside Envoy
+//! (proxy-wasm).
 //!
-//! Envoy calls the filter once when a request's headers are complete. The filter decides there and then, from what it
-//! has in memory and from counts in Envoy's shared data, and never waits for anything: bodies, trailers, upgrades and
-//! 1xx responses pass without it.
+//! Envoy calls the filter once when a request's headers are complete. The filter decides there and
+//! then, from what it has in memory and from counts in Envoy's shared data, and never waits for
+//! anything: bodies, trailers, upgrades and 1xx responses pass without it.
 //!
 //! ```text
 //!            on_configure                                    on_request_headers
@@ -14,15 +15,16 @@
 //! counts <──rate_limit────────(SharedState, compare and swap)────┘
 //! ```
 //!
-//! The rooms are named by the words of the configuration: [`plan`], [`consumer`], [`api_key`], [`rate_limit`], [`policy`]. Each has
-//! its rules (`compile`) and what it does to a request. Imports between rooms point one way: no room imports from one that imports
-//! from it, however far around. A test holds that.
+//! The rooms are named by the words of the configuration: [`plan`], [`consumer`], [`api_key`],
+//! [`rate_limit`], [`policy`]. Each has its rules (`compile`) and what it does to a request.
+//! Imports between rooms point one way: no room imports from one that imports from it, however far
+//! around. A test holds that.
 //!
-//! Everything but `host` is pure code with native tests: headers in, decision out. The clock, the counts and Envoy's properties
-//! come in by the traits of [`outside`].
+//! Everything but `host` is pure code with native tests: headers in, decision out. The clock, the
+//! counts and Envoy's properties come in by the traits of [`outside`].
 //!
-//! *Invariant:* nothing that a request, a configuration or another plugin's shared data says can panic. A panic in a
-//! filter cuts every stream of its worker.
+//! *Invariant:* nothing that a request, a configuration or another plugin's shared data says can
+//! panic. A panic in a filter cuts every stream of its worker.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

@@ -1,10 +1,9 @@
 //! The names of a document: what they may be, and that each is given once.
 
-use std::collections::BTreeMap;
-
 use crate::problem::{At, Problems, code, text, value};
 
-/// The longest name, in bytes. Names become header values, and parts of Envoy's statistics and log lines.
+/// The longest name, in bytes. Names become header values, and parts of Envoy's statistics and log
+/// lines.
 pub(crate) const LONGEST: usize = 128;
 
 /// What a name is for, which decides what it may be.
@@ -44,7 +43,8 @@ pub(crate) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Takes them up. `list` is where the things stand. A name that is not allowed or is given twice is reported.
+    /// Takes them up. `list` is where the things stand. A name that is not allowed or is given
+    /// twice is reported.
     pub(crate) fn new(
         kind: Kind,
         list: &At<'_>,
@@ -57,12 +57,14 @@ impl<'a> Names<'a> {
         let mut sorted: Vec<(&str, usize)> = names.zip(0..).collect();
         sorted.sort_unstable();
         // All the things of one name stand together, in the order of the document.
-        let same = sorted.chunk_by(|(one, _), (other, _)| one == other);
-        let twice: BTreeMap<usize, (&str, usize)> = same
-            .filter_map(|alike| alike.split_first())
-            .flat_map(|((name, first), others)| others.iter().map(|(_, place)| (*place, (*name, *first))))
-            .collect();
-        for (place, (name, first)) in twice {
+        let mut twice = Vec::new();
+        for alike in sorted.chunk_by(|(one, _), (other, _)| one == other) {
+            if let Some(((name, first), others)) = alike.split_first() {
+                twice.extend(others.iter().map(|(_, place)| (*place, *name, *first)));
+            }
+        }
+        twice.sort_unstable();
+        for (place, name, first) in twice {
             let already = text(format!("there is already a {} ", kind.noun));
             let message = [already, value(name), text(" at "), list.item(first).field("name").part()];
             problems.error(&list.item(place).field("name"), code::DUPLICATE_NAME, message);

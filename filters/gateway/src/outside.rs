@@ -18,20 +18,23 @@ pub trait Outside: SharedState {
 
 /// Envoy's shared data, or a test's.
 pub trait SharedState {
-    /// The value and the number that tells this write of it from others; `None` where the key is absent.
+    /// The value and the number that tells this write of it from others; `None` where the key is
+    /// absent.
     ///
     /// # Errors
     /// [`CountError::Unavailable`] where the host says anything else.
     fn get(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError>;
 
-    /// Writes if the value is still that of `cas`; `false` if it is not. A `cas` of 0 always writes.
+    /// Writes if the value is still that of `cas`; `false` if it is not. A `cas` of 0 always
+    /// writes.
     ///
     /// # Errors
     /// [`CountError::Unavailable`] where the host says anything else.
     fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<bool, CountError>;
 }
 
-/// Why a count could not be kept. The request is refused (503): a limit that cannot be counted holds.
+/// Why a count could not be kept. The request is refused (503): a limit that cannot be counted
+/// holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountError {
     /// The host refused to read or write shared data.
@@ -40,6 +43,7 @@ pub enum CountError {
     Contended,
 }
 
-/// The secret of the counts' fingerprints, so that nobody can choose an address whose count collides with another's.
+/// The secret of the counts' fingerprints, so that nobody can choose an address whose count
+/// collides with another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seed(pub(crate) [u8; 16]);

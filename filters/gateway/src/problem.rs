@@ -1,8 +1,8 @@
 //! What is wrong with a configuration, where, and how to mend it.
 //!
-//! The control plane shows these problems in a person's own file. So a path is a list of steps, which the control plane finds
-//! the line of, and a message keeps apart what it quotes: what came from the environment may be secret, and only the control
-//! plane knows what did.
+//! The control plane shows these problems in a person's own file. So a path is a list of steps,
+//! which the control plane finds the line of, and a message keeps apart what it quotes: what came
+//! from the environment may be secret, and only the control plane knows what did.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -36,7 +36,8 @@ pub struct Problem {
     pub help: Option<Message>,
 }
 
-/// The words by which programs know a problem. The control plane uses the same words for the same things.
+/// The words by which programs know a problem. The control plane uses the same words for the same
+/// things.
 pub mod code {
     /// A document that is too large.
     pub const TOO_LARGE: &str = "too_large";
@@ -80,8 +81,8 @@ pub mod code {
     pub const WITHOUT_PLAN: &str = "without_plan";
 }
 
-/// The way from the whole document to a value, written `policies[2].rate_limit[0].window`. It may lead to a field that is not
-/// written.
+/// The way from the whole document to a value, written `policies[2].rate_limit[0].window`. It may
+/// lead to a field that is not written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(pub Vec<Step>);
 
@@ -92,7 +93,8 @@ pub enum Step {
     Field(String),
     /// To an item of a list.
     Item(usize),
-    /// To the key itself, where a person chooses the keys: a name in `metadata`, a plan in `override`.
+    /// To the key itself, where a person chooses the keys: a name in `metadata`, a plan in
+    /// `override`.
     Key(String),
 }
 
@@ -120,7 +122,8 @@ pub struct Message(pub Vec<Part>);
 pub enum Part {
     /// Words that may be shown.
     Text(Cow<'static, str>),
-    /// What stands in the document at the problem's place. Who shows it decides whether it may be shown.
+    /// What stands in the document at the problem's place. Who shows it decides whether it may be
+    /// shown.
     Value(String),
     /// Another place in the document.
     Place(Path),
@@ -173,11 +176,15 @@ impl<const N: usize> From<[Part; N]> for Message {
 }
 
 /// Words of a message.
+#[cold]
+#[inline(never)]
 pub(crate) fn text(text: impl Into<Cow<'static, str>>) -> Part {
     Part::Text(text.into())
 }
 
 /// What a message quotes of the problem's place.
+#[cold]
+#[inline(never)]
 pub(crate) fn value(value: impl fmt::Display) -> Part {
     Part::Value(value.to_string())
 }
@@ -196,8 +203,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// A place in the document, as a chain of steps back to the whole. It is written out as a [`Path`] only for what is wrong: most
-/// places are those of things that are right, and there may be hundreds of thousands.
+/// A place in the document, as a chain of steps back to the whole. It is written out as a [`Path`]
+/// only for what is wrong: most places are those of things that are right, and there may be
+/// hundreds of thousands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum At<'a> {
     /// The document.
@@ -223,6 +231,8 @@ impl At<'_> {
         At::Key(self, name)
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn path(&self) -> Path {
         let mut steps = Vec::new();
         let mut at = self;
@@ -254,10 +264,14 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
+    #[cold]
+    #[inline(never)]
     pub(crate) fn error(&mut self, at: &At<'_>, code: &'static str, message: impl Into<Message>) {
         self.push(Severity::Error, at, code, message.into(), None);
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn error_with_help(
         &mut self,
         at: &At<'_>,
@@ -287,6 +301,8 @@ impl Problems {
         self.found
     }
 
+    #[cold]
+    #[inline(never)]
     fn push(&mut self, severity: Severity, at: &At<'_>, code: &'static str, message: Message, help: Option<Message>) {
         self.has_errors |= severity == Severity::Error;
         if self.found.len() < MOST {

@@ -1,4 +1,5 @@
-//! What a refused caller is told: a problem document (RFC 9457), or a gRPC status where the call is gRPC.
+//! What a refused caller is told: a problem document (RFC 9457), or a gRPC status where the call is
+//! gRPC.
 
 use serde::Serialize;
 
@@ -79,7 +80,8 @@ impl Refusal {
         Self::new("unknown_policy", Status::Unavailable, "the gateway has no policy for this route")
     }
 
-    /// The filter has no configuration for the request, or Envoy did not let it read or change the request.
+    /// The filter has no configuration for the request, or Envoy did not let it read or change the
+    /// request.
     #[must_use]
     pub fn filter_failed() -> Self {
         Self::new("filter_failed", Status::Unavailable, "the gateway cannot handle this request at the moment")

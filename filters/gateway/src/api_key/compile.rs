@@ -10,7 +10,8 @@ use crate::problem::{At, Problems, code, text, value};
 /// The header that carries a key where nothing is said.
 pub const DEFAULT_KEY_HEADER: &str = "x-api-key";
 
-/// Headers with a meaning of their own, which a key would break: the filter takes the header away, and proxies write to some.
+/// Headers with a meaning of their own, which a key would break: the filter takes the header away,
+/// and proxies write to some.
 const NOT_FOR_KEYS: &[&str] = &[
     "connection",
     "content-encoding",

@@ -52,8 +52,8 @@ impl Allowed {
     }
 }
 
-/// Who calls. `held` finds what is held of a key, and the consumer whose it is; `now` is asked for nanoseconds since 1970 only
-/// where a key has a time.
+/// Who calls. `held` finds what is held of a key, and the consumer whose it is; `now` is asked for
+/// nanoseconds since 1970 only where a key has a time.
 pub(crate) fn authenticate<'a>(
     rule: &'a ApiKeyRule,
     headers: &[Pair<'a>],
@@ -84,7 +84,8 @@ pub(crate) fn authenticate<'a>(
     Ok(Caller { consumer: Some(consumer), plan: consumer.plan })
 }
 
-/// The key of the first place that has one. Two in one place are refused before another is looked at.
+/// The key of the first place that has one. Two in one place are refused before another is looked
+/// at.
 fn secret<'a>(sources: &[Source], headers: &[Pair<'a>]) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
     for source in sources {
         match source.find(headers) {

@@ -1,5 +1,5 @@
-//! What a caller is told whose key does not admit it. Each challenge has an error of RFC 6750, section 3.1, but that of a caller
-//! who sent nothing.
+//! What a caller is told whose key does not admit it. Each challenge has an error of RFC 6750,
+//! section 3.1, but that of a caller who sent nothing.
 
 use super::source::Source;
 use crate::reply::{Refusal, Status};

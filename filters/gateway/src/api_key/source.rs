@@ -1,4 +1,5 @@
-//! Where a request may carry its key, how the key is found there, and how it is taken out of what the upstream sees.
+//! Where a request may carry its key, how the key is found there, and how it is taken out of what
+//! the upstream sees.
 
 use std::borrow::Cow;
 
@@ -26,7 +27,8 @@ pub enum Found<'a> {
     Nothing,
     /// A key.
     Key(Cow<'a, [u8]>),
-    /// More than one, empty ones included: which of them the upstream would believe is anybody's guess.
+    /// More than one, empty ones included: which of them the upstream would believe is anybody's
+    /// guess.
     Several,
 }
 
@@ -121,8 +123,9 @@ impl Source {
         }
     }
 
-    /// The challenge of `WWW-Authenticate` (RFC 9110, section 11.6.1). `error` is one of RFC 6750, section 3.1. No scheme is
-    /// registered for keys that are no bearer tokens; the parameter says where to put one.
+    /// The challenge of `WWW-Authenticate` (RFC 9110, section 11.6.1). `error` is one of RFC 6750,
+    /// section 3.1. No scheme is registered for keys that are no bearer tokens; the parameter says
+    /// where to put one.
     #[must_use]
     pub fn challenge(&self, error: Option<&str>) -> String {
         let (scheme, place) = match self {
@@ -143,12 +146,14 @@ fn only<'a>(mut keys: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> {
     }
 }
 
-/// All credentials of all `authorization` headers. Envoy makes one header of several, joined by commas; a bearer token has none.
+/// All credentials of all `authorization` headers. Envoy makes one header of several, joined by
+/// commas; a bearer token has none.
 fn credentials<'a>(headers: &[Pair<'a>]) -> impl Iterator<Item = &'a [u8]> {
     values(headers, AUTHORIZATION).flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
 
-/// The token of a credential, where its scheme is Bearer, in whatever case (RFC 9110, section 11.1).
+/// The token of a credential, where its scheme is Bearer, in whatever case (RFC 9110, section
+/// 11.1).
 fn token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = split_once(value, b' ').unwrap_or((value, b""));
     scheme.eq_ignore_ascii_case(b"bearer").then(|| token.trim_ascii())
@@ -172,8 +177,8 @@ fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((before, rest.get(1..)?))
 }
 
-/// The bytes that a name or value of a query stands for (`application/x-www-form-urlencoded`). A `%` that no two
-/// hexadecimal digits follow stands for itself.
+/// The bytes that a name or value of a query stands for (`application/x-www-form-urlencoded`). A
+/// `%` that no two hexadecimal digits follow stands for itself.
 fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);

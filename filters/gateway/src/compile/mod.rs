@@ -1,8 +1,10 @@
-//! From the configuration as it is written to the tables that requests are looked up in. All that is wrong with it is found
-//! here, each thing with its place in the document. Past this point nothing about a configuration can fail.
+//! From the configuration as it is written to the tables that requests are looked up in. All that
+//! is wrong with it is found here, each thing with its place in the document. Past this point
+//! nothing about a configuration can fail.
 //!
-//! The rules of each part stand with the part: [`crate::plan`], [`crate::consumer`], [`crate::api_key`], [`crate::rate_limit`],
-//! [`crate::policy`]. The control plane runs the same rules natively over a person's file, by [`check`].
+//! The rules of each part stand with the part: [`crate::plan`], [`crate::consumer`],
+//! [`crate::api_key`], [`crate::rate_limit`], [`crate::policy`]. The control plane runs the same
+//! rules natively over a person's file, by [`check`].
 
 mod tables;
 
@@ -27,7 +29,8 @@ pub use tables::Tables;
 /// Reads and compiles a document, with no environment for it to name variables of.
 ///
 /// # Errors
-/// All that is wrong with it, up to 1,000 things; the first alone where it is not a document of this form.
+/// All that is wrong with it, up to 1,000 things; the first alone where it is not a document of
+/// this form.
 pub fn compile(json: &[u8]) -> Result<Tables, Vec<Problem>> {
     compile_with(json, |_| None)
 }
@@ -35,7 +38,8 @@ pub fn compile(json: &[u8]) -> Result<Tables, Vec<Problem>> {
 /// Reads and compiles a document.
 ///
 /// # Errors
-/// All that is wrong with it, up to 1,000 things; the first alone where it is not a document of this form.
+/// All that is wrong with it, up to 1,000 things; the first alone where it is not a document of
+/// this form.
 pub fn compile_with(json: &[u8], environment: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Tables, Vec<Problem>> {
     read::document(json, |config| compile_config(config, &environment))
 }
@@ -53,8 +57,8 @@ pub fn compile_config<S: AsRef<str>>(
     problems.unless_any(tables)
 }
 
-/// All that is wrong with a configuration, and what is probably not meant, up to 1,000 things. There is no environment for it to
-/// name variables of.
+/// All that is wrong with a configuration, and what is probably not meant, up to 1,000 things.
+/// There is no environment for it to name variables of.
 #[must_use]
 pub fn check<S: AsRef<str>>(config: &Config<S>) -> Vec<Problem> {
     let mut problems = Problems::default();
@@ -72,7 +76,8 @@ pub fn check<S: AsRef<str>>(config: &Config<S>) -> Vec<Problem> {
     problems.all()
 }
 
-/// The tables, which are good for nothing where a problem is an error. `look` sees what policies refer to.
+/// The tables, which are good for nothing where a problem is an error. `look` sees what policies
+/// refer to.
 fn tables_of<S: AsRef<str>>(
     config: &Config<S>,
     environment: impl Fn(&str) -> Option<Vec<u8>>,
@@ -119,7 +124,8 @@ fn check_one_way<S>(config: &Config<S>, problems: &mut Problems) {
 /// Compiles a policy that a route carries, as JSON.
 ///
 /// # Errors
-/// All that is wrong with it, as of [`compile`]. A name that `tables` does not know is no mistake: it is nobody's.
+/// All that is wrong with it, as of [`compile`]. A name that `tables` does not know is no mistake:
+/// it is nobody's.
 pub fn compile_policy(json: &[u8], tables: &Tables) -> Result<Policy, Vec<Problem>> {
     let written: config::Policy = read::part(json)?;
     let mut problems = Problems::default();
@@ -129,8 +135,8 @@ pub fn compile_policy(json: &[u8], tables: &Tables) -> Result<Policy, Vec<Proble
     problems.unless_any(policy)
 }
 
-/// The policy that is asked of a request, if any is known. `route_policies` are those compiled with these tables. What is wrong
-/// with one is reported when it is first met.
+/// The policy that is asked of a request, if any is known. `route_policies` are those compiled with
+/// these tables. What is wrong with one is reported when it is first met.
 pub fn policy_of(
     tables: &Tables,
     route_policies: &mut RoutePolicies,

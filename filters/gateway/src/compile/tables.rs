@@ -1,7 +1,8 @@
-//! What requests are looked up in: the configuration, checked and indexed. It never changes once it is built.
+//! What requests are looked up in: the configuration, checked and indexed. It never changes once it
+//! is built.
 //!
-//! Things refer to each other by [`Arc`], so that no lookup can dangle. Only keys, of which there may be very many, refer to their
-//! consumer by its place.
+//! Things refer to each other by [`Arc`], so that no lookup can dangle. Only keys, of which there
+//! may be very many, refer to their consumer by its place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// What is held of a key, and the consumer whose it is. With a pepper, a digest may be from before there was one.
+    /// What is held of a key, and the consumer whose it is. With a pepper, a digest may be from
+    /// before there was one.
     #[must_use]
     pub fn key(&self, secret: &[u8]) -> Option<(&Key, Consumer<'_>)> {
         let peppered = self.pepper.as_ref().and_then(|pepper| self.keys.get(&pepper.digest(secret)));

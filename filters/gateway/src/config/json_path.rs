@@ -1,12 +1,13 @@
 //! Where in a JSON document a byte is.
 //!
-//! The parser says line and column of a mistake. A person wants the path, and a parser that keeps it all along would make
-//! the module a quarter larger and every configuration slower.
+//! The parser says line and column of a mistake. A person wants the path, and a parser that keeps
+//! it all along would make the module a quarter larger and every configuration slower.
 
 use crate::problem::{Path, Step};
 
-/// The path of the value that the byte at this line and column (both from 1, as `serde_json` says them) belongs to; empty
-/// for the document as a whole. What comes after the byte is not looked at, so the document need not be well-formed.
+/// The path of the value that the byte at this line and column (both from 1, as `serde_json` says
+/// them) belongs to; empty for the document as a whole. What comes after the byte is not looked at,
+/// so the document need not be well-formed.
 pub(super) fn path_at(json: &[u8], line: usize, column: usize) -> Path {
     let before: usize = json.split_inclusive(|&byte| byte == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
     let read = json.get(..before.saturating_add(column)).unwrap_or(json);

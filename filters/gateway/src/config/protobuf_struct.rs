@@ -1,5 +1,6 @@
-//! A `google.protobuf.Struct` as its bytes. Envoy hands one over so where a configuration is written as a Struct (1.40; its
-//! documentation says JSON), as in an EnvoyFilter of Istio's; what it means is JSON.
+//! A `google.protobuf.Struct` as its bytes. Envoy hands one over so where a configuration is
+//! written as a Struct (1.40; its documentation says JSON), as in an EnvoyFilter of Istio's; what
+//! it means is JSON.
 
 use serde_json::{Map, Number, Value};
 

@@ -9,7 +9,8 @@ use crate::problem::{Message, Path, Problem, Severity, Step, code};
 
 /// The largest document, in bytes: 100,000 consumers and room to spare.
 pub const MAX_BYTES: usize = 16 << 20;
-/// What a Struct begins with. JSON may begin so, too: it is a line break there, and what follows reads well.
+/// What a Struct begins with. JSON may begin so, too: it is a line break there, and what follows
+/// reads well.
 const STRUCT: u8 = 0x0a;
 
 /// Reads a document and makes something of it.
@@ -25,14 +26,18 @@ pub(crate) fn document<T>(
         let message = "the configuration is empty; the least is {\"version\": 1}".to_owned();
         return Err(whole(code::EMPTY, message));
     }
-    match part(bytes) {
-        Ok(config) => make(&config),
+    let json: String;
+    // The code that reads and makes is large, so each stands here once.
+    let config = match part(bytes) {
+        Ok(config) => config,
         Err(problems) => {
-            let written = bytes.first().filter(|first| **first == STRUCT).and_then(|_| protobuf_struct::decode(bytes));
-            let json = written.ok_or(problems)?.to_string();
-            make(&part(json.as_bytes())?)
+            let is_struct = bytes.first() == Some(&STRUCT);
+            let written = is_struct.then(|| protobuf_struct::decode(bytes)).flatten();
+            json = written.ok_or(problems)?.to_string();
+            part(json.as_bytes())?
         }
-    }
+    };
+    make(&config)
 }
 
 /// Reads JSON that stands for itself.
@@ -45,8 +50,8 @@ fn form_problem(json: &[u8], error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
     let at = path_at(json, line, column);
     let mut message = error.to_string();
-    // Where a key is expected the message must not quote what is there instead, which may be the key itself: messages
-    // go to a log.
+    // Where a key is expected the message must not quote what is there instead, which may be the
+    // key itself: messages go to a log.
     let is_field = |step: Option<&Step>, name: &str| matches!(step, Some(Step::Field(field)) if field == name);
     let is_pepper = at.0.len() == 1 && is_field(at.0.first(), "key_pepper");
     let has_keys = at.0.iter().any(|step| is_field(Some(step), "api_keys"));

@@ -109,7 +109,8 @@ fn check_ids<S: AsRef<str>>(at: &At<'_>, written: &[config::ApiKey<S>], problems
     }
 }
 
-/// Finds the keys that are given twice. It takes its time, and is called only where there may be any.
+/// Finds the keys that are given twice. It takes its time, and is called only where there may be
+/// any.
 fn same_keys<S: AsRef<str>>(list: &At<'_>, written: &[config::Consumer<S>], problems: &mut Problems) {
     let mut places = BTreeMap::new();
     for (place, consumer) in written.iter().enumerate() {

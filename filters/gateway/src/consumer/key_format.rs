@@ -1,7 +1,9 @@
-//! The keys that `legation key new` makes: `lg_<id>_<secret>`, where the secret ends in a checksum of all before it.
+//! The keys that `legation key new` makes: `lg_<id>_<secret>`, where the secret ends in a checksum
+//! of all before it.
 //!
-//! The prefix tells people and scanners of leaked secrets what it is, the id names the key in the file and in logs, and the
-//! checksum tells a key that was mistyped or cut off from one that nobody holds. It protects nothing: anybody can make one.
+//! The prefix tells people and scanners of leaked secrets what it is, the id names the key in the
+//! file and in logs, and the checksum tells a key that was mistyped or cut off from one that nobody
+//! holds. It protects nothing: anybody can make one.
 
 use sha2::{Digest as _, Sha256};
 
@@ -22,7 +24,8 @@ pub fn key(id: &str, secret: &str) -> String {
     text.chars().chain(checksum).collect()
 }
 
-/// Whether this was meant to be such a key and is not one. Keys of other forms may be anything, and never are.
+/// Whether this was meant to be such a key and is not one. Keys of other forms may be anything, and
+/// never are.
 #[must_use]
 pub fn is_mistyped(key: &[u8]) -> bool {
     let Some(rest) = key.strip_prefix(PREFIX.as_bytes()) else { return false };

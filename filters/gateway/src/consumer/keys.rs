@@ -20,8 +20,8 @@ pub struct Key {
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     keys: Vec<Key>,
-    /// Of each key the first bytes of its digest, and its place. These are sorted and the keys are not, since to move so much
-    /// about takes longer than all else.
+    /// Of each key the first bytes of its digest, and its place. These are sorted and the keys are
+    /// not, since to move so much about takes longer than all else.
     order: Vec<(u64, usize)>,
 }
 

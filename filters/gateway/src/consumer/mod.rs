@@ -1,7 +1,7 @@
 //! `consumers`: who may call, and the keys by which they are known.
 //!
-//! There may be 100,000 of them, and a worker answers nobody while an edit takes their memory and gives back that of the ones
-//! before. So all their names are one piece of memory.
+//! There may be 100,000 of them, and a worker answers nobody while an edit takes their memory and
+//! gives back that of the ones before. So all their names are one piece of memory.
 
 mod compile;
 pub mod key_format;

@@ -1,4 +1,5 @@
-//! Digests of keys with a pepper: who reads the digests cannot try keys against them without the pepper.
+//! Digests of keys with a pepper: who reads the digests cannot try keys against them without the
+//! pepper.
 
 use std::fmt;
 

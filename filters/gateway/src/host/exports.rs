@@ -1,5 +1,5 @@
-//! The functions that Envoy calls (proxy-wasm 0.2.1). Only what is used is exported: each function that is costs a call for every
-//! stream.
+//! The functions that Envoy calls (proxy-wasm 0.2.1). Only what is used is exported: each function
+//! that is costs a call for every stream.
 #![allow(unsafe_code, reason = "the names of functions that Envoy finds them by, which nobody else defines")]
 
 use super::{glue, imports};
@@ -13,8 +13,8 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
-/// Envoy calls this once. Without it the linker takes the module for a command and wraps every function below in one
-/// that starts and ends the C library anew.
+/// Envoy calls this once. Without it the linker takes the module for a command and wraps every
+/// function below in one that starts and ends the C library anew.
 #[unsafe(no_mangle)]
 extern "C" fn _initialize() {
     // SAFETY: Envoy calls this before anything else, and once. The linker makes the function.

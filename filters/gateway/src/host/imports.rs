@@ -1,7 +1,8 @@
 //! The functions that Envoy offers (proxy-wasm 0.2.1), and the bytes between it and this module.
 //!
-//! Where Envoy gives bytes back, it asks for memory first ([`allocate`]), fills it and says where it is. That memory is a vector
-//! kept in [`RETURNED`] until the call is over; it never changes hands as a bare pointer.
+//! Where Envoy gives bytes back, it asks for memory first ([`allocate`]), fills it and says where
+//! it is. That memory is a vector kept in [`RETURNED`] until the call is over; it never changes
+//! hands as a bare pointer.
 #![allow(unsafe_code, reason = "a foreign interface: pointers and lengths into this module's own memory")]
 
 use std::cell::RefCell;
@@ -10,7 +11,8 @@ use std::ptr;
 use crate::config::MAX_BYTES;
 use crate::reply::LocalReply;
 
-/// The most that Envoy may hand over at once: a configuration that is just too large. It caps request headers far below.
+/// The most that Envoy may hand over at once: a configuration that is just too large. It caps
+/// request headers far below.
 const MOST_BYTES: usize = MAX_BYTES + 1;
 
 /// A status other than OK.
@@ -92,8 +94,8 @@ unsafe extern "C" {
     fn environ_get(variables: *mut *mut u8, bytes: *mut u8) -> u32;
 }
 
-// What Envoy offers. SAFETY of all calls below: every pointer is that of a live slice or local, with its own length,
-// and Envoy keeps none of them beyond the call.
+// What Envoy offers. SAFETY of all calls below: every pointer is that of a live slice or local,
+// with its own length, and Envoy keeps none of them beyond the call.
 
 /// Writes to Envoy's log.
 pub(super) fn log(level: Level, message: &str) {
@@ -101,7 +103,8 @@ pub(super) fn log(level: Level, message: &str) {
     let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
-/// Nanoseconds since 1970; `None` where Envoy does not say, as where it may not (`capability_restriction_config`).
+/// Nanoseconds since 1970; `None` where Envoy does not say, as where it may not
+/// (`capability_restriction_config`).
 pub(super) fn now() -> Option<u64> {
     let mut now = 0;
     // SAFETY: see above.
@@ -221,7 +224,8 @@ pub(super) fn send_local_response(reply: &LocalReply, headers: &[u8]) -> Result<
     })
 }
 
-/// Memory for what Envoy is about to give back; null, which Envoy takes as a failure of its call, where there is none.
+/// Memory for what Envoy is about to give back; null, which Envoy takes as a failure of its call,
+/// where there is none.
 pub(super) fn allocate(size: usize) -> *mut u8 {
     let allocate = |returned: &mut Vec<u8>| {
         let mut bytes = Vec::new();

@@ -1,5 +1,6 @@
-//! What the counters of decisions are called, such as `legation_requests.api.pro.rate_limited`: policy, plan, decision. Envoy puts
-//! `wasmcustom.` before, and a bootstrap of the control plane makes labels of the parts, so that Prometheus reads
+//! What the counters of decisions are called, such as `legation_requests.api.pro.rate_limited`:
+//! policy, plan, decision. Envoy puts `wasmcustom.` before, and a bootstrap of the control plane
+//! makes labels of the parts, so that Prometheus reads
 //! `legation_requests{legation_policy="api",legation_plan="pro",legation_decision="rate_limited"}`.
 
 /// At most so many counters by policy and plan; what comes later is counted under [`OTHER`].

@@ -1,5 +1,6 @@
-//! Header lists as they cross between Envoy and the filter, in both directions: a count, the lengths of each name and
-//! value, then the bytes of each, ended by a zero. Numbers are 32 bits, little-endian.
+//! Header lists as they cross between Envoy and the filter, in both directions: a count, the
+//! lengths of each name and value, then the bytes of each, ended by a zero. Numbers are 32 bits,
+//! little-endian.
 
 use crate::headers::Pair;
 

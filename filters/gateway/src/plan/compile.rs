@@ -14,15 +14,16 @@ use crate::problem::{At, Problems};
 pub(crate) fn plans(written: &[config::Plan], problems: &mut Problems) -> BTreeMap<String, Arc<Plan>> {
     let list = At::Whole.field("plans");
     Names::new(names::PLAN, &list, written.iter().map(|plan| plan.name.as_str()), problems);
-    let plans = written.iter().enumerate().map(|(place, written)| {
+    let mut plans = BTreeMap::new();
+    for (place, written) in written.iter().enumerate() {
         let at = list.item(place);
         let config::Plan { name, .. } = written;
         let id = format!("plan {}", counted(name));
         let limits = limits(&at.field("limits"), name, &id, &written.limits, problems);
         let quota = written.quota.as_ref().and_then(|written| quota(&at.field("quota"), name, &id, written, problems));
-        (name.clone(), Arc::new(Plan { name: name.clone(), limits, quota }))
-    });
-    plans.collect()
+        plans.insert(name.clone(), Arc::new(Plan { name: name.clone(), limits, quota }));
+    }
+    plans
 }
 
 fn quota(at: &At<'_>, name: &str, id: &str, written: &config::Quota, problems: &mut Problems) -> Option<Limit> {

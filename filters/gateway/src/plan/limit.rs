@@ -1,4 +1,5 @@
-//! A limit: `limit` requests a `window`, and its rules, which are the same in a plan and in a policy.
+//! A limit: `limit` requests a `window`, and its rules, which are the same in a plan and in a
+//! policy.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use crate::units;
 
 /// The largest `limit`, `burst` and `cost`.
 pub const MAX_LIMIT: u64 = 1_000_000_000;
-/// The longest `window`, and the longest time an empty bucket may take to fill, in nanoseconds: 366 days.
+/// The longest `window`, and the longest time an empty bucket may take to fill, in nanoseconds: 366
+/// days.
 pub const MAX_WINDOW: u64 = 366 * 86_400 * 1_000_000_000;
 /// The shortest time between two requests, in nanoseconds: a million requests a second.
 pub const MIN_INTERVAL: u64 = 1_000;
@@ -60,12 +62,14 @@ pub(crate) fn limits(
         .collect()
 }
 
-/// A name as a part of a count's name: with its length in front, so that no two lists of names are written alike.
+/// A name as a part of a count's name: with its length in front, so that no two lists of names are
+/// written alike.
 pub(crate) fn counted(name: &str) -> String {
     format!("{}:{name}", name.len())
 }
 
-/// What tells the limits of a list apart, also when they are moved about: a name that was given, or else the window.
+/// What tells the limits of a list apart, also when they are moved about: a name that was given, or
+/// else the window.
 #[derive(Default)]
 pub(crate) struct Names {
     /// With the place in the list.

@@ -23,7 +23,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// All limits of its consumers on a route where some plans have other limits: those, or its own, and its quota.
+    /// All limits of its consumers on a route where some plans have other limits: those, or its
+    /// own, and its quota.
     pub fn limits_here<'a>(&'a self, overrides: &'a BTreeMap<String, Vec<Limit>>) -> impl Iterator<Item = &'a Limit> {
         overrides.get(&self.name).unwrap_or(&self.limits).iter().chain(&self.quota)
     }

@@ -20,11 +20,12 @@ pub(crate) fn policies(
 ) -> BTreeMap<String, Arc<Policy>> {
     let list = At::Whole.field("policies");
     Names::new(names::POLICY, &list, written.iter().map(|policy| policy.name.as_str()), problems);
-    let policies = written.iter().enumerate().map(|(place, written)| {
+    let mut policies = BTreeMap::new();
+    for (place, written) in written.iter().enumerate() {
         let compiled = policy(&list.item(place), written, known, problems);
-        (written.name.clone(), Arc::new(compiled))
-    });
-    policies.collect()
+        policies.insert(written.name.clone(), Arc::new(compiled));
+    }
+    policies
 }
 
 /// A policy, whose name was checked.
@@ -58,7 +59,8 @@ fn api_key(at: &At<'_>, rule: &config::ApiKeyRule, known: &Known<'_>, problems: 
         }
         known.plan(&at, name, problems).cloned()
     });
-    // Where the plan of those who come without a key is not known, nothing says what they may: they are refused.
+    // Where the plan of those who come without a key is not known, nothing says what they may: they
+    // are refused.
     let is_nobodys = rule.anonymous_plan.is_some() && anonymous_plan.is_none();
     Some(ApiKeyRule {
         sources: sources(at, rule, problems)?,

@@ -1,4 +1,5 @@
-//! The policies that routes carry themselves, in their metadata. Each is compiled once for each configuration.
+//! The policies that routes carry themselves, in their metadata. Each is compiled once for each
+//! configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,8 +7,9 @@ use std::sync::Arc;
 use super::Policy;
 use crate::problem::Problem;
 
-/// The most memory, in bytes, that is spent on policies, as [`size`] estimates it. Where routes have changed so often that
-/// their texts reach it, all are forgotten and those that are still asked for are compiled anew.
+/// The most memory, in bytes, that is spent on policies, as [`size`] estimates it. Where routes
+/// have changed so often that their texts reach it, all are forgotten and those that are still
+/// asked for are compiled anew.
 const MOST_BYTES: usize = 64 << 20;
 
 /// The compiled policies of one configuration, by the text that a route carries.
@@ -19,8 +21,8 @@ pub struct RoutePolicies {
 }
 
 impl RoutePolicies {
-    /// The policy that a text says. `compile` must make the same of a text each time. `None` where the text is no policy; what is
-    /// wrong with it is reported when it is first met.
+    /// The policy that a text says. `compile` must make the same of a text each time. `None` where
+    /// the text is no policy; what is wrong with it is reported when it is first met.
     pub(crate) fn policy(
         &mut self,
         text: &[u8],

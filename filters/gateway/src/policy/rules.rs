@@ -98,8 +98,8 @@ impl HostPattern {
     }
 }
 
-/// The host in lower case, without its port and without the dot that may end a full name: the same host to Envoy's
-/// client and to DNS, so it must be the same to a rule.
+/// The host in lower case, without its port and without the dot that may end a full name: the same
+/// host to Envoy's client and to DNS, so it must be the same to a rule.
 fn host_of(authority: &[u8]) -> Vec<u8> {
     let after_address = authority.iter().rposition(|&byte| byte == b']').map_or(0, |place| place.saturating_add(1));
     let port = authority.iter().skip(after_address).position(|&byte| byte == b':');

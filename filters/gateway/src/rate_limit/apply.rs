@@ -22,7 +22,8 @@ pub(crate) struct Limited {
     pub(crate) dry_run_refused: bool,
 }
 
-/// Charges a request to the limits of its policy. `shown` says by which fields the caller sees them.
+/// Charges a request to the limits of its policy. `shown` says by which fields the caller sees
+/// them.
 pub(crate) fn limit<'a>(
     rate_limits: &'a [RateLimit],
     shown: RateLimitHeaders,
@@ -138,8 +139,9 @@ impl<'a, O: Outside> Request<'_, 'a, O> {
     }
 }
 
-/// The form of an address by which it is counted: an IPv4 address whole, of an IPv6 address the first 64 bits, since a
-/// client has all of the rest to itself. What is no IP address (a pipe's path) is taken as it is, without a port.
+/// The form of an address by which it is counted: an IPv4 address whole, of an IPv6 address the
+/// first 64 bits, since a client has all of the rest to itself. What is no IP address (a pipe's
+/// path) is taken as it is, without a port.
 #[must_use]
 pub fn address_of(source: &[u8]) -> Vec<u8> {
     let parsed = std::str::from_utf8(source).ok().and_then(|text| text.parse::<SocketAddr>().ok());

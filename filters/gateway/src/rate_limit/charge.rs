@@ -1,5 +1,5 @@
-//! Charging a request to all of its limits or to none. How each limit counts is in [`crate::plan::algorithm`], where in
-//! [`super::counts`].
+//! Charging a request to all of its limits or to none. How each limit counts is in
+//! [`crate::plan::algorithm`], where in [`super::counts`].
 
 use std::borrow::Cow;
 
@@ -41,7 +41,8 @@ pub enum Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// The table of its counts, what tells it from subjects of other kinds, and what from others of its kind.
+    /// The table of its counts, what tells it from subjects of other kinds, and what from others of
+    /// its kind.
     fn place(&self) -> (Table, u8, &[u8]) {
         match self {
             Self::All => (Table::Whole, 0, b""),
@@ -57,7 +58,8 @@ impl Subject<'_> {
 /// What a request's limits say.
 #[derive(Debug)]
 pub struct Verdict<'a> {
-    /// How each limit stands after the request, in the order asked; those that only try out are left out.
+    /// How each limit stands after the request, in the order asked; those that only try out are
+    /// left out.
     pub reports: Vec<Report<'a>>,
     /// Where it is refused: nanoseconds until all limits would admit one.
     pub refused: Option<u64>,
@@ -78,9 +80,10 @@ pub struct Report<'a> {
 
 /// Charges a request to all of the limits or, where one refuses, to none.
 ///
-/// Limits are charged one after another, and what was charged is given back when a later one refuses; for those
-/// microseconds another worker may see one request too many in an earlier limit, never one too few. Limits that only try out
-/// come last, so that nothing is charged to them which is refused.
+/// Limits are charged one after another, and what was charged is given back when a later one
+/// refuses; for those microseconds another worker may see one request too many in an earlier limit,
+/// never one too few. Limits that only try out come last, so that nothing is charged to them which
+/// is refused.
 ///
 /// # Errors
 /// [`CountError`] where a count cannot be kept; nothing remains charged that could be given back.

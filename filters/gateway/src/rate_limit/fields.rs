@@ -1,6 +1,7 @@
-//! The response fields by which a client sees its limits: `RateLimit-Policy` and `RateLimit` of the IETF's
-//! draft-ietf-httpapi-ratelimit-headers-11, as structured fields (RFC 9651), or the older `X-RateLimit-*` that many clients
-//! know. The draft still moves; its names are here and nowhere else.
+//! The response fields by which a client sees its limits: `RateLimit-Policy` and `RateLimit` of the
+//! IETF's draft-ietf-httpapi-ratelimit-headers-11, as structured fields (RFC 9651), or the older
+//! `X-RateLimit-*` that many clients know. The draft still moves; its names are here and nowhere
+//! else.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -30,8 +31,8 @@ pub fn fields(headers: RateLimitHeaders, reports: &[Report<'_>]) -> Fields {
     }
 }
 
-/// The edits that put fields on a response. Lists go on where others, of an upstream that limits too, may already be; of the
-/// old fields there is one each.
+/// The edits that put fields on a response. Lists go on where others, of an upstream that limits
+/// too, may already be; of the old fields there is one each.
 #[must_use]
 pub fn edits(fields: Fields) -> Vec<Edit<'static>> {
     let edit = |(name, value): (&'static str, String)| match name {
@@ -41,8 +42,9 @@ pub fn edits(fields: Fields) -> Vec<Edit<'static>> {
     fields.into_iter().map(edit).collect()
 }
 
-/// `"pro";q=600;w=60`, quota and window in seconds (no `w` where the window is not whole seconds), and `"pro";r=599;t=1`,
-/// requests that may come at once and seconds until more may; one list item a limit, each with a name of its own.
+/// `"pro";q=600;w=60`, quota and window in seconds (no `w` where the window is not whole seconds),
+/// and `"pro";r=599;t=1`, requests that may come at once and seconds until more may; one list item
+/// a limit, each with a name of its own.
 fn of_draft(reports: &[Report<'_>]) -> Fields {
     let (mut policy, mut state) = (String::new(), String::new());
     for (place, report) in reports.iter().enumerate() {
@@ -83,8 +85,9 @@ pub fn whole_seconds(nanos: u64) -> u64 {
     nanos.div_ceil(1_000_000_000)
 }
 
-/// Starts the next item with its name as a structured-field string. Those are printable ASCII; whatever else a name
-/// contains is written as `%` and two digits a byte. Where `alike` others have the name, it gets a number: clients tell limits by it.
+/// Starts the next item with its name as a structured-field string. Those are printable ASCII;
+/// whatever else a name contains is written as `%` and two digits a byte. Where `alike` others have
+/// the name, it gets a number: clients tell limits by it.
 fn separate(list: &mut String, name: &str, alike: usize) {
     list.push_str(if list.is_empty() { "\"" } else { ", \"" });
     for byte in name.bytes() {

@@ -1,4 +1,5 @@
-//! `rate_limit`: which limits a request is charged to, how it is charged, and what its caller is told.
+//! `rate_limit`: which limits a request is charged to, how it is charged, and what its caller is
+//! told.
 
 mod apply;
 pub mod charge;

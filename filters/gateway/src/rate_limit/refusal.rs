@@ -3,7 +3,8 @@
 use super::fields::{Fields, RETRY_AFTER, whole_seconds};
 use crate::reply::{Refusal, Status};
 
-/// A limit is used up. `wait` is in nanoseconds, until a request would be admitted; `fields` say how the limits stand.
+/// A limit is used up. `wait` is in nanoseconds, until a request would be admitted; `fields` say
+/// how the limits stand.
 pub(super) fn limited(wait: u64, fields: Fields) -> Refusal {
     let seconds = whole_seconds(wait).max(1);
     let plural = if seconds == 1 { "" } else { "s" };

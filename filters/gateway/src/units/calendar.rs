@@ -2,7 +2,8 @@
 
 const DAY: u64 = 86_400 * 1_000_000_000;
 
-/// Days since 1970-01-01, counted with March as the first month so that the leap day comes last. For years from 0 to 9999.
+/// Days since 1970-01-01, counted with March as the first month so that the leap day comes last.
+/// For years from 0 to 9999.
 pub(crate) fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year.saturating_sub(1) } else { year };
     let month = month.saturating_add(9).rem_euclid(12);

@@ -1,4 +1,5 @@
-//! Durations and points in time as people write them. The control plane reads its file with the same functions.
+//! Durations and points in time as people write them. The control plane reads its file with the
+//! same functions.
 
 #![allow(clippy::arithmetic_side_effects, reason = "numbers of at most four digits, and of that many seconds")]
 
@@ -8,10 +9,12 @@ use std::time::Duration;
 
 use calendar::days_since_1970;
 
-/// Reads a duration: a whole number and one of the units `ms`, `s`, `m`, `h`, `d`, such as `500ms`, `15s` or `1d`.
+/// Reads a duration: a whole number and one of the units `ms`, `s`, `m`, `h`, `d`, such as `500ms`,
+/// `15s` or `1d`.
 ///
 /// # Errors
-/// A sentence that says what is allowed, where the text is something else or the duration is beyond 2⁶⁴ ns (584 years).
+/// A sentence that says what is allowed, where the text is something else or the duration is beyond
+/// 2⁶⁴ ns (584 years).
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -34,7 +37,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is too long a duration"))
 }
 
-/// Reads a size in bytes: a whole number above 0 and one of the units `KiB`, `MiB`, `GiB`, such as `60KiB`.
+/// Reads a size in bytes: a whole number above 0 and one of the units `KiB`, `MiB`, `GiB`, such as
+/// `60KiB`.
 ///
 /// # Errors
 /// A sentence that says what is allowed.
@@ -60,10 +64,12 @@ fn not_a_duration(text: &str) -> String {
 }
 
 /// Reads a point in time as seconds since 1970-01-01T00:00:00Z: RFC 3339 (`2027-01-31T12:00:00Z`,
-/// `2027-01-31T12:00:00+01:00`; a fraction of a second is dropped) or a date alone, which is its first second in UTC.
+/// `2027-01-31T12:00:00+01:00`; a fraction of a second is dropped) or a date alone, which is its
+/// first second in UTC.
 ///
 /// # Errors
-/// A sentence that says what is allowed, where the text is something else or names a day that does not exist.
+/// A sentence that says what is allowed, where the text is something else or names a day that does
+/// not exist.
 pub fn parse_time(text: &str) -> Result<i64, String> {
     read_time(text.as_bytes()).ok_or_else(|| {
         format!(

@@ -122,8 +122,8 @@ impl Outcome {
     }
 }
 
-/// Edits as Envoy makes them. To replace what is there twice would be a mistake of the core, and so would it be to add to what
-/// is there and is no list.
+/// Edits as Envoy makes them. To replace what is there twice would be a mistake of the core, and so
+/// would it be to add to what is there and is no list.
 pub fn apply(headers: &[(&[u8], &[u8])], edits: &[Edit<'_>]) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut list: Vec<(String, String)> = headers.iter().map(|(name, value)| (text(name), text(value))).collect();

@@ -48,8 +48,8 @@ impl SharedState for Nowhere {
     }
 }
 
-/// They are refused with reasons that can be said, or taken; what is taken is taken again however it is written, and
-/// decides.
+/// They are refused with reasons that can be said, or taken; what is taken is taken again however
+/// it is written, and decides.
 pub fn check(bytes: &[u8]) {
     let tables = match compile(bytes) {
         Ok(tables) => tables,

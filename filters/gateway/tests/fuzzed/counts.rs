@@ -12,7 +12,8 @@ use legation_filter::{
 
 const SECOND: u64 = 1_000_000_000;
 
-/// The requests that come at once, and the nanoseconds until a bucket is full, of each limit in its order.
+/// The requests that come at once, and the nanoseconds until a bucket is full, of each limit in its
+/// order.
 const LIMITS: [(u64, u64); 5] = [
     (3, 3 * SECOND),
     (1_000_000, 366 * 86_400 * SECOND),
@@ -65,8 +66,8 @@ impl SharedState for Anything<'_> {
                 let length = usize::from(u16::from_le_bytes([self.byte(), self.byte()]));
                 Ok(Some((self.take(length), 1)))
             }
-            // The length that is right, with a first byte that is right: as many bytes as there are, then zeros or
-            // ones.
+            // The length that is right, with a first byte that is right: as many bytes as there
+            // are, then zeros or ones.
             cas => {
                 let (length, first) = *WRITTEN;
                 let mut value = self.take(length);
@@ -145,8 +146,8 @@ static SEED: LazyLock<Seed> = LazyLock::new(|| {
     prepare(&mut Nothing, [3; 16]).unwrap()
 });
 
-/// The first eight bytes are the time; what shared data says follows. A request passes or is refused by its limits, and
-/// what it is told of them is within what they allow.
+/// The first eight bytes are the time; what shared data says follows. A request passes or is
+/// refused by its limits, and what it is told of them is within what they allow.
 pub fn check(bytes: &[u8]) {
     let mut anything = Anything { bytes, now: 0 };
     anything.now = anything.take(8).iter().fold(0, |number, byte| number << 8 | u64::from(*byte));

@@ -1,4 +1,5 @@
-//! Envoy, as far as what is fuzzed may see it: header lists made of any bytes, and the edits that the filter asks for.
+//! Envoy, as far as what is fuzzed may see it: header lists made of any bytes, and the edits that
+//! the filter asks for.
 
 use legation_filter::headers::Edit;
 

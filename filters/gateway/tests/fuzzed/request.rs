@@ -112,7 +112,8 @@ impl SharedState for Elsewhere {
     }
 }
 
-/// The first byte says which route, and whether the rest are lines of headers or bytes as Envoy hands them over.
+/// The first byte says which route, and whether the rest are lines of headers or bytes as Envoy
+/// hands them over.
 pub fn check(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let list = if first & 0x80 == 0 { rest.to_vec() } else { encode(&headers(rest)) };

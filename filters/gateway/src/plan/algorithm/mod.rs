@@ -1,9 +1,11 @@
-//! How requests are counted: three algorithms over one form of count, sixteen bytes that mean what the algorithm says.
+//! How requests are counted: three algorithms over one form of count, sixteen bytes that mean what
+//! the algorithm says.
 //!
-//! Pure arithmetic on nanoseconds since 1970. A count may say more than its limit could at this time. If it is a little more,
-//! another worker read its clock later than this one and was quicker to count: its count holds. If it is much more, the clock was
-//! set back, or the limit was another: it is taken for the worst that could be ([`Algorithm::settle`]), and written so, that it is
-//! over in the limit's own time.
+//! Pure arithmetic on nanoseconds since 1970. A count may say more than its limit could at this
+//! time. If it is a little more, another worker read its clock later than this one and was quicker
+//! to count: its count holds. If it is much more, the clock was set back, or the limit was another:
+//! it is taken for the worst that could be ([`Algorithm::settle`]), and written so, that it is over
+//! in the limit's own time.
 
 mod quota;
 mod sliding_window;
@@ -13,7 +15,8 @@ pub use quota::{Period, Quota};
 pub use sliding_window::SlidingWindow;
 pub use token_bucket::TokenBucket;
 
-/// So much later another worker may have read its clock, in nanoseconds: one that had to wait for a core, say.
+/// So much later another worker may have read its clock, in nanoseconds: one that had to wait for a
+/// core, say.
 const SKEW: u64 = 10 * 1_000_000_000;
 
 /// What is known of the requests that were counted. The default says that there were none.
@@ -59,8 +62,8 @@ impl Algorithm {
     /// The count after a charge of `cost` at `now`.
     ///
     /// # Errors
-    /// Where there is no room: the nanoseconds until there is. Nothing is charged then. A cost above
-    /// [`capacity`](Self::capacity) never has room.
+    /// Where there is no room: the nanoseconds until there is. Nothing is charged then. A cost
+    /// above [`capacity`](Self::capacity) never has room.
     pub fn charge(self, count: Count, now: u64, cost: u64) -> Result<Count, u64> {
         match self {
             Self::TokenBucket(bucket) => bucket.charge(count, now, cost),
@@ -160,7 +163,8 @@ mod tests {
             }
         }
 
-        /// The longest time that a count may matter is known, so that a way of the table is free again.
+        /// The longest time that a count may matter is known, so that a way of the table is free
+        /// again.
         #[test]
         fn after_its_time_a_count_says_nothing(algorithm in algorithms(), now in 1u64 << 60..1 << 62) {
             let charged = algorithm.charge(Count::default(), now, 1).unwrap();

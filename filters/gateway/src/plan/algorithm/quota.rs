@@ -1,6 +1,7 @@
 //! A quota: so many a day or month of the calendar, which begins anew at midnight UTC.
 //!
-//! Of a count, `until` is the end of the day or month that was counted, and `value` what was used in it.
+//! Of a count, `until` is the end of the day or month that was counted, and `value` what was used
+//! in it.
 
 use super::{Count, SKEW};
 use crate::units::calendar;
@@ -54,9 +55,9 @@ impl Quota {
         self.limit.saturating_sub(self.used(count, now).0)
     }
 
-    /// What was used of the period in which `now` is, and when that ends. A count of the one that is just about to begin is another
-    /// worker's, for whom it has begun: so it has for all. One of a later one is one of this: the clock was set back, or the quota was
-    /// for a month.
+    /// What was used of the period in which `now` is, and when that ends. A count of the one that
+    /// is just about to begin is another worker's, for whom it has begun: so it has for all. One of
+    /// a later one is one of this: the clock was set back, or the quota was for a month.
     fn used(self, count: Count, now: u64) -> (u64, u64) {
         let end_at = |time| match self.period {
             Period::Day => calendar::end_of_day(time),

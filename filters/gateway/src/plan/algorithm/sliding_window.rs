@@ -1,9 +1,10 @@
-//! The sliding window, by two counters: this window's, and of the one before a share as large as what of it still lies within
-//! the last window. Requests of the window before count as spread evenly over it, so a burst late in it is forgiven a little
-//! early, one early in it a little late; never do more than `limit` begin in one aligned window.
+//! The sliding window, by two counters: this window's, and of the one before a share as large as
+//! what of it still lies within the last window. Requests of the window before count as spread
+//! evenly over it, so a burst late in it is forgiven a little early, one early in it a little late;
+//! never do more than `limit` begin in one aligned window.
 //!
-//! Windows are aligned to 1970. Of a count, `until` is the end of the window after the one counted, and `value` both
-//! counters: the one before in the upper 32 bits.
+//! Windows are aligned to 1970. Of a count, `until` is the end of the window after the one counted,
+//! and `value` both counters: the one before in the upper 32 bits.
 
 use super::{Count, SKEW};
 
@@ -25,8 +26,8 @@ struct Counters {
 }
 
 impl SlidingWindow {
-    /// `limit` requests within `window` nanoseconds. `None` where a number is 0, the limit passes 32 bits, or the window 2⁶²
-    /// ns.
+    /// `limit` requests within `window` nanoseconds. `None` where a number is 0, the limit passes
+    /// 32 bits, or the window 2⁶² ns.
     #[must_use]
     pub fn new(limit: u64, window: u64) -> Option<Self> {
         let fits = limit <= u64::from(u32::MAX) && window <= 1 << 62;
@@ -59,9 +60,10 @@ impl SlidingWindow {
         self.limit.saturating_sub(self.used(&self.counters(count, now), now))
     }
 
-    /// What a count says of the window in which `now` is. One of the window that is just about to begin is another worker's, for whom
-    /// it has begun: so it has for all. One of a later window is one of this: the clock was set back. So is one that is not over
-    /// and yet of a window long ago: windows were shorter when it was made.
+    /// What a count says of the window in which `now` is. One of the window that is just about to
+    /// begin is another worker's, for whom it has begun: so it has for all. One of a later window
+    /// is one of this: the clock was set back. So is one that is not over and yet of a window long
+    /// ago: windows were shorter when it was made.
     fn counters(self, count: Count, now: u64) -> Counters {
         let index = self.index(now);
         let (before, current) = (count.value >> 32, count.value & u64::from(u32::MAX));
@@ -95,7 +97,8 @@ impl SlidingWindow {
         u64::try_from(share).unwrap_or(u64::MAX).saturating_add(counters.current)
     }
 
-    /// Until there is room for `cost`: in this window, as the share of the one before shrinks, or else in the next.
+    /// Until there is room for `cost`: in this window, as the share of the one before shrinks, or
+    /// else in the next.
     fn wait(self, counters: &Counters, now: u64, cost: u64) -> u64 {
         let elapsed = now.saturating_sub(counters.start);
         let room = self.limit.saturating_sub(cost);

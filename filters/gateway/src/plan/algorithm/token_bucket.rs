@@ -1,8 +1,8 @@
 //! The token bucket, as GCRA: the generic cell rate algorithm (ITU-T I.371).
 //!
-//! A bucket is one number, the *theoretical arrival time* (TAT): the nanosecond at which it will be full again. A request
-//! moves it one interval later for each token that it costs, and is admitted if that is no further ahead than the bucket is
-//! deep.
+//! A bucket is one number, the *theoretical arrival time* (TAT): the nanosecond at which it will be
+//! full again. A request moves it one interval later for each token that it costs, and is admitted
+//! if that is no further ahead than the bucket is deep.
 
 use super::{Count, SKEW};
 
@@ -16,8 +16,9 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// `limit` requests a window of `window` nanoseconds, `burst` of them at once. `None` where a number is 0 or the depth
-    /// passes 2⁶⁴ ns. The interval is rounded up to a whole nanosecond, so that never more than `limit` a window pass.
+    /// `limit` requests a window of `window` nanoseconds, `burst` of them at once. `None` where a
+    /// number is 0 or the depth passes 2⁶⁴ ns. The interval is rounded up to a whole nanosecond, so
+    /// that never more than `limit` a window pass.
     #[must_use]
     pub fn new(limit: u64, window: u64, burst: u64) -> Option<Self> {
         if limit == 0 || window == 0 || burst == 0 {
@@ -64,8 +65,8 @@ impl TokenBucket {
         self.tokens(self.depth.saturating_sub(until_full))
     }
 
-    /// A TAT that is past is now: a bucket is no fuller than full. One much further ahead than the depth is an empty bucket:
-    /// the limit has become smaller since, or the clock was set back.
+    /// A TAT that is past is now: a bucket is no fuller than full. One much further ahead than the
+    /// depth is an empty bucket: the limit has become smaller since, or the clock was set back.
     fn tat(self, count: Count, now: u64) -> u64 {
         let end = now.saturating_add(self.depth);
         if count.until > end.saturating_add(SKEW) { end } else { count.until.max(now) }

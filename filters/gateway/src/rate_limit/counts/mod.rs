@@ -1,17 +1,20 @@
-//! Where counts live: tables of fixed size in Envoy's shared data, changed by compare and swap, so that all workers of an Envoy
-//! count as one.
+//! Where counts live: tables of fixed size in Envoy's shared data, changed by compare and swap, so
+//! that all workers of an Envoy count as one.
 //!
-//! Shared data can neither delete nor expire a key, so there is a fixed number of keys, each a *set* of slots; a slot
-//! holds a fingerprint and a count ([`crate::plan::algorithm`]). A slot whose count's time is past says what an absent one says,
-//! so it is free to take. A live slot of a caller is never taken: else somebody who comes from many addresses could have
-//! another's count forgotten. Where all slots of its set are live, a caller is charged to the count of the limit as a whole,
-//! which such callers share. Those counts have a table of their own, where one always finds room, if need be in place of the
-//! count that is nearest to its end: only a configuration decides how many limits there are, so callers cannot make use of it.
+//! Shared data can neither delete nor expire a key, so there is a fixed number of keys, each a
+//! *set* of slots; a slot holds a fingerprint and a count ([`crate::plan::algorithm`]). A slot
+//! whose count's time is past says what an absent one says, so it is free to take. A live slot of a
+//! caller is never taken: else somebody who comes from many addresses could have another's count
+//! forgotten. Where all slots of its set are live, a caller is charged to the count of the limit as
+//! a whole, which such callers share. Those counts have a table of their own, where one always
+//! finds room, if need be in place of the count that is nearest to its end: only a configuration
+//! decides how many limits there are, so callers cannot make use of it.
 //!
-//! Who is known by a key, who by a token's claim, and what anybody may make up (addresses, headers) have a table each: the one
-//! cannot crowd out the other.
+//! Who is known by a key, who by a token's claim, and what anybody may make up (addresses, headers)
+//! have a table each: the one cannot crowd out the other.
 //!
-//! Other plugins may write to the same key space: a value of another length or version counts as an empty set.
+//! Other plugins may write to the same key space: a value of another length or version counts as an
+//! empty set.
 
 mod set;
 
@@ -23,14 +26,15 @@ use crate::outside::{CountError, Seed, SharedState};
 use crate::plan::algorithm::{Algorithm, Count};
 use set::{Set, Slot};
 
-/// How often a swap is tried. Each failure means that another worker's request was counted meanwhile.
+/// How often a swap is tried. Each failure means that another worker's request was counted
+/// meanwhile.
 pub const TRIES: usize = 16;
 
 const SEED_KEY: &[u8] = b"legation/2/seed";
 
 impl Seed {
-    /// The fingerprint of a count: that of the limit `id` for the caller `caller` of kind `kind`. Never 0, which is a slot
-    /// that nobody has used.
+    /// The fingerprint of a count: that of the limit `id` for the caller `caller` of kind `kind`.
+    /// Never 0, which is a slot that nobody has used.
     #[must_use]
     pub fn fingerprint(self, id: &[u8], kind: u8, caller: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.0);
@@ -43,11 +47,12 @@ impl Seed {
     }
 }
 
-/// Creates the tables unless they exist, and returns their seed; `random` becomes the seed of new ones.
+/// Creates the tables unless they exist, and returns their seed; `random` becomes the seed of new
+/// ones.
 ///
-/// The first write of a key cannot be compared with anything, so two that create would overwrite one another's counts.
-/// Envoy configures a canary on the main thread before any worker, so the canary creates and all others find the seed,
-/// which is written last.
+/// The first write of a key cannot be compared with anything, so two that create would overwrite
+/// one another's counts. Envoy configures a canary on the main thread before any worker, so the
+/// canary creates and all others find the seed, which is written last.
 ///
 /// # Errors
 /// [`CountError::Unavailable`] where shared data cannot be written.
@@ -118,7 +123,8 @@ pub struct Key {
     pub table: Table,
     /// The fingerprint of its own count.
     pub own: u64,
-    /// The fingerprint of the limit as a whole; equal to `own` where all callers are counted together.
+    /// The fingerprint of the limit as a whole; equal to `own` where all callers are counted
+    /// together.
     pub whole: u64,
 }
 
@@ -180,7 +186,8 @@ impl Key {
         self.visit(state, now, |count| Step { count: less(count), wait: None }).map(drop)
     }
 
-    /// The count's own while there is room for it, that of the limit as a whole where there is none.
+    /// The count's own while there is room for it, that of the limit as a whole where there is
+    /// none.
     fn visit(
         self,
         state: &mut impl SharedState,

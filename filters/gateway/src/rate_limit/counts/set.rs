@@ -1,11 +1,11 @@
-//! A set of counts as one value of shared data: a version, then for each slot a fingerprint and a count
-//! ([`crate::plan::algorithm`]), three numbers of 64 bits, little-endian.
+//! A set of counts as one value of shared data: a version, then for each slot a fingerprint and a
+//! count ([`crate::plan::algorithm`]), three numbers of 64 bits, little-endian.
 
 use crate::plan::MAX_WINDOW;
 use crate::plan::algorithm::Count;
 
-/// No limit's count says anything for longer: two windows, and what rounding adds. One that claims to was written by somebody else,
-/// or before the clock was set back.
+/// No limit's count says anything for longer: two windows, and what rounding adds. One that claims
+/// to was written by somebody else, or before the clock was set back.
 const LONGEST: u64 = 2 * MAX_WINDOW + 10_000_000_000;
 
 /// Counts in a set.
@@ -56,7 +56,8 @@ impl Set {
         value
     }
 
-    /// The slot of this count, or one that it may take. `may_replace` allows a live one: the one nearest to its end.
+    /// The slot of this count, or one that it may take. `may_replace` allows a live one: the one
+    /// nearest to its end.
     pub(crate) fn slot(&mut self, fingerprint: u64, now: u64, may_replace: bool) -> Option<&mut Slot> {
         let own = self.slots.iter().position(|slot| slot.fingerprint == fingerprint);
         let place = own.or_else(|| {
