@@ -59,11 +59,8 @@ pub struct Known<'a> {
 pub fn resolve(file: &File, node: &Node, report: &mut Report) -> Option<Model> {
     check_version(file, report)?;
     let raw = envoy::resolve(file, report);
-    let known = Known {
-        clusters: Names::new(file.clusters.items(), report),
-        raw: &raw,
-        raw_clusters: envoy::clusters(file),
-    };
+    let known =
+        Known { clusters: Names::new(file.clusters.items(), report), raw: &raw, raw_clusters: envoy::clusters(file) };
     Names::<Listener>::new(file.listeners.items(), report);
     Names::<Route>::new(file.routes.items(), report);
 

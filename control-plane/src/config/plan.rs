@@ -95,9 +95,10 @@ pub fn of_filter(plans: &Field<List<Plan>>) -> Vec<config::Plan> {
 }
 
 fn one(plan: &Plan) -> config::Plan {
-    let quota = plan.quota.get().and_then(|quota| {
-        Some(config::Quota { limit: quota.limit.get()?.0, window: quota.window.get()?.0 })
-    });
+    let quota = plan
+        .quota
+        .get()
+        .and_then(|quota| Some(config::Quota { limit: quota.limit.get()?.0, window: quota.window.get()?.0 }));
     config::Plan {
         name: name::of(&plan.name).unwrap_or_default(),
         limits: plan.limits.slots().iter().map(limit).collect(),

@@ -38,7 +38,8 @@ pub fn check(file: &File, node: &Node, report: &mut Report) -> Config {
     for problem in compile::check(&config) {
         let place = places.find(&problem.at, report);
         // What is not supported yet may be another way to know the caller.
-        let may_know = problem.code == code::NEEDS_API_KEY && places.route(&problem.at, file).is_some_and(|it| it.has_planned);
+        let may_know =
+            problem.code == code::NEEDS_API_KEY && places.route(&problem.at, file).is_some_and(|it| it.has_planned);
         if !place.is_reported && !may_know {
             show(&problem, &place, &places, &config, report);
         }

@@ -14,7 +14,9 @@ mod word;
 
 pub use address::{Endpoint, HostName};
 pub use file::FilePath;
-pub use filter::{By, CookieName, Cost, Count, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window};
+pub use filter::{
+    By, CookieName, Cost, Count, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window,
+};
 pub use header::{HeaderName, HeaderPrefix, HeaderValue, Method, named_header};
 pub use name::{Name, Named, Names, Ref};
 pub use number::{Port, Version, Whole};
