@@ -87,6 +87,9 @@ impl Named for Limit {
     }
 }
 
+/// The limit and window of which the filter has nothing to say.
+const HARMLESS: (u64, &str) = (legation_filter::compile::MAX_LIMIT, "1d");
+
 /// In the filter's words: as many as are written. Where decoding has reported something, something harmless
 /// stands in its place.
 pub fn of_filter(plans: &Field<List<Plan>>) -> Vec<config::Plan> {
@@ -95,10 +98,10 @@ pub fn of_filter(plans: &Field<List<Plan>>) -> Vec<config::Plan> {
 }
 
 fn one(plan: &Plan) -> config::Plan {
-    let quota = plan
-        .quota
-        .get()
-        .and_then(|quota| Some(config::Quota { limit: quota.limit.get()?.0, window: quota.window.get()?.0 }));
+    let quota = plan.quota.get().map(|quota| config::Quota {
+        limit: quota.limit.get().map_or(HARMLESS.0, |count| count.0),
+        window: quota.window.get().map_or(Period::Month, |word| word.0),
+    });
     config::Plan {
         name: name::of(&plan.name).unwrap_or_default(),
         limits: plan.limits.slots().iter().map(limit).collect(),
@@ -108,8 +111,6 @@ fn one(plan: &Plan) -> config::Plan {
 
 /// A limit of a plan, or of a route in its place.
 pub fn limit(written: &Option<Said<Limit>>) -> config::Limit {
-    // As much as there can be, of which nothing is to be said.
-    const HARMLESS: (u64, &str) = (legation_filter::compile::MAX_LIMIT, "1d");
     let limit = written.as_ref().map(|limit| &limit.value);
     let window = limit.and_then(|limit| limit.window.get()).map_or(HARMLESS.1, |window| &window.value.0);
     config::Limit {

@@ -35,20 +35,32 @@ pub fn check(file: &File, node: &Node, report: &mut Report) -> Config {
         ..Config::default()
     };
     let places = Places { root: node, of_routes: &of_routes };
-    for problem in compile::check(&config) {
+    let problems = compile::check(&config);
+    for problem in &problems {
         let place = places.find(&problem.at, report);
-        // What is not supported yet may be another way to know the caller.
-        let may_know =
-            problem.code == code::NEEDS_API_KEY && places.route(&problem.at, file).is_some_and(|it| it.has_planned);
-        if !place.is_reported && !may_know {
-            show(&problem, &place, &places, &config, report);
+        let is_planned = || places.route(&problem.at, file).is_some_and(|route| route.has_planned);
+        // A field that is not supported yet may be another way to know the caller.
+        let may_know = problem.code == code::NEEDS_API_KEY && is_planned();
+        if !place.is_reported && !may_know && !is_unsure(problem, &problems) {
+            show(problem, &place, &places, &config, report);
         }
     }
     config
 }
 
+/// Whether it is a warning about something that an error is inside of. The warning may be wrong then.
+fn is_unsure(problem: &Problem, all: &[Problem]) -> bool {
+    let is_inside = |other: &Problem| other.severity == Severity::Error && other.at.0.starts_with(&problem.at.0);
+    problem.severity == Severity::Warning && all.iter().any(is_inside)
+}
+
 fn show(problem: &Problem, place: &Place, places: &Places<'_>, config: &Config, report: &mut Report) {
-    let value = |value: &str| if place.from_environment { FROM_ENVIRONMENT.to_owned() } else { quoted(value) };
+    let value = |value: &str| match &place.text {
+        _ if place.from_environment => FROM_ENVIRONMENT.to_owned(),
+        // The filter may have it in lower case.
+        Some(text) if text.eq_ignore_ascii_case(value) => quoted(text),
+        _ => quoted(value),
+    };
     let words = |message: &Message, report: &Report| {
         message.render(value, |path| report.origin(places.find(path, report).span).to_string())
     };

@@ -1,7 +1,7 @@
 //! Values that the filter reads. Its own compiler has the rules for them, see [`rules_of_filter`](super::super::rules_of_filter);
 //! here is only what it cannot see: the forms of the file, and the headers that the gateway drops before the filter.
 
-use std::{borrow::Cow, fmt::Display};
+use std::borrow::Cow;
 
 use legation_filter::{compile::MAX_LIMIT, config};
 use serde_json::{Value as Json, json};
