@@ -35,6 +35,7 @@ mod places;
 mod plan;
 mod report;
 mod route;
+mod rules_of_filter;
 mod source;
 
 pub use crate::diagnostic::{Source, code};
@@ -66,5 +67,5 @@ fn model(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>, report: &mut r
         return bootstrap::resolve(&node, report);
     }
     let file: file::File = decode::Decode::decode(&node, decode::What::File, report)?;
-    file::resolve(&file, report)
+    file::resolve(&file, &node, report)
 }

@@ -60,8 +60,13 @@ impl Report {
 
     /// Reports a field that must be in the mapping at `at` and is not.
     pub fn missing(&mut self, at: Span, message: String, help: Option<String>) {
-        self.lacking.insert(at);
+        self.mark_lacking(at);
         self.push(Severity::Error, code::MISSING_FIELD, at, message, help);
+    }
+
+    /// Notes that the mapping at `at` lacks what was reported, or what a planned field may say.
+    pub fn mark_lacking(&mut self, at: Span) {
+        self.lacking.insert(at);
     }
 
     /// Notes that the value at `at` was reported as a whole.
@@ -70,13 +75,11 @@ impl Report {
     }
 
     /// Whether the value at `at` was reported as a whole, so that nothing more is to be said of it.
-    #[allow(dead_code)]
     pub fn is_wrong(&self, at: Span) -> bool {
         self.wrong.contains(&at)
     }
 
     /// Whether the mapping at `at` was reported to lack a field.
-    #[allow(dead_code)]
     pub fn is_lacking(&self, at: Span) -> bool {
         self.lacking.contains(&at)
     }

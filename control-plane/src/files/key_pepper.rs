@@ -1,6 +1,6 @@
 //! What the file that `key_pepper_file` names holds: checked, purely, before it is served. No message shows it.
 
-use legation_filter::pepper::Pepper;
+use legation_filter::consumer::pepper::Pepper;
 
 use super::certificates::Contents;
 use crate::{

@@ -150,6 +150,9 @@ macro_rules! mapping {
                         }
                     }
                 }
+                if read.has_planned {
+                    report.mark_lacking(node.span);
+                }
                 $( $crate::config::decode::mapping!(@check $presence $field read node report $what); )*
                 $(
                     let fields = [

@@ -15,9 +15,11 @@ mod word;
 
 pub use address::{Endpoint, HostName};
 pub use file::FilePath;
-pub use filter::{By, CookieName, Cost, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window};
-pub use host::Host;
+pub use filter::{
+    By, CookieName, Cost, Count, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window,
+};
 pub use header::{HeaderName, HeaderPrefix, HeaderValue, Method, named_header};
+pub use host::Host;
 pub use name::{Name, Named, Names, Ref};
 pub use number::{Port, Version, Whole};
 pub use path::{ExactPath, PathPrefix, path_prefix};

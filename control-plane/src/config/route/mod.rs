@@ -10,6 +10,10 @@ mod rewrite;
 mod shadow;
 mod unsaid_stream;
 
+pub use rate_limit::RateLimit;
+
+use legation_filter::config;
+
 use self::{
     action::{Respond, WeightedCluster},
     r#match::Match,
@@ -22,7 +26,10 @@ use super::{
     decode::{self, Field, List, Part, Said, mapping},
     describe,
     file::{File, Known},
-    leaf::{self, Name, Named, Ref, name::Kind},
+    leaf::{
+        self, Name, Named, Ref,
+        name::{self, Kind},
+    },
     listener::Listener,
     node::{Entry, Span},
     report::Report,
@@ -140,6 +147,14 @@ macro_rules! features {
     };
 }
 route_features!(features);
+
+/// What the filter is to judge the route's requests by, in its own words. `None` where it has nothing to do.
+pub fn of_filter(route: &Route) -> Option<config::Policy> {
+    let (api_key, rate_limit) = (api_key::of_filter(&route.features), rate_limit::of_filter(&route.features));
+    let asks = api_key.is_some() || !rate_limit.is_empty();
+    let name = name::of(&route.name).unwrap_or_default();
+    asks.then(|| config::Policy { name, api_key, rate_limit, ..config::Policy::default() })
+}
 
 /// The valid routes.
 pub fn resolve(
