@@ -1,7 +1,8 @@
 //! Routes that can never win, because another takes all of their requests first.
 //!
-//! Routes are tried by [`RouteMatch::specificity`]. A route is shadowed by one that comes before it and asks no more. With
-//! another path that cannot be: of two prefixes that match one request the longer comes first, and it matches less.
+//! Routes are tried by [`RouteMatch::specificity`]. A route is shadowed by one that comes before
+//! it and asks no more. With another path that cannot be: of two prefixes that match one request
+//! the longer comes first, and it matches less.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use crate::{
     model::{HeaderMatch, HeaderValueMatch, PathMatch, Route, RouteMatch},
 };
 
-/// How many routes with one path a route is compared with: all of them, in any file that a person wrote.
+/// How many routes with one path a route is compared with: all of them, in any file that a person
+/// wrote.
 const MOST_COMPARED: usize = 500;
 
 /// Warns of each route that can never win.
