@@ -1,4 +1,5 @@
-//! The control plane as a whole: the file watched, xDS and the admin interface served, until it is told to end.
+//! The whole control plane: it watches the file and serves xDS and the admin interface until its
+//! end.
 
 use std::{io, iter, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
@@ -26,74 +27,75 @@ use crate::{
     },
 };
 
-/// So much of what streams say is taken in before the plan is made anew.
+/// The most events of streams that one new plan covers.
 const MOST_HEARD_AT_ONCE: usize = 10_000;
 
-/// How long what was started may take to end.
+/// How long the tasks may take to end.
 const PATIENCE: time::Duration = time::Duration::from_millis(800);
 
-/// What to serve, and where.
+/// The options of a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The person's file.
+    /// The gateway file.
     pub file: PathBuf,
-    /// Where xDS is served; port 0 is any free one.
+    /// The address of xDS. Port 0 means any free port.
     pub xds: SocketAddr,
-    /// Where the admin interface is served; port 0 is any free one.
+    /// The address of the admin interface. Port 0 means any free port.
     pub admin: SocketAddr,
-    /// How many nodes get a new configuration before the others; outranks what the file says. 0 is all at once.
+    /// How many nodes get a new configuration before the others. It overrides the file. 0 means all
+    /// at once.
     pub canary: Option<usize>,
-    /// What outlives the process.
+    /// The state that outlives the process.
     pub state: State,
     /// TLS on the xDS port.
     pub tls: Option<tls::Files>,
-    /// Only the client whose certificate has a node's id as a DNS name may be that node.
+    /// Whether a client's node id must be a DNS name of its certificate.
     pub pin_node_ids: bool,
-    /// A socket file on which xDS is served to clients of this machine too, without TLS.
+    /// A socket file for clients of this machine. It serves xDS without TLS.
     pub local: Option<PathBuf>,
 }
 
 /// Why the control plane did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The file can't be used, and no confirmed one was kept.
+    /// The file cannot be used, and the state has no confirmed one.
     #[error("the file cannot be used, and there is no earlier one to fall back on")]
     File(Vec<Diagnostic>),
-    /// A port can't be had.
+    /// A port is not available.
     #[error("cannot listen on {address} for {what}: {error} (another address: {flag} HOST:PORT)")]
     Listen {
-        /// What the port is for.
+        /// The purpose of the port.
         what: &'static str,
-        /// The flag that names another.
+        /// The option that names another address.
         flag: &'static str,
-        /// What was asked for.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's reason.
         error: io::Error,
     },
-    /// TLS can't be served.
+    /// TLS cannot be served.
     #[error("cannot serve xDS with TLS: {0}")]
     Tls(#[from] TlsError),
-    /// A socket file can't be had.
+    /// The socket file cannot be made.
     #[error("cannot listen on {} for xDS: {error} (another folder: --state DIR)", .path.display())]
     Local {
-        /// Where it was to be.
+        /// Its path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's reason.
         error: io::Error,
     },
-    /// A signal can't be listened for.
+    /// The process cannot listen for signals.
     #[error("cannot listen for signals: {0}")]
     Signal(io::Error),
 }
 
 /// A running control plane.
 pub struct ControlPlane {
-    /// Where xDS is served.
+    /// The address of xDS.
     pub xds: SocketAddr,
-    /// Where the admin interface is served.
+    /// The address of the admin interface.
     pub admin: SocketAddr,
-    /// Where each node is to be.
+    /// The snapshot that each node gets.
     pub plans: watch::Receiver<xds::Plan>,
     /// What runs where.
     pub status: Arc<Status>,
@@ -114,7 +116,7 @@ impl ControlPlane {
         let (tell, heard) = mpsc::unbounded_channel();
         let status = Arc::new(Status::new(options.file.display().to_string(), metrics.clone()));
         let relay = Arc::new(Relay::new(status.clone(), tell));
-        // Watched before it is read, so that no change falls between the two.
+        // Watches the file before reading it, so that no change falls between the two.
         let mut watch = FileWatch::new(&options.file);
         let mut reloader = Reloader::new(
             &options.file,
@@ -184,7 +186,7 @@ impl ControlPlane {
         Ok(Self { xds, admin, plans, status, end, tasks })
     }
 
-    /// Ends everything that was started. What does not end by itself in time is ended.
+    /// Ends all tasks. It aborts those that take too long.
     pub async fn end(mut self) {
         self.end.send_replace(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
@@ -194,7 +196,8 @@ impl ControlPlane {
     }
 }
 
-/// Reloads whenever the file may have changed, or on SIGHUP, and takes in what the streams say, for ever.
+/// Reloads when the file may have changed or on SIGHUP, and processes the events of streams, for
+/// ever.
 async fn follow(
     mut reloader: Reloader,
     mut watch: FileWatch,
@@ -213,7 +216,7 @@ async fn follow(
                 watch_named(&mut reloader, &mut watch);
             }),
             Some(first) = heard.recv() => {
-                // What thousands of streams say at about the same time makes one plan.
+                // Events of thousands of streams at about the same time make one plan.
                 let more = iter::from_fn(|| heard.try_recv().ok());
                 reloader.hear(iter::once(first).chain(more).take(MOST_HEARD_AT_ONCE));
             }
@@ -221,14 +224,15 @@ async fn follow(
     }
 }
 
-/// Watches the files that the file names. They were read before they were watched, so they are looked at once more.
+/// Watches the files that the gateway file names. They were read before they were watched, so this
+/// reads them again.
 fn watch_named(reloader: &mut Reloader, watch: &mut FileWatch) {
     if watch.watch(reloader.watched()) {
         reloader.reload(Instant::now());
     }
 }
 
-/// Reads the files of the xDS port's TLS again whenever one may have changed, for ever.
+/// Reads the xDS port's TLS files again when one may have changed, for ever.
 async fn renew(tls: &Tls) {
     let mut watches: Vec<_> = tls.files().paths().map(FileWatch::new).collect();
     let mut refused = None;
@@ -240,7 +244,8 @@ async fn renew(tls: &Tls) {
                 }
                 refused = None;
             }
-            // A certificate and its key are seldom written at one moment; the same reason again is not news.
+            // A certificate and its key are seldom written at one moment. The same reason again is
+            // no news.
             Err(error) if refused.as_ref() != Some(&error) => {
                 tracing::error!("the files of the xDS port's TLS are not used, those before go on: {error}");
                 refused = Some(error);
@@ -260,15 +265,15 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-/// Comes when the end is told, or nobody is left to tell it.
+/// Returns when the end is announced, or its sender is gone.
 async fn told(mut ended: watch::Receiver<bool>) {
     let _ = ended.wait_for(|ended| *ended).await;
 }
 
-/// Comes with SIGTERM or SIGINT.
+/// Returns a future that completes with SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The signals can't be listened for.
+/// The process cannot listen for signals.
 pub fn end_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

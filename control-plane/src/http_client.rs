@@ -1,4 +1,4 @@
-//! One question over HTTP, in the clear, to an admin interface: Envoy's or the control plane's own.
+//! Sends one HTTP request, in the clear, to an admin interface: Envoy's or the control plane's own.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use tokio::{
     time,
 };
 
-/// More than any answer that is asked for.
+/// The largest answer. No expected answer is as large.
 const LARGEST_ANSWER: usize = 64 << 20;
 
-/// Why a question had no answer.
+/// The reason for a missing answer.
 pub type AskError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The body of the answer, whatever its status.
+/// Returns the body of the answer, whatever its status.
 ///
 /// # Errors
-/// There is no whole answer in time, or it is larger than 64 MiB.
+/// There is no complete answer in time, or it is larger than 64 MiB.
 pub async fn ask(address: impl ToSocketAddrs, method: &str, path: &str, timeout: Duration) -> Result<Bytes, AskError> {
     let answer = async {
         let stream = TcpStream::connect(address).await?;

@@ -1,9 +1,10 @@
-//! Where in the person's file a thing was written.
+//! Places in the gateway file.
 
 use std::{fmt, sync::Arc};
 
-/// A place in a file, as people and editors write it: `gateway.yaml:12:7`. Lines and columns count from 1, columns in
-/// characters.
+/// A place in a file, as people and editors write it: `gateway.yaml:12:7`. Lines and columns count
+/// from
+/// 1. Columns count characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// The file's path as the person gave it.

@@ -1,17 +1,18 @@
-//! Diagnostics for a terminal, with the lines that they are about, and for programs.
+//! Diagnostics for terminals, with the lines of the file, and for programs.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::{Diagnostic, Severity, Source, code};
 
-/// How many characters of a line are shown: enough to see the place, and lines can be megabytes long.
+/// The most characters of a line that are shown. Lines can be megabytes long.
 const LONGEST_LINE: usize = 400;
-/// From how many hexadecimal digits in a row they may be a digest, of which a few are shown.
+/// This many hexadecimal digits in a row may be a digest, so only a few of them are shown.
 const LONGEST_HEX: usize = 32;
 const SHOWN_HEX: usize = 6;
 
-/// All of them for people: place, code, message, the line and how to mend it. What may be secret is masked.
+/// Renders diagnostics for people: place, code, message, the line and how to fix it. It masks
+/// possible secrets.
 pub fn render(diagnostics: &[Diagnostic], source: &Source) -> String {
     render_with(&Renderer::plain(), diagnostics, source)
 }
@@ -52,7 +53,7 @@ fn one(diagnostic: &Diagnostic, line: &str, renderer: &Renderer) -> String {
     renderer.render(&[group])
 }
 
-/// The line of a diagnostic, in parts where it is long and without what may be secret.
+/// The line of a diagnostic. A long line is cut, and possible secrets are masked.
 struct ShownLine {
     text: String,
     /// In bytes of `text`.
@@ -70,7 +71,7 @@ impl ShownLine {
         if diagnostic.code == code::BAD_DIGEST {
             characters.iter_mut().skip(column).take(width).for_each(|c| *c = '*');
         }
-        // The column itself is kept: an ellipsis instead of the beginning would move it.
+        // Keeps the beginning: an ellipsis in its place would move the column.
         let text: String = characters.iter().collect();
         let byte = |index: usize| characters.iter().take(index).map(|c| c.len_utf8()).sum::<usize>();
         let start = byte(column);
@@ -79,7 +80,7 @@ impl ShownLine {
     }
 }
 
-/// Leaves a few digits of what may be a digest; its length stays, since columns are counted in it.
+/// Masks all but a few digits of a possible digest. The length stays, so columns stay right.
 fn mask(mut characters: Vec<char>) -> Vec<char> {
     for run in characters.chunk_by_mut(|a, b| a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) {
         if run.len() >= LONGEST_HEX {
@@ -100,13 +101,13 @@ pub struct Entry<'a> {
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// A stable word.
     pub code: &'a str,
-    /// What is wrong and what is allowed.
+    /// The problem, and what is allowed.
     pub message: &'a str,
-    /// How to mend it; null where that cannot be said.
+    /// How to fix it. Null if that cannot be said.
     pub help: Option<&'a str>,
 }
 

@@ -1,4 +1,5 @@
-//! The files that the gateway file names: read here, bounded, and looked at again when they may have changed.
+//! Reads the files that the gateway file names, bounded, and reads them again when they may have
+//! changed.
 
 use std::{
     collections::BTreeSet,
@@ -23,21 +24,22 @@ use crate::{
     translate::configuration_bytes,
 };
 
-/// The most bytes that a named file may have: the authorities of a whole system are a quarter of it.
+/// The largest named file, in bytes. All authorities of a system take a quarter of it.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A gateway file with what the files that it names hold.
+/// A gateway file with the contents of the files that it names.
 #[derive(Debug)]
 pub struct LoadedWhole {
-    /// The file's meaning and all that is wrong, in named files too. There is a model exactly where nothing is an error.
+    /// The model and the problems, those of named files included. There is a model if and only if
+    /// there is no error.
     pub loaded: Loaded,
-    /// What the named files hold, for a model.
+    /// The secrets in the named files.
     pub secrets: Vec<Secret>,
-    /// The named files as they were read; none where the gateway file does not say which.
+    /// The named files as they were read. Empty if the gateway file does not say which.
     pub files: Option<NamedFiles>,
 }
 
-/// Reads a gateway file's meaning, and the files that it names. Paths are relative to `folder`.
+/// Loads a gateway file and the files that it names. Paths are relative to `folder`.
 pub fn load(source: &Source, folder: &Path) -> LoadedWhole {
     let mut loaded = config::load(source, &|name| std::env::var(name).ok());
     let Some(model) = loaded.model.take() else {
@@ -59,7 +61,7 @@ pub fn load(source: &Source, folder: &Path) -> LoadedWhole {
     LoadedWhole { loaded, secrets, files: Some(files) }
 }
 
-/// What the filter would refuse by its size, or hold too much of.
+/// Returns a problem if the filter's configuration is too large.
 fn filter_too_large(model: &Model, secrets: &[Secret]) -> Option<Diagnostic> {
     let bytes = configuration_bytes(model, secrets, &MODULE);
     (bytes > MAX_CONFIGURATION).then(|| Diagnostic {
@@ -74,7 +76,7 @@ fn filter_too_large(model: &Model, secrets: &[Secret]) -> Option<Diagnostic> {
     })
 }
 
-/// The folder that the paths in a gateway file are relative to.
+/// Returns the folder to which the paths in a gateway file are relative.
 pub fn folder_of(file: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).to_owned()
 }
@@ -95,17 +97,17 @@ impl NamedFiles {
         Self { folder: folder.to_owned(), contents: paths.into_iter().map(read).collect() }
     }
 
-    /// Whether the files hold now what they held then.
+    /// Returns whether the files still have the same contents.
     pub fn are_unchanged(&self) -> bool {
         self.now() == *self
     }
 
-    /// The same files as they are now.
+    /// Reads the same files again.
     pub fn now(&self) -> Self {
         Self::read(&self.folder, self.contents.keys().cloned().collect())
     }
 
-    /// Where they are.
+    /// Returns their paths.
     pub fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
         self.contents.keys().map(|path| self.folder.join(path))
     }
@@ -116,7 +118,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // A pipe would be waited for.
+    // Reading a pipe would block.
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
@@ -128,7 +130,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Seconds since 1970; before, 0.
+/// Returns the seconds since 1970, or 0 before.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

@@ -1,12 +1,13 @@
-//! Notices that one of some files changed, however it was saved, and waits until whoever saves it is done.
+//! Notices changes of files, however they are saved, and waits until the writer has finished.
 //!
-//! What is watched is a file's directory, and those of the links on the way to it: editors write a new file and rename it
-//! into place, and Kubernetes swaps a link beside it, so that a watch on the file itself would look at a file that nobody
-//! reads any more. Where the system reports nothing (network file systems, some mounts) a slow poll of the file's metadata
-//! sees it. The watcher never ends on an error.
+//! The watcher watches a file's directory and the directories of the links on the way to it, not
+//! the file itself. Editors write a new file and rename it into place, and Kubernetes swaps a link
+//! beside the file. A watch on the file itself would then watch the old file. Network file systems
+//! and some mounts report nothing; there a slow poll of the file's metadata sees the change. No
+//! error ends the watcher.
 //!
-//! Half a file may be a good one that says something else. So a file that is being written is left alone until its writer
-//! closes it, or has paused for long.
+//! Half a file may be a valid file with another meaning. So the watcher leaves a file alone until
+//! its writer closes it, or has paused for long.
 
 use std::{
     collections::BTreeSet,
@@ -24,22 +25,22 @@ use notify::{
 };
 use tokio::{sync::mpsc, time};
 
-/// Without another event for this long, a burst of them is over.
+/// A burst of events is over after this long without another event.
 const QUIET: Duration = Duration::from_millis(15);
 
-/// A writer that has the file open and writes nothing for this long is not waited for any more.
+/// The watcher stops waiting for a writer that has the file open and writes nothing for this long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often the file's metadata is compared, for changes that nothing reports.
 const POLL: Duration = Duration::from_secs(2);
 
-/// A change that nothing reported is over when the metadata stays the same for this long.
+/// A change that the poll found is over when the metadata stays the same for this long.
 const SETTLED: Duration = Duration::from_millis(200);
 
-/// As many links are followed on the way to a file; more is a loop.
+/// The most links on the way to a file. More are a loop.
 const MOST_LINKS: usize = 16;
 
-/// Events that wait to be looked at. More only say once more that something happened.
+/// The most events in the queue. Further ones carry no news.
 const MOST_WAITING: usize = 64;
 
 /// Watches some files.
@@ -51,13 +52,14 @@ pub struct FileWatch {
     names: Arc<Mutex<BTreeSet<OsString>>>,
     events: mpsc::Receiver<Happened>,
     stamps: Vec<Option<Stamp>>,
-    /// When something happened first that [`Self::changed`] has not come back with yet: it may be dropped while it waits.
+    /// The time of the first event that [`Self::changed`] has not returned yet. A caller may drop
+    /// that future while it waits.
     pending: Option<Instant>,
-    /// Somebody has a file open and writes.
+    /// A process has a file open and writes.
     is_written: bool,
 }
 
-/// What happened to a file or to a link on the way to it.
+/// An event of a file or of a link on the way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Happened {
     Written,
@@ -68,12 +70,12 @@ enum Happened {
 /// The directories that lead to the files, and the names in them that matter.
 #[derive(Default)]
 struct Way {
-    /// With their inodes: another directory may take a name.
+    /// The directories with their inodes, since another directory may take a name.
     directories: BTreeSet<(PathBuf, u64)>,
     names: BTreeSet<OsString>,
 }
 
-/// What changes when a file is written or another takes its place.
+/// The metadata that changes when a file is written or replaced.
 #[derive(PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -82,14 +84,14 @@ struct Stamp {
 }
 
 impl FileWatch {
-    /// Starts to watch; what happens from now on is noticed.
+    /// Starts to watch. It notices everything from now on.
     pub fn new(path: &Path) -> Self {
         let (sender, events) = mpsc::channel(MOST_WAITING);
         let names = Arc::new(Mutex::new(BTreeSet::new()));
         let matter = names.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if let Some(happened) = relevant(event, &matter.lock().unwrap_or_else(PoisonError::into_inner)) {
-                // A full channel already holds the news.
+                // A full queue already has the news.
                 let _ = sender.try_send(happened);
             }
         });
@@ -103,8 +105,8 @@ impl FileWatch {
         watch
     }
 
-    /// Watches these files from now on. Gives whether they are others than before: what happened to them until now was
-    /// not noticed.
+    /// Watches these files from now on. Returns whether they differ from the files before. The
+    /// watcher has not noticed earlier changes of new files.
     pub fn watch(&mut self, paths: Vec<PathBuf>) -> bool {
         if paths == self.paths {
             return false;
@@ -115,9 +117,10 @@ impl FileWatch {
         true
     }
 
-    /// Waits until a file may have changed and nobody is about to change it further, and gives when that was noticed. It may
-    /// be that none has changed.
-    /// Dropped while it waits, it has lost nothing: the next call takes up where this one was.
+    /// Waits until a file may have changed and its writer has finished. Returns when the change was
+    /// noticed. Possibly no file has changed.
+    ///
+    /// A caller may drop the future while it waits. The next call continues where this one was.
     pub async fn changed(&mut self) -> Instant {
         let noticed = loop {
             if let Some(noticed) = self.pending {
@@ -154,7 +157,7 @@ impl FileWatch {
         }
     }
 
-    /// Whether the metadata changed, once it stays the same.
+    /// Waits until the metadata stays the same, and returns whether it changed.
     async fn settled_differently(&self) -> bool {
         let mut now = stamps(&self.paths);
         if now == self.stamps {
@@ -170,15 +173,15 @@ impl FileWatch {
         }
     }
 
-    /// Watches the directories that lead to the files now, and no others.
+    /// Watches the directories that now lead to the files, and no others.
     fn follow(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
         let mut wanted = Way::to(&self.paths);
         for (gone, _) in self.way.directories.difference(&wanted.directories) {
-            // A directory that is no more has no watch to end.
+            // A deleted directory has no watch to end.
             let _ = watcher.unwatch(gone);
         }
-        // One that can't be watched now is tried again the next time.
+        // The next call tries again what cannot be watched now.
         wanted.directories.retain(|directory| {
             self.way.directories.contains(directory)
                 || watcher
@@ -191,7 +194,7 @@ impl FileWatch {
     }
 }
 
-/// What an event says of the files, if it is about them. An error may hide anything.
+/// Returns what an event says about the files, if it concerns them. An error may hide any event.
 fn relevant(event: notify::Result<notify::Event>, names: &BTreeSet<OsString>) -> Option<Happened> {
     let Ok(event) = event else { return Some(Happened::Other) };
     let about_it = |path: &PathBuf| path.file_name().is_none_or(|name| names.contains(name));
@@ -200,7 +203,7 @@ fn relevant(event: notify::Result<notify::Event>, names: &BTreeSet<OsString>) ->
     }
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Happened::Closed),
-        // Our own reading must not look like a change.
+        // Our own reads must not look like changes.
         EventKind::Access(_) => None,
         EventKind::Modify(ModifyKind::Data(_)) => Some(Happened::Written),
         _ => Some(Happened::Other),
@@ -217,7 +220,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 }
 
 impl Way {
-    /// The way to all of these files.
+    /// Returns the way to all of these files.
     fn to(paths: &[PathBuf]) -> Self {
         let mut way = Self::default();
         for path in paths {
@@ -231,7 +234,8 @@ impl Way {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
             let directory = self.add(&path);
-            // The directory may itself be a link (`..data/gateway.yaml`), which is swapped in the directory above.
+            // The directory may itself be a link (`..data/gateway.yaml`), swapped in the directory
+            // above.
             if fs::read_link(&directory).is_ok() {
                 self.add(&directory);
             }
@@ -242,7 +246,7 @@ impl Way {
         }
     }
 
-    /// Adds a name and the directory that it is in, and gives that.
+    /// Adds a name and its directory, and returns the directory.
     fn add(&mut self, path: &Path) -> PathBuf {
         self.names.extend(path.file_name().map(OsString::from));
         let directory = match path.parent() {
@@ -268,7 +272,7 @@ mod tests {
         fs::write(&path, "one").unwrap();
         let mut watch = FileWatch::new(&path);
         fs::write(&path, "two").unwrap();
-        // Less than it takes a burst to end, so that every wait is dropped in its middle.
+        // Shorter than a burst, so that every wait is dropped in its middle.
         while watch.pending.is_none() {
             let _ = time::timeout(Duration::from_millis(1), watch.changed()).await;
         }

@@ -1,5 +1,7 @@
-//! The resources of one kind of one generation, with what is worked out about them once for all streams: how they differ
-//! from another generation's, and their encoding in the groups in which they are sent.
+//! The resources of one kind in one generation.
+//!
+//! A collection also caches results that many streams share: the difference to another generation,
+//! and the encodings of groups of resources.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -12,10 +14,10 @@ use prost::encoding::message;
 
 use super::{Resource, Resources};
 
-/// The number of the field `resources` in the responses of both variants.
+/// The number of the field `resources` in responses of both variants.
 const RESOURCES: u32 = 2;
 
-/// The resources of one kind of one generation. It never changes.
+/// The resources of one kind in one generation. A collection never changes.
 #[derive(Debug, Default)]
 pub struct Collection {
     resources: Resources,
@@ -24,17 +26,17 @@ pub struct Collection {
     names: Memo<Arc<BTreeSet<Arc<str>>>>,
 }
 
-/// Resources that are sent together, and their encoding.
+/// Resources that travel together, and their encoding.
 #[derive(Debug)]
 pub struct Parcel {
-    /// The resources, sorted by name. Who remembers them need not keep their encoding.
+    /// The resources, sorted by name. A client's holding can keep them without their encoding.
     pub resources: Arc<[Arc<Resource>]>,
     /// The field `resources` of a discovery response.
     pub bytes: Bytes,
     form: Form,
 }
 
-/// What a discovery response wraps a resource in.
+/// The message around a resource in a discovery response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `google.protobuf.Any`: state of the world.
@@ -51,17 +53,18 @@ struct Changes {
 }
 
 impl Collection {
-    /// Of these resources.
+    /// Makes a collection of these resources.
     pub fn new(resources: Resources) -> Self {
         Self { resources, ..Self::default() }
     }
 
-    /// The resources by name.
+    /// Returns the resources by name.
     pub fn resources(&self) -> &Resources {
         &self.resources
     }
 
-    /// The names of resources that are in only one of the two collections, or in both at different versions, sorted.
+    /// Returns the sorted names of resources that are in only one of the two collections, or in
+    /// both at different versions.
     pub fn changes_since(&self, other: &Arc<Self>) -> Arc<[Arc<str>]> {
         if std::ptr::eq(self, Arc::as_ptr(other)) {
             return Arc::default();
@@ -74,12 +77,12 @@ impl Collection {
         self.changes.keep(Changes { since: Arc::downgrade(other), names }).names
     }
 
-    /// These names, as another stream has them if it wants the same.
+    /// Returns the same names, shared with another stream that wants them too.
     pub fn shared_names(&self, names: &Arc<BTreeSet<Arc<str>>>) -> Arc<BTreeSet<Arc<str>>> {
         self.names.known(|known| **known == *names).unwrap_or_else(|| self.names.keep(names.clone()))
     }
 
-    /// These of its resources, encoded. Streams that are sent the same resources share their bytes.
+    /// Returns some of its resources, encoded. Streams that get the same resources share the bytes.
     pub fn parcel(&self, kind: ResourceType, form: Form, resources: Vec<Arc<Resource>>) -> Arc<Parcel> {
         let known = |parcel: &&Arc<Parcel>| parcel.form == form && same(&parcel.resources, &resources);
         if let Some(parcel) = self.parcels.known(known) {
@@ -108,7 +111,7 @@ impl Form {
     }
 }
 
-/// One walk over both, which are sorted by name.
+/// Compares both in one walk, as they are sorted by name.
 fn differing(old: &Resources, new: &Resources) -> Vec<Arc<str>> {
     let mut names = Vec::new();
     let mut old = old.iter().peekable();
@@ -129,7 +132,7 @@ fn same(some: &[Arc<Resource>], others: &[Arc<Resource>]) -> bool {
     some.len() == others.len() && some.iter().zip(others).all(|(one, other)| Arc::ptr_eq(one, other))
 }
 
-/// The last few answers to what many streams ask at about the same time.
+/// A cache of the last few answers, for streams that ask the same at about the same time.
 #[derive(Debug)]
 struct Memo<T>(Mutex<VecDeque<T>>);
 
@@ -140,17 +143,18 @@ impl<T> Default for Memo<T> {
 }
 
 impl<T: Clone> Memo<T> {
-    /// Streams differ little in where they come from and what they want; where they do, each works for itself.
+    /// Most streams come from the same generation and want the same. Others compute their own
+    /// answers.
     const MOST: usize = 4;
 
     fn known(&self, is: impl FnMut(&&T) -> bool) -> Option<T> {
-        // Compared outside of the lock: names of thousands may take a while.
+        // Compares without the lock: comparing thousands of names may take a while.
         let answers: Vec<T> = self.answers().iter().cloned().collect();
         answers.iter().find(is).cloned()
     }
 
-    /// It is not made under the lock, either: streams that ask for different things do not wait for each other, at the price that
-    /// an answer may be made twice.
+    /// Answers are made without the lock, too. So streams with different questions do not wait for
+    /// each other. The price is that two streams may make the same answer.
     fn keep(&self, answer: T) -> T {
         let mut answers = self.answers();
         answers.truncate(Self::MOST - 1);
@@ -158,7 +162,7 @@ impl<T: Clone> Memo<T> {
         answer
     }
 
-    /// No code that holds the lock can panic; should it, there is nothing to mend.
+    /// No code that holds the lock can panic. If it did, the answers would still be valid.
     fn answers(&self) -> MutexGuard<'_, VecDeque<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

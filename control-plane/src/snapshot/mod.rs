@@ -1,4 +1,4 @@
-//! All resources of one generation, encoded once and shared by every stream.
+//! All resources of one generation, encoded once for all streams.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ mod resource;
 pub use collection::{Collection, Form, Parcel};
 pub use resource::{Resource, Resources};
 
-/// All resources of one generation. It never changes; the next generation is another snapshot.
+/// All resources of one generation. A snapshot never changes; the next generation is another one.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     generation: u64,
@@ -19,7 +19,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The resources of a generation, in any order. Of two with one kind and name the later stays.
+    /// Makes a snapshot of resources in any order. Of two with the same kind and name the later one
+    /// stays.
     pub fn new(generation: u64, resources: impl IntoIterator<Item = (ResourceType, Resource)>) -> Self {
         let mut kinds = <[Resources; ResourceType::COUNT]>::default();
         for (kind, resource) in resources {
@@ -30,46 +31,47 @@ impl Snapshot {
         Self { generation, retries: false, kinds: kinds.map(|of_kind| Arc::new(Collection::new(of_kind))) }
     }
 
-    /// The same resources as another generation.
+    /// Returns the same resources as another generation.
     #[must_use]
     pub fn at(self, generation: u64) -> Self {
         Self { generation, ..self }
     }
 
-    /// The same resources, to be tried again by clients that rejected some of them before.
+    /// Returns the same resources, for clients to try again what they rejected before.
     #[must_use]
     pub fn retried(self) -> Self {
         Self { retries: true, ..self }
     }
 
-    /// Whether clients are sent again what they rejected of an earlier generation.
+    /// Returns whether clients get again what they rejected in an earlier generation.
     pub fn retries(&self) -> bool {
         self.retries
     }
 
-    /// Which generation it is, from 1.
+    /// Returns the number of its generation, from 1.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// All resources of a kind, sorted by name.
+    /// Returns all resources of a kind, sorted by name.
     pub fn resources(&self, kind: ResourceType) -> &Resources {
         self.collection(kind).resources()
     }
 
-    /// The same, with what is worked out about them once for all streams.
+    /// Returns the resources of a kind with the results that streams share.
     pub fn collection(&self, kind: ResourceType) -> &Arc<Collection> {
-        // `index` is below COUNT by construction; the fallback only spares an indexing that could panic.
+        // `index` is below COUNT by construction. The fallback avoids an indexing that could panic.
         let [first, ..] = &self.kinds;
         self.kinds.get(kind.index()).unwrap_or(first)
     }
 
-    /// One resource.
+    /// Returns one resource.
     pub fn get(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
         self.resources(kind).get(name)
     }
 
-    /// The listeners that another snapshot has otherwise, or not at all: Envoy drains them when it goes over to that one.
+    /// Returns the listeners that another snapshot changes or removes. Envoy drains them when it
+    /// moves to that snapshot.
     pub fn drained_by<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a str> {
         let listeners = self.resources(ResourceType::Listener).iter();
         let stays = |name: &str, version: &str| {
@@ -78,7 +80,8 @@ impl Snapshot {
         listeners.filter(move |(name, before)| !stays(name, &before.version)).map(|(name, _)| &**name)
     }
 
-    /// Whether it holds just the same resources, whatever their generation or place in the file.
+    /// Returns whether both have the same resources, whatever their generations and places in the
+    /// file.
     pub fn same_resources(&self, other: &Self) -> bool {
         self.kinds.iter().zip(&other.kinds).all(|(a, b)| {
             let (a, b) = (a.resources(), b.resources());

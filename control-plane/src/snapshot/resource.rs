@@ -11,24 +11,25 @@ use crate::origin::Origin;
 pub struct Resource {
     /// Its name, unique among resources of its kind.
     pub name: Arc<str>,
-    /// A hash of what it was made from: equal across restarts and replicas as long as the resource means the same.
+    /// A hash of its fragment. It is equal across restarts and replicas as long as the meaning is
+    /// equal.
     pub version: Arc<str>,
     /// The encoded message, without the `Any` around it.
     pub body: Bytes,
-    /// The place in the file that a rejection of it is about.
+    /// Its place in the file, for rejections.
     pub origin: Origin,
-    /// Of a cluster whose endpoints have another name in EDS than its own (`service_name`): that name.
+    /// The name of a cluster's endpoints in EDS (`service_name`), if it is not the cluster's name.
     pub service_name: Option<Arc<str>>,
 }
 
 impl Resource {
-    /// What a cluster's endpoints are called in EDS.
+    /// Returns the name of a cluster's endpoints in EDS.
     pub fn endpoints(&self) -> &Arc<str> {
         self.service_name.as_ref().unwrap_or(&self.name)
     }
 }
 
-/// Without the body, which may hold a private key.
+/// Leaves the body out, since it may hold a private key.
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, version, body, origin, .. } = self;

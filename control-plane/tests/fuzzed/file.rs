@@ -1,4 +1,4 @@
-//! The reader of the file on any bytes.
+//! Reads any bytes as the gateway file.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use legation::{
 };
 use legation_filter::{compile, config as filter};
 
-/// A file of these bytes.
+/// Returns a file of these bytes.
 pub fn source(bytes: impl Into<Vec<u8>>) -> Source {
     Source { file: Arc::from("gateway.yaml"), bytes: bytes.into() }
 }
 
-/// Whatever the bytes are, there is a model without an error, or an error without a model; a renderer bears what was found;
-/// and a model becomes resources and what the filter accepts.
+/// Checks three things for any bytes: there is a model without errors, or there are errors without
+/// a model; the errors can be rendered; and a model becomes resources that the filter accepts.
 pub fn check(bytes: &[u8]) {
     let source = source(bytes);
     let Loaded { model, diagnostics } = config::load(&source, &|_| None);
@@ -32,7 +32,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// What the control plane tells the filter must never be refused there.
+/// The filter must never refuse what the control plane sends it.
 pub fn filter_accepts(model: &Model) {
     let config = filter::Config {
         version: 1,

@@ -1,7 +1,8 @@
-//! A session against a client that says anything: what bytes decode to as its requests, mixed with snapshots, answers and time.
+//! Runs a session with a client that sends any bytes as requests, mixed with snapshots, answers and
+//! time.
 //!
-//! The first byte chooses variant and services, then a byte chooses what happens ([`Conversation::step`]) and those after it
-//! how. Bytes that are missing are 0.
+//! The first byte chooses the variant and the services. Then one byte chooses what happens
+//! ([`Conversation::step`]), and the bytes after it choose how. Missing bytes are 0.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,10 +21,11 @@ use crate::support::{Wire, resource};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "xdstp://authority/d"];
 
-/// More responses than this to one event mean that the server does not stop.
+/// More responses to one event mean that the server does not stop.
 const MOST_RESPONSES: usize = 64;
 
-/// Whatever the client says: no panic, no storm, no nonce or name twice, and no more in flight than may be.
+/// Checks that no client causes a panic, a storm of responses, a nonce or name twice, or more
+/// responses in flight than allowed.
 pub fn check(bytes: &[u8]) {
     let mut input = Input(bytes);
     let first = input.byte();
@@ -35,7 +37,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Bytes that are taken from the front.
+/// Bytes to take from the front.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -53,7 +55,7 @@ impl<'a> Input<'a> {
         ResourceType::ALL[usize::from(self.byte()) % ResourceType::ALL.len()]
     }
 
-    /// Some of the names, and whether a wildcard is among them.
+    /// Returns some of the names, and whether a wildcard is among them.
     fn names(&mut self) -> Vec<String> {
         let chosen = self.byte();
         let names = NAMES.iter().enumerate().filter(|(index, _)| chosen >> index & 1 == 1);
@@ -68,7 +70,7 @@ struct Conversation<V: Wire> {
     now: Duration,
     generation: u64,
     published: Option<Arc<Snapshot>>,
-    /// Nonces that were not answered, in the order in which they came.
+    /// The nonces without an answer, in the order in which they came.
     unanswered: BTreeMap<ResourceType, Vec<String>>,
     nonces: BTreeSet<String>,
     held: BTreeMap<ResourceType, BTreeMap<String, String>>,
@@ -119,7 +121,7 @@ impl<V: Wire> Conversation<V> {
                 }
             }
             6 => {
-                // In delta: some names to add, some to take out.
+                // In delta: some names to add, some to remove.
                 let (kind, into, out) = (input.kind(), input.names(), input.names());
                 let names = into.into_iter().chain(out.into_iter().map(|name| format!("-{name}"))).collect::<Vec<_>>();
                 self.say(V::request(kind.type_url(), &names, "", None));
@@ -132,7 +134,7 @@ impl<V: Wire> Conversation<V> {
         self.generation += 1;
         let mut resources = Vec::new();
         for kind in ResourceType::ALL {
-            // Two bits a name: none of it, or one of three versions.
+            // Two bits a name: absent, or one of three versions.
             let versions = input.byte();
             for (index, name) in NAMES.iter().enumerate() {
                 let version = versions >> (2 * index) & 3;
@@ -146,7 +148,7 @@ impl<V: Wire> Conversation<V> {
         self.session.publish(snapshot, self.now);
     }
 
-    /// The nonce that a client of state of the world gives when it changes its mind; delta gives none.
+    /// Returns the nonce of a request that changes the subscription. Delta requests have none.
     fn last(&self, kind: ResourceType) -> String {
         match V::NAME {
             VariantName::Sotw => {
@@ -165,10 +167,10 @@ impl<V: Wire> Conversation<V> {
         let ask = V::read(request.clone());
         let kind = self.scope.filter(|_| ask.type_url.is_empty()).or(ResourceType::from_type_url(&ask.type_url));
         if self.session.request(V::from_node(request, "client"), self.now).is_err() {
-            // The stream is ended; the client opens another.
+            // The stream has ended. The client opens another one.
             return self.begin();
         }
-        // An answer is one to all before it, too.
+        // An answer also answers all responses before it.
         let waiting = kind.and_then(|kind| self.unanswered.get_mut(&kind));
         if let Some((nonces, position)) =
             waiting.and_then(|nonces| nonces.iter().position(|nonce| *nonce == ask.nonce).map(|at| (nonces, at)))
@@ -186,7 +188,8 @@ impl<V: Wire> Conversation<V> {
         }
     }
 
-    /// The client opens another stream and says what it holds of a kind, and perhaps what it never had.
+    /// The client opens another stream and says what it holds of a kind, perhaps things that it
+    /// never had.
     fn reconnect(&mut self, input: &mut Input<'_>) {
         self.begin();
         let (kind, names) = (input.kind(), input.names());

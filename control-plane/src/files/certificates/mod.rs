@@ -1,6 +1,7 @@
-//! What the certificate files that the gateway file names hold: checked as Envoy would use it, before it is served.
+//! Checks certificate files as Envoy would use them, before they are served.
 //!
-//! Pure: the contents come in, and the time too. No message shows what is in a file.
+//! The checks are pure: the contents and the time are arguments. No message shows the contents of a
+//! file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +20,11 @@ use crate::{
     model::{CertificateFiles, Hidden, Model, NamedFile, Secret, SecretContent},
 };
 
-/// What the named files hold, by path as the gateway file names them, or why one can't be read.
+/// The contents of named files by their paths in the gateway file, or the reason why one cannot be
+/// read.
 pub type Contents = BTreeMap<String, Result<Vec<u8>, String>>;
 
-/// The paths of all files that a model names.
+/// Returns the paths of all files that a model names.
 pub fn paths(model: &Model) -> BTreeSet<String> {
     let files = wanted(model).into_iter().flat_map(|wanted| match wanted.of {
         Of::Pair(pair) => vec![&pair.certificate, &pair.key],
@@ -31,8 +33,8 @@ pub fn paths(model: &Model) -> BTreeSet<String> {
     files.map(|file| file.path.clone()).collect()
 }
 
-/// The secrets that a model needs, and what is wrong with the files. `now` is in seconds since 1970. All secrets are
-/// there unless there is an error among the diagnostics.
+/// Returns the secrets that a model needs, and the problems of the files. `now` is in seconds since
+/// 1970. Unless a diagnostic is an error, the secrets are complete.
 pub fn check(model: &Model, contents: &Contents, now: i64) -> (Vec<Secret>, Vec<Diagnostic>) {
     let mut check = Check { contents, now, found: Vec::new() };
     let mut secrets = Vec::new();
@@ -109,14 +111,15 @@ impl Check<'_> {
 
     fn authorities(&mut self, file: &NamedFile) -> Option<SecretContent> {
         let certificates = self.certificates(file)?;
-        // Bundles hold expired ones among others, which does no harm as long as another is good.
+        // Bundles also hold expired certificates. They do no harm as long as one is valid.
         if certificates.iter().all(|der| self.time_problem(der).is_some()) {
             self.times(&certificates, file);
         }
         Some(SecretContent::Authorities(certificates_pem(&certificates)))
     }
 
-    /// The certificates in a file, at least one. What else the file holds, a key perhaps, is left out.
+    /// Returns the certificates in a file, at least one. It leaves out anything else in the file,
+    /// such as a key.
     fn certificates(&mut self, file: &NamedFile) -> Option<Vec<CertificateDer<'static>>> {
         let bytes = self.content(file)?;
         let certificates = match CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>() {
@@ -156,7 +159,7 @@ impl Check<'_> {
                 return None;
             }
         };
-        // Envoy serves no Ed25519.
+        // Envoy does not serve Ed25519.
         match ring::sign::any_supported_type(&key) {
             Ok(signing) if signing.algorithm() != SignatureAlgorithm::ED25519 => Some((key, signing)),
             _ => {
