@@ -17,7 +17,7 @@ fn folder() -> PathBuf {
 /// All tests as `file::function`.
 fn tests() -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
-    for folder_name in ["", "xds", "live", "live/attacks"] {
+    for folder_name in ["", "xds", "xds/model", "live", "live/attacks"] {
         for entry in fs::read_dir(folder().join(folder_name)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "rs") {

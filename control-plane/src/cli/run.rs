@@ -83,7 +83,7 @@ pub fn run(args: Args) -> ExitCode {
             bootstrap: state.path("envoy.pb")?,
             concurrency: args.concurrency,
             arguments: args.envoy_arguments,
-            drain: args.drain,
+            grace: args.drain,
         };
         let drains = tokio::spawn(drains::follow(Followed {
             node: NODE,

@@ -52,8 +52,8 @@ pub struct Plan {
     pub concurrency: Option<u32>,
     /// Further arguments of the person's.
     pub arguments: Vec<String>,
-    /// How long requests may go on when it ends.
-    pub drain: Duration,
+    /// How long requests may go on after Envoy was told to end.
+    pub grace: Duration,
 }
 
 impl Plan {
@@ -120,7 +120,7 @@ impl Supervisor {
     }
 
     /// Runs Envoy until `shutdown`, starting it again whenever it ends, and then ends it: its listeners close at once, and it
-    /// goes when no request is under way any more, or the time to drain is over.
+    /// goes when no request is under way any more, or the grace is over.
     ///
     /// # Errors
     /// Envoy can't be started at all.
@@ -200,7 +200,7 @@ impl Supervisor {
 
     async fn end(&self, mut child: Child) -> io::Result<()> {
         if let Some(admin) = admin::address(&self.admin_address) {
-            self.drain(admin, &mut child).await;
+            self.finish_requests(admin, &mut child).await;
         }
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             if let Some(pid) = child.id() {
@@ -216,8 +216,10 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn drain(&self, admin: SocketAddr, child: &mut Child) {
-        let deadline = Instant::now() + self.plan.drain;
+    /// Has Envoy close its listeners, and waits until no request is under way, the grace is over or
+    /// Envoy has ended.
+    async fn finish_requests(&self, admin: SocketAddr, child: &mut Child) {
+        let deadline = Instant::now() + self.plan.grace;
         if let Err(error) = admin::stop_listeners(admin).await {
             tracing::debug!("Envoy does not close its listeners: {error}");
             return;
@@ -228,7 +230,7 @@ impl Supervisor {
                 Ok(0) => return,
                 Ok(count) => {
                     if open.replace(count).is_none() {
-                        tracing::info!("waiting {:?} at most for what is open: {count} request(s)", self.plan.drain);
+                        tracing::info!("waiting {:?} at most for what is open: {count} request(s)", self.plan.grace);
                     }
                 }
                 // It may be busy: that is no reason to cut what is open.
@@ -236,7 +238,7 @@ impl Supervisor {
             }
             if Instant::now() >= deadline {
                 let open = open.map_or_else(|| "?".to_owned(), |open| open.to_string());
-                tracing::warn!("still open after {:?}, and cut: {open} request(s)", self.plan.drain);
+                tracing::warn!("still open after {:?}, and cut: {open} request(s)", self.plan.grace);
                 return;
             }
             if time::timeout(POLL, child.wait()).await.is_ok() {

@@ -12,14 +12,14 @@ use super::Status;
 
 /// All that drains on one node.
 #[derive(Debug, Default)]
-pub(super) struct Drains {
+pub(super) struct DrainingOfNode {
     pub(super) node: String,
-    pub(super) listeners: Vec<Drain>,
+    pub(super) listeners: Vec<DrainingListener>,
 }
 
 /// A form of a listener that an edit replaced or removed, and that still has connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drain {
+pub struct DrainingListener {
     /// The listener.
     pub listener: String,
     /// The generation that replaced or removed it.
@@ -34,7 +34,7 @@ pub struct Drain {
 
 /// What `/status` says of one.
 #[derive(Debug, Serialize)]
-pub struct DrainReport {
+pub struct DrainingReport {
     node: String,
     listener: String,
     generation: Option<u64>,
@@ -47,17 +47,17 @@ pub struct DrainReport {
 
 impl Status {
     /// All that drains on a node.
-    pub fn draining(&self, node: &str, drains: Vec<Drain>) {
-        let now = Drains { node: node.to_owned(), listeners: drains };
+    pub fn draining(&self, node: &str, drains: Vec<DrainingListener>) {
+        let now = DrainingOfNode { node: node.to_owned(), listeners: drains };
         let mut state = self.state();
         self.metrics.draining(&state.drains.listeners, &now.listeners);
         state.drains = now;
     }
 }
 
-impl Drain {
-    pub(super) fn report(&self, node: &str) -> DrainReport {
-        DrainReport {
+impl DrainingListener {
+    pub(super) fn report(&self, node: &str) -> DrainingReport {
+        DrainingReport {
             node: node.to_owned(),
             listener: self.listener.clone(),
             generation: self.generation,
@@ -75,7 +75,7 @@ impl Drain {
 }
 
 /// In UTC, as the log's own times are.
-impl fmt::Display for Drain {
+impl fmt::Display for DrainingListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { listener, connections, open_streams, .. } = self;
         let streams = if *open_streams == 1 { "stream" } else { "streams" };
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_drain_says_how_many_streams_it_has_and_until_when() {
-        let drain = |open_streams| Drain {
+        let drain = |open_streams| DrainingListener {
             listener: "public".to_owned(),
             generation: Some(8),
             connections: 3,

@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::Drain;
+use super::DrainingListener;
 
 /// All metrics.
 #[derive(Debug)]
@@ -194,12 +194,12 @@ impl Metrics {
     }
 
     /// All that drains now, and what did before: a listener that does no more is not shown any more.
-    pub(crate) fn draining(&self, before: &[Drain], now: &[Drain]) {
-        let labels = |drain: &Drain| ListenerLabels { listener: drain.listener.clone() };
+    pub(crate) fn draining(&self, before: &[DrainingListener], now: &[DrainingListener]) {
+        let labels = |drain: &DrainingListener| ListenerLabels { listener: drain.listener.clone() };
         for drain in now {
             let of_listener = || now.iter().filter(|it| it.listener == drain.listener);
             let streams: u64 = of_listener().map(|it| it.open_streams).sum();
-            let until = of_listener().map(Drain::until_unix).fold(f64::INFINITY, f64::min);
+            let until = of_listener().map(DrainingListener::until_unix).fold(f64::INFINITY, f64::min);
             self.draining_streams.get_or_create(&labels(drain)).set(i64::try_from(streams).unwrap_or(i64::MAX));
             self.drains_until.get_or_create(&labels(drain)).set(until);
         }

@@ -24,11 +24,11 @@ use crate::{
 };
 
 use self::{
-    drains::{DrainReport, Drains},
+    drains::{DrainingOfNode, DrainingReport},
     metrics::Metrics,
     propagation::Propagation,
 };
-pub use drains::Drain;
+pub use drains::DrainingListener;
 
 /// A response without an answer for this long makes its node stale.
 const STALE: Duration = Duration::from_secs(5);
@@ -52,7 +52,7 @@ struct State {
     rejected: Option<(u64, Diagnostic)>,
     diagnostics: Vec<Diagnostic>,
     /// What drains on the local Envoy.
-    drains: Drains,
+    drains: DrainingOfNode,
     propagation: Propagation,
     streams: BTreeMap<StreamId, Stream>,
     /// How many streams each node has: one, or one for each kind where it does not aggregate.
@@ -331,7 +331,7 @@ pub struct Report {
     generation: Generations,
     file: FileReport,
     /// Listeners of the local Envoy that an edit replaced or removed, and that still have connections.
-    draining: Vec<DrainReport>,
+    draining: Vec<DrainingReport>,
     nodes: Vec<NodeReport>,
 }
 
