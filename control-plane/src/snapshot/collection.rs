@@ -1,5 +1,5 @@
-//! The resources of one kind of one generation, with what is worked out about them once for all streams: how they differ
-//! from another generation's, and their encoding in the groups in which they are sent.
+//! The resources of one kind of one generation, and what all streams need to know about them: how
+//! they differ from another generation, and their encoding in the groups that go out together.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -24,10 +24,10 @@ pub struct Collection {
     names: Memo<Arc<BTreeSet<Arc<str>>>>,
 }
 
-/// Resources that are sent together, and their encoding.
+/// Resources that go out together, and their encoding.
 #[derive(Debug)]
 pub struct Parcel {
-    /// The resources, sorted by name. Who remembers them need not keep their encoding.
+    /// The resources, sorted by name. Whoever remembers them need not keep their encoding.
     pub resources: Arc<[Arc<Resource>]>,
     /// The field `resources` of a discovery response.
     pub bytes: Bytes,
@@ -51,7 +51,7 @@ struct Changes {
 }
 
 impl Collection {
-    /// Of these resources.
+    /// A collection of these resources.
     pub fn new(resources: Resources) -> Self {
         Self { resources, ..Self::default() }
     }
@@ -61,7 +61,8 @@ impl Collection {
         &self.resources
     }
 
-    /// The names of resources that are in only one of the two collections, or in both at different versions, sorted.
+    /// The names of resources that are in only one of the two collections, or in both at different
+    /// versions, sorted.
     pub fn changes_since(&self, other: &Arc<Self>) -> Arc<[Arc<str>]> {
         if std::ptr::eq(self, Arc::as_ptr(other)) {
             return Arc::default();
@@ -74,12 +75,13 @@ impl Collection {
         self.changes.keep(Changes { since: Arc::downgrade(other), names }).names
     }
 
-    /// These names, as another stream has them if it wants the same.
+    /// The same names as another stream holds them, if one wants the same.
     pub fn shared_names(&self, names: &Arc<BTreeSet<Arc<str>>>) -> Arc<BTreeSet<Arc<str>>> {
         self.names.known(|known| **known == *names).unwrap_or_else(|| self.names.keep(names.clone()))
     }
 
-    /// These of its resources, encoded. Streams that are sent the same resources share their bytes.
+    /// These resources of the collection, encoded. Streams that get the same resources share their
+    /// bytes.
     pub fn parcel(&self, kind: ResourceType, form: Form, resources: Vec<Arc<Resource>>) -> Arc<Parcel> {
         let known = |parcel: &&Arc<Parcel>| parcel.form == form && same(&parcel.resources, &resources);
         if let Some(parcel) = self.parcels.known(known) {
@@ -108,7 +110,7 @@ impl Form {
     }
 }
 
-/// One walk over both, which are sorted by name.
+/// One walk over both. They are sorted by name.
 fn differing(old: &Resources, new: &Resources) -> Vec<Arc<str>> {
     let mut names = Vec::new();
     let mut old = old.iter().peekable();
@@ -129,7 +131,7 @@ fn same(some: &[Arc<Resource>], others: &[Arc<Resource>]) -> bool {
     some.len() == others.len() && some.iter().zip(others).all(|(one, other)| Arc::ptr_eq(one, other))
 }
 
-/// The last few answers to what many streams ask at about the same time.
+/// The last few answers to questions that many streams ask at about the same time.
 #[derive(Debug)]
 struct Memo<T>(Mutex<VecDeque<T>>);
 
@@ -140,17 +142,18 @@ impl<T> Default for Memo<T> {
 }
 
 impl<T: Clone> Memo<T> {
-    /// Streams differ little in where they come from and what they want; where they do, each works for itself.
+    /// Streams differ little in where they come from and what they want. Where they differ, each
+    /// works for itself.
     const MOST: usize = 4;
 
     fn known(&self, is: impl FnMut(&&T) -> bool) -> Option<T> {
-        // Compared outside of the lock: names of thousands may take a while.
+        // Compares outside of the lock: that may take a while with thousands of names.
         let answers: Vec<T> = self.answers().iter().cloned().collect();
         answers.iter().find(is).cloned()
     }
 
-    /// It is not made under the lock, either: streams that ask for different things do not wait for each other, at the price that
-    /// an answer may be made twice.
+    /// Answers are not made under the lock either. Streams that ask for different things do not
+    /// wait for each other, at the price that an answer may be made twice.
     fn keep(&self, answer: T) -> T {
         let mut answers = self.answers();
         answers.truncate(Self::MOST - 1);
@@ -158,7 +161,7 @@ impl<T: Clone> Memo<T> {
         answer
     }
 
-    /// No code that holds the lock can panic; should it, there is nothing to mend.
+    /// No code that holds the lock can panic. If it did, there would be nothing to mend.
     fn answers(&self) -> MutexGuard<'_, VecDeque<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

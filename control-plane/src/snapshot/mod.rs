@@ -10,7 +10,8 @@ mod resource;
 pub use collection::{Collection, Form, Parcel};
 pub use resource::{Resource, Resources};
 
-/// All resources of one generation. It never changes; the next generation is another snapshot.
+/// All resources of one generation. A snapshot never changes; the next generation is another
+/// snapshot.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     generation: u64,
@@ -36,18 +37,18 @@ impl Snapshot {
         Self { generation, ..self }
     }
 
-    /// The same resources, to be tried again by clients that rejected some of them before.
+    /// The same resources. Clients that rejected some of them before try again.
     #[must_use]
     pub fn retried(self) -> Self {
         Self { retries: true, ..self }
     }
 
-    /// Whether clients are sent again what they rejected of an earlier generation.
+    /// Whether the server sends clients again what they rejected of an earlier generation.
     pub fn retries(&self) -> bool {
         self.retries
     }
 
-    /// Which generation it is, from 1.
+    /// The generation, from 1.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -57,9 +58,10 @@ impl Snapshot {
         self.collection(kind).resources()
     }
 
-    /// The same, with what is worked out about them once for all streams.
+    /// All resources of a kind, with their differences and encodings.
     pub fn collection(&self, kind: ResourceType) -> &Arc<Collection> {
-        // `index` is below COUNT by construction; the fallback only spares an indexing that could panic.
+        // `index` is below COUNT by construction; the fallback only spares an indexing that could
+        // panic.
         let [first, ..] = &self.kinds;
         self.kinds.get(kind.index()).unwrap_or(first)
     }
@@ -69,7 +71,8 @@ impl Snapshot {
         self.resources(kind).get(name)
     }
 
-    /// The listeners that another snapshot has otherwise, or not at all: Envoy drains them when it goes over to that one.
+    /// The listeners that another snapshot changes or lacks. Envoy drains them when it goes over to
+    /// that snapshot.
     pub fn drained_by<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a str> {
         let listeners = self.resources(ResourceType::Listener).iter();
         let stays = |name: &str, version: &str| {

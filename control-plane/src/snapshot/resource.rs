@@ -11,18 +11,20 @@ use crate::origin::Origin;
 pub struct Resource {
     /// Its name, unique among resources of its kind.
     pub name: Arc<str>,
-    /// A hash of what it was made from: equal across restarts and replicas as long as the resource means the same.
+    /// A hash of the resource's source: equal across restarts and replicas as long as the resource
+    /// means the same.
     pub version: Arc<str>,
     /// The encoded message, without the `Any` around it.
     pub body: Bytes,
     /// The place in the file that a rejection of it is about.
     pub origin: Origin,
-    /// Of a cluster whose endpoints have another name in EDS than its own (`service_name`): that name.
+    /// The name of a cluster's endpoints in EDS (`service_name`), where that is not the cluster's
+    /// own.
     pub service_name: Option<Arc<str>>,
 }
 
 impl Resource {
-    /// What a cluster's endpoints are called in EDS.
+    /// The name of a cluster's endpoints in EDS.
     pub fn endpoints(&self) -> &Arc<str> {
         self.service_name.as_ref().unwrap_or(&self.name)
     }

@@ -1,5 +1,6 @@
-//! The xDS server over gRPC: the only part of xDS that has sockets, tasks and a clock. A task a stream moves messages between
-//! the wire and a [`Session`]; all rules are in there.
+//! The xDS server over gRPC, the only part of xDS that has sockets, tasks and a clock. One task for
+//! each stream moves messages between the wire and a [`Session`](super::Session), which keeps all
+//! rules.
 
 use std::{
     future::Future,
@@ -46,32 +47,35 @@ use super::{Observer, Plan};
 /// The largest request in bytes to the services beside discovery: health, reflection and CSDS.
 const LARGEST_QUESTION: usize = 64 << 10;
 
-/// How many connections may wait to be accepted. Linux takes no more than its `net.core.somaxconn`, 4096 unless set.
+/// How many connections may wait to be accepted. Linux takes no more than its `net.core.somaxconn`,
+/// 4096 unless set.
 const BACKLOG: u32 = 10_000;
 
-/// How often a silent connection is asked whether it is alive, and how long it may take to answer.
+/// How often the server asks a silent connection whether it is alive, and how long that may take to
+/// answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 /// How long open streams and connections may take to end when the server stops.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How xDS is served, beside where.
+/// How to serve xDS.
 #[derive(Default)]
 pub struct Options {
     /// TLS on the port.
     pub tls: Option<Arc<Tls>>,
     /// Only the client whose certificate has a node's id as a DNS name may be that node.
     pub pin_node_ids: bool,
-    /// A socket file on which clients of this machine are served too; they need no TLS and no certificate.
+    /// A socket file for clients of this machine, beside the port. They need no TLS and no
+    /// certificate.
     pub local: Option<UnixListener>,
-    /// Who knows the clients; without, CSDS is not served.
+    /// Knows the clients. Without it, the server does not serve CSDS.
     pub clients: Option<Arc<dyn Clients>>,
     /// What clients may take.
     pub limits: Limits,
 }
 
-/// Listens on an address as [`TcpListener::bind`] does, with room for a whole fleet that connects at one moment: beyond the
-/// room, Linux may reset what clients take for open connections.
+/// Listens on an address as [`TcpListener::bind`] does, with room for a whole fleet that connects
+/// at one moment. Beyond the room, Linux may reset connections that clients take for open.
 ///
 /// # Errors
 ///
@@ -83,7 +87,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Lets this process have as many connections and files open as it may have at most: many systems begin with 1,024.
+/// Lets this process open as many connections and files as it may. Many systems begin with 1,024.
 pub fn raise_open_files() {
     let raised =
         getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
@@ -96,7 +100,7 @@ pub fn raise_open_files() {
 ///
 /// # Errors
 ///
-/// If the listener fails.
+/// The listener fails.
 pub async fn serve(
     listener: TcpListener,
     plans: watch::Receiver<Plan>,
@@ -106,13 +110,16 @@ pub async fn serve(
     serve_with(Options::default(), listener, plans, observer, shutdown).await
 }
 
-/// Serves xDS on `listener` until `shutdown` ends: the aggregated service and those of each kind, both variants, CSDS, gRPC
-/// health and reflection. Each stream is kept at its node's target in the newest plan; until there is one, streams are held and nothing is answered. Streams are ended at once when
-/// it stops, and it returns within a second.
+/// Serves xDS on `listener` until `shutdown` ends: the aggregated service and the service of each
+/// kind, both variants, CSDS, gRPC health and reflection.
+///
+/// Each stream follows its node's target in the newest plan. Until there is a plan with one, the
+/// server holds streams and does not answer. When the server stops, it ends the streams at once,
+/// and this function returns within a second.
 ///
 /// # Errors
 ///
-/// If the listener fails.
+/// The listener fails.
 pub async fn serve_with(
     options: Options,
     listener: TcpListener,
@@ -120,7 +127,7 @@ pub async fn serve_with(
     observer: Arc<dyn Observer>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), tonic::transport::Error> {
-    // Dropping the sender is what tells the streams to end.
+    // Dropping the sender tells the streams to end.
     let (running, stopped) = watch::channel(());
     let Options { tls, pin_node_ids, local, clients, limits } = options;
     let shared = Arc::new(Shared {

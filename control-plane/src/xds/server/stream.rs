@@ -51,7 +51,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
 }
 
-/// One method of a discovery service, as tonic's generated code would have it, but with messages that share their bytes.
+/// One method of a discovery service. It does what tonic's generated code would do, but its
+/// messages share their bytes.
 #[derive(Clone)]
 pub(super) struct Discovery {
     pub(super) shared: Arc<Shared>,
@@ -79,7 +80,7 @@ impl Service<http::Request<axum::body::Body>> for Discovery {
     }
 }
 
-/// Opens a stream. What tonic's server would do, but that responses are not copied: see [`Message`].
+/// Opens a stream. It does what tonic's server would do, but copies no responses: see [`Message`].
 fn open<V: Variant>(
     shared: Arc<Shared>,
     scope: Option<ResourceType>,
@@ -91,7 +92,8 @@ fn open<V: Variant>(
     let room = shared.room.clone().try_acquire_owned().map_err(|_| Status::resource_exhausted("too many streams"))?;
     let peer = request.extensions().get::<Peer>().filter(|_| shared.pin_node_ids).cloned();
     let requests = Requests::new(request.into_body(), shared.limits.request, shared.budget.share());
-    // One message: what a slow client has not taken yet is not piled up, since the session sends the newest state later.
+    // One message only. What a slow client has not taken does not pile up, since the session sends
+    // the newest state later.
     let (responses, stream) = mpsc::channel(1);
     let task = StreamTask::<V> {
         id: StreamId(shared.streams.fetch_add(1, Ordering::Relaxed) + 1),
@@ -109,7 +111,7 @@ fn open<V: Variant>(
     Ok(Body::new(StreamBody::new(ReceiverStream::new(stream).flat_map(|sent| stream::iter(frames(sent))))))
 }
 
-/// A message as frames of HTTP/2, or what ends the stream.
+/// A message as frames of HTTP/2, or the end of the stream.
 fn frames(sent: Result<Message, Status>) -> Vec<Result<Frame<Bytes>, Status>> {
     let too_large = |_| Status::resource_exhausted("the response is larger than a gRPC message can be");
     match sent.and_then(|message| message.frames().map_err(too_large)) {
@@ -130,13 +132,13 @@ struct StreamTask<V: Variant> {
     session: Session<V>,
     started: Instant,
     responses: mpsc::Sender<Result<Message, Status>>,
-    /// Whose node it must be, if that is asked for.
+    /// The client whose node it must be, if node ids are pinned.
     pinned_to: Option<Peer>,
-    /// The node's id, once it has said it and may be it.
+    /// The node's id, once the client has said it and may be it.
     node: Option<String>,
-    /// What the session was last told to be at.
+    /// The snapshot that the session was last told.
     target: Option<Arc<Snapshot>>,
-    /// What is kept of what the client said.
+    /// The memory of what the client said.
     names: Share,
     _room: OwnedSemaphorePermit,
 }
@@ -147,10 +149,10 @@ impl<V: Variant> StreamTask<V> {
         if let Err(status) = &ended {
             debug!(stream = %self.id, %status, "xDS stream refused");
         }
-        // A client that takes nothing any more is not waited for.
+        // A client that takes nothing any more does not hold up the end.
         let end = self.responses.send(Err(ended.err().unwrap_or_else(|| Status::ok(""))));
         let _ = tokio::time::timeout(LAST_WORDS, end).await;
-        // Who hears of the end may count on what the stream held being free.
+        // An observer of the end may count on what the stream held being free.
         drop(requests);
         self.names.release();
         if self.node.is_some() {
@@ -191,7 +193,8 @@ impl<V: Variant> StreamTask<V> {
         }
     }
 
-    /// Takes in a request. Nothing is sent or told before the client is known to be who it says.
+    /// Takes in a request. The task sends and tells nothing before it knows that the client may be
+    /// the node.
     fn request(&mut self, request: V::Request) -> Result<(), Status> {
         self.session.request(request, self.started.elapsed()).map_err(refused)?;
         if self.node.is_none() {
@@ -217,7 +220,7 @@ impl<V: Variant> StreamTask<V> {
         Ok(())
     }
 
-    /// Tells the session where its node is to be, if that is another snapshot than before.
+    /// Tells the session its node's snapshot, if that changed.
     fn aim(&mut self, plans: &mut watch::Receiver<Plan>) {
         let plan = plans.borrow_and_update();
         let Some(target) = self.node.as_ref().and_then(|node| plan.target(node)) else { return };
@@ -227,8 +230,8 @@ impl<V: Variant> StreamTask<V> {
         }
     }
 
-    /// Sends what the session has to send and the client has room for. Gives the time until which the session waits, and
-    /// whether it was the client's room that ended it.
+    /// Sends what the session has to send and the client has room for. Returns the time until which
+    /// the session waits, and whether the client had no more room.
     fn send(&mut self) -> (Option<Duration>, bool) {
         loop {
             let Ok(room) = self.responses.try_reserve() else { return (None, true) };
@@ -239,7 +242,7 @@ impl<V: Variant> StreamTask<V> {
         }
     }
 
-    /// Hands the session's events on.
+    /// Passes on the session's events.
     fn report(&mut self) {
         for event in self.session.events() {
             self.shared.observer.event(self.id, event);

@@ -1,5 +1,5 @@
-//! What a client holds of one kind. A client that has all that it wants of a generation costs no memory for it: what it
-//! holds is that generation, except for the names about which there is more to say.
+//! What a client holds of one kind. A client that has all that it wants of a generation costs no
+//! memory for it: it holds that generation, except for the names about which there is more to say.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,23 +12,26 @@ use crate::snapshot::{Collection, Resource};
 /// What a client holds of one kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holding {
-    /// It holds what it wants of these, as far as is known …
+    /// The client holds what it wants of these, as far as is known …
     pub(super) base: Arc<Collection>,
-    /// … except that it holds this, or nothing, of these names. Only names that it wants.
+    /// … except that it holds this, or nothing, of these names. Only names that it wants are here.
     pub(super) except: BTreeMap<Arc<str>, Option<Held>>,
-    /// How many of the base it wants; none if that is to be counted.
+    /// How many of the base the client wants; none if that has to be counted.
     pub(super) wanted: Option<usize>,
 }
 
 /// A resource at the client.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    /// The version that it was last sent, or says it has. None if it was told to remove the resource and refused.
+    /// The version that the client was last sent, or says it has. None if it was told to remove the
+    /// resource and refused.
     pub(super) version: Option<Arc<str>>,
-    /// Which of the client's rejections, counted from 1, was of what it was last sent. It then may have it or not; it is sent
-    /// another version, but not this one again (G7), unless what it was rejected with is gone.
+    /// The number of the client's rejection of what it was last sent, counted from 1. The client
+    /// then may have it or not. The server sends it another version, but not this one again (G7),
+    /// unless what it was rejected with is gone.
     pub(super) refused: Option<u64>,
-    /// What it accepted or was just sent, to send it once more while others still refer to it (state of the world).
+    /// What the client accepted or was just sent. A whole state repeats it while others still refer
+    /// to it.
     pub(super) resource: Option<Arc<Resource>>,
 }
 
@@ -67,7 +70,7 @@ impl Holding {
         self.except.extend(new.map(|name| (name.clone(), None)).collect::<Vec<_>>());
     }
 
-    /// What is held only by the client's word.
+    /// The size of what the client holds only by its own word.
     pub(super) fn claimed(&self) -> Size {
         let said = |(name, held): (&Arc<str>, &Option<Held>)| {
             let version = held.as_ref().and_then(|held| held.version.as_deref()).unwrap_or_default();
@@ -76,7 +79,7 @@ impl Holding {
         self.except.iter().map(said).sum()
     }
 
-    /// The client wants others than before: counts anew what it wants of the base.
+    /// The client changed its subscription. Counts anew what it wants of the base.
     pub(super) fn subscribed(&mut self, change: &Change, wildcard: bool) {
         if change.wildcard_began || change.wildcard_ended {
             self.wanted = None;
@@ -88,14 +91,14 @@ impl Holding {
         }
     }
 
-    /// The client wants these names no more.
+    /// The client does not want these names any more.
     pub(super) fn forget(&mut self, names: &[Arc<str>]) {
         for name in names {
             self.except.remove(name);
         }
     }
 
-    /// The client wants no more than this.
+    /// The client wants only what this subscription covers.
     pub(super) fn keep(&mut self, subscription: &Subscription) {
         self.except.retain(|name, _| subscription.covers(name));
     }
