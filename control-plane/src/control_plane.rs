@@ -1,4 +1,5 @@
-//! The control plane as a whole: the file watched, xDS and the admin interface served, until it is told to end.
+//! The whole control plane: it watches the file and serves xDS and the admin interface, until it is
+//! told to end.
 
 use std::{io, iter, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
@@ -26,10 +27,10 @@ use crate::{
     },
 };
 
-/// So much of what streams say is taken in before the plan is made anew.
+/// How much the control plane takes in of what streams say before it makes a new plan.
 const MOST_HEARD_AT_ONCE: usize = 10_000;
 
-/// How long what was started may take to end.
+/// How long the parts of the control plane may take to end.
 const PATIENCE: time::Duration = time::Duration::from_millis(800);
 
 /// What to serve, and where.
@@ -37,11 +38,12 @@ const PATIENCE: time::Duration = time::Duration::from_millis(800);
 pub struct Options {
     /// The person's file.
     pub file: PathBuf,
-    /// Where xDS is served; port 0 is any free one.
+    /// Where to serve xDS. Port 0 is any free one.
     pub xds: SocketAddr,
-    /// Where the admin interface is served; port 0 is any free one.
+    /// Where to serve the admin interface. Port 0 is any free one.
     pub admin: SocketAddr,
-    /// How many nodes get a new configuration before the others; outranks what the file says. 0 is all at once.
+    /// How many nodes get a new configuration before the others; 0 is all at once. It outranks the
+    /// file.
     pub canary: Option<usize>,
     /// What outlives the process.
     pub state: State,
@@ -49,7 +51,7 @@ pub struct Options {
     pub tls: Option<tls::Files>,
     /// Only the client whose certificate has a node's id as a DNS name may be that node.
     pub pin_node_ids: bool,
-    /// A socket file on which xDS is served to clients of this machine too, without TLS.
+    /// A socket file for clients of this machine, beside the port and without TLS.
     pub local: Option<PathBuf>,
 }
 
@@ -66,7 +68,7 @@ pub enum StartError {
         what: &'static str,
         /// The flag that names another.
         flag: &'static str,
-        /// What was asked for.
+        /// The address that was asked for.
         address: SocketAddr,
         /// What the system says.
         error: io::Error,
@@ -77,7 +79,7 @@ pub enum StartError {
     /// A socket file can't be had.
     #[error("cannot listen on {} for xDS: {error} (another folder: --state DIR)", .path.display())]
     Local {
-        /// Where it was to be.
+        /// The path that was asked for.
         path: PathBuf,
         /// What the system says.
         error: io::Error,
@@ -114,7 +116,7 @@ impl ControlPlane {
         let (tell, heard) = mpsc::unbounded_channel();
         let status = Arc::new(Status::new(options.file.display().to_string(), metrics.clone()));
         let relay = Arc::new(Relay::new(status.clone(), tell));
-        // Watched before it is read, so that no change falls between the two.
+        // The watch begins before the file is read, so that it misses no change.
         let mut watch = FileWatch::new(&options.file);
         let mut reloader = Reloader::new(
             &options.file,
@@ -184,7 +186,7 @@ impl ControlPlane {
         Ok(Self { xds, admin, plans, status, end, tasks })
     }
 
-    /// Ends everything that was started. What does not end by itself in time is ended.
+    /// Ends everything that was started. Aborts what does not end by itself in time.
     pub async fn end(mut self) {
         self.end.send_replace(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
@@ -194,7 +196,8 @@ impl ControlPlane {
     }
 }
 
-/// Reloads whenever the file may have changed, or on SIGHUP, and takes in what the streams say, for ever.
+/// Reloads whenever the file may have changed, or on SIGHUP, and takes in what the streams say. It
+/// never returns.
 async fn follow(
     mut reloader: Reloader,
     mut watch: FileWatch,
@@ -221,14 +224,15 @@ async fn follow(
     }
 }
 
-/// Watches the files that the file names. They were read before they were watched, so they are looked at once more.
+/// Watches the files that the file names. They were read before the watch began, so they are read
+/// once more.
 fn watch_named(reloader: &mut Reloader, watch: &mut FileWatch) {
     if watch.watch(reloader.watched()) {
         reloader.reload(Instant::now());
     }
 }
 
-/// Reads the files of the xDS port's TLS again whenever one may have changed, for ever.
+/// Reads the files of the xDS port's TLS again whenever one may have changed. It never returns.
 async fn renew(tls: &Tls) {
     let mut watches: Vec<_> = tls.files().paths().map(FileWatch::new).collect();
     let mut refused = None;
@@ -240,7 +244,8 @@ async fn renew(tls: &Tls) {
                 }
                 refused = None;
             }
-            // A certificate and its key are seldom written at one moment; the same reason again is not news.
+            // A certificate and its key are seldom written at one moment. The same reason again is
+            // no news.
             Err(error) if refused.as_ref() != Some(&error) => {
                 tracing::error!("the files of the xDS port's TLS are not used, those before go on: {error}");
                 refused = Some(error);
@@ -260,12 +265,12 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-/// Comes when the end is told, or nobody is left to tell it.
+/// Returns when the control plane is told to end, or nobody is left to tell it.
 async fn told(mut ended: watch::Receiver<bool>) {
     let _ = ended.wait_for(|ended| *ended).await;
 }
 
-/// Comes with SIGTERM or SIGINT.
+/// Returns with SIGTERM or SIGINT.
 ///
 /// # Errors
 /// The signals can't be listened for.

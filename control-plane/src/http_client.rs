@@ -1,4 +1,4 @@
-//! One question over HTTP, in the clear, to an admin interface: Envoy's or the control plane's own.
+//! Asks an admin interface over HTTP, in the clear: Envoy's or the control plane's own.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::{
     time,
 };
 
-/// More than any answer that is asked for.
+/// The largest answer that is read. None that is asked for comes near it.
 const LARGEST_ANSWER: usize = 64 << 20;
 
-/// Why a question had no answer.
+/// Why there was no answer.
 pub type AskError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of the answer, whatever its status.

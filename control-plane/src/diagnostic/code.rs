@@ -1,4 +1,5 @@
-//! The stable words by which programs know a diagnostic. A word is never given a new meaning; a test pins the list.
+//! The stable words by which programs know a diagnostic. A word never gets a new meaning; a test
+//! pins the list.
 
 macro_rules! codes {
     ($( $(#[$doc:meta])* $name:ident = $word:literal; )*) => {
@@ -10,9 +11,10 @@ macro_rules! codes {
 
 codes! {
     // The file as bytes and as YAML.
-    /// A file that is not there, is a directory, or may not be read. Said by whoever reads it.
+    /// A file that is not there, is a directory, or may not be read. Whoever reads the file says
+    /// it.
     UNREADABLE = "unreadable";
-    /// More bytes than a file may have, or the filter's configuration.
+    /// More bytes than the file or the filter's configuration may have.
     TOO_LARGE = "too_large";
     /// A byte that is not UTF-8.
     NOT_UTF8 = "not_utf8";
@@ -74,10 +76,10 @@ codes! {
     TOO_MANY = "too_many";
 
     // Found by nodes.
-    /// What a node rejected of what the file says. Said by whoever serves it.
+    /// A node rejected a part of what the file says. Whoever serves the file says it.
     REJECTED_BY_ENVOY = "rejected_by_envoy";
 
-    // Warnings: it can be used, but is probably not what was meant.
+    // Warnings: the file can be used, but it probably does not say what was meant.
     /// A part of an Envoy bootstrap that cannot be served.
     STAYS_IN_BOOTSTRAP = "stays_in_bootstrap";
     /// Nothing listens.

@@ -1,17 +1,19 @@
-//! Diagnostics for a terminal, with the lines that they are about, and for programs.
+//! Shows diagnostics on a terminal, with the lines that they are about, and to programs.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::{Diagnostic, Severity, Source, code};
 
-/// How many characters of a line are shown: enough to see the place, and lines can be megabytes long.
+/// How many characters of a line are shown. It is enough to see the place; lines can be megabytes
+/// long.
 const LONGEST_LINE: usize = 400;
-/// From how many hexadecimal digits in a row they may be a digest, of which a few are shown.
+/// So many hexadecimal digits in a row may be a digest. Only a few of them are shown.
 const LONGEST_HEX: usize = 32;
 const SHOWN_HEX: usize = 6;
 
-/// All of them for people: place, code, message, the line and how to mend it. What may be secret is masked.
+/// All diagnostics for people: place, code, message, the line and how to mend it. What may be
+/// secret is masked.
 pub fn render(diagnostics: &[Diagnostic], source: &Source) -> String {
     render_with(&Renderer::plain(), diagnostics, source)
 }
@@ -52,7 +54,7 @@ fn one(diagnostic: &Diagnostic, line: &str, renderer: &Renderer) -> String {
     renderer.render(&[group])
 }
 
-/// The line of a diagnostic, in parts where it is long and without what may be secret.
+/// The line of a diagnostic, shortened where it is long, and without what may be secret.
 struct ShownLine {
     text: String,
     /// In bytes of `text`.
@@ -70,7 +72,7 @@ impl ShownLine {
         if diagnostic.code == code::BAD_DIGEST {
             characters.iter_mut().skip(column).take(width).for_each(|c| *c = '*');
         }
-        // The column itself is kept: an ellipsis instead of the beginning would move it.
+        // The column stays the same. An ellipsis instead of the beginning would move it.
         let text: String = characters.iter().collect();
         let byte = |index: usize| characters.iter().take(index).map(|c| c.len_utf8()).sum::<usize>();
         let start = byte(column);
@@ -79,7 +81,7 @@ impl ShownLine {
     }
 }
 
-/// Leaves a few digits of what may be a digest; its length stays, since columns are counted in it.
+/// Leaves a few digits of what may be a digest. The length stays, since columns are counted in it.
 fn mask(mut characters: Vec<char>) -> Vec<char> {
     for run in characters.chunk_by_mut(|a, b| a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) {
         if run.len() >= LONGEST_HEX {

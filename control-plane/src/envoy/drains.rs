@@ -1,7 +1,8 @@
-//! Which listeners of the local Envoy drain: forms of a listener that an edit replaced or removed, and that still have connections.
+//! The draining listeners of the local Envoy: forms of a listener that an edit replaced or removed,
+//! and that still have connections.
 //!
-//! All of it is what Envoy says. Each form of a listener counts its connections under a prefix of its own, and Envoy's dump tells
-//! which forms are in use.
+//! Envoy itself says all of it. Each form of a listener counts its connections under a prefix of
+//! its own, and Envoy's dump tells which forms are in use.
 
 use std::{
     collections::BTreeMap,
@@ -23,14 +24,16 @@ use crate::{
     xds::Plan,
 };
 
-/// Between two looks: soon after an edit, and later less and less often. Envoy goes through all of its statistics for each.
+/// The pause between two looks: short after an edit, and later longer and longer. For each look
+/// Envoy goes through all of its statistics.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long after an edit Envoy may begin to drain: a listener waits for its clusters, and then for its routes.
+/// How long after an edit Envoy may begin to drain. A listener waits for its clusters, and then for
+/// its routes.
 const BEGINS_WITHIN: Duration = Duration::from_secs(40);
-/// Envoy cuts a little after the drain time.
+/// Envoy cuts connections a little after the drain time.
 const SLACK: Duration = Duration::from_secs(10);
-/// So often in a row Envoy may fail to answer before nothing is said of it any more.
+/// After this many failures in a row, Envoy's draining listeners are unknown.
 const MOST_FAILURES: u32 = 3;
 
 /// What to follow.
@@ -41,13 +44,14 @@ pub struct Followed {
     pub plans: watch::Receiver<Plan>,
     /// The file in which Envoy says where its admin interface is.
     pub admin_address: PathBuf,
-    /// After how long Envoy cuts what drains (`--drain-time-s`).
+    /// How long Envoy lets a listener drain (`--drain-time-s`).
     pub drain_time: Duration,
-    /// What is told.
+    /// Where to report.
     pub status: Arc<Status>,
 }
 
-/// Looks after each change of listeners what drains, until nothing does, for ever.
+/// Looks at the draining listeners after each change of listeners, until none is left. It never
+/// returns.
 pub async fn follow(mut followed: Followed) {
     let mut served = followed.plans.borrow_and_update().target(followed.node).cloned();
     let mut change = Change { generation: None, at: SystemTime::now() };
@@ -107,18 +111,18 @@ struct Change {
     at: SystemTime,
 }
 
-/// What drains, by the prefix of its connections.
+/// The draining listeners, by the prefix of their connections.
 #[derive(Debug, Default)]
 struct DrainingListeners(BTreeMap<String, Record>);
 
 #[derive(Debug)]
 struct Record {
     listener: DrainingListener,
-    /// Of the Envoy that it is about, in seconds, when it was last seen.
+    /// The uptime of its Envoy in seconds, at the last look.
     uptime: u64,
 }
 
-/// How the last of a form of a listener went.
+/// How the last connections of a draining listener ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Closed,
@@ -128,7 +132,7 @@ enum Ending {
 }
 
 impl DrainingListeners {
-    /// Takes in what Envoy says at a time, and gives what drains no more.
+    /// Takes in what Envoy says at a time. Returns the listeners that do not drain any more.
     fn observe(
         &mut self,
         seen: &Listeners,
@@ -139,7 +143,8 @@ impl DrainingListeners {
         let mut ended = Vec::new();
         let known = std::mem::take(&mut self.0);
         for (prefix, Record { listener, uptime }) in known {
-            // A form that was taken back into use has new connections beside: of the old ones there are never more than before.
+            // A form that is in use again has new connections, too. There are never more old ones
+            // than before.
             let connections = seen.connections(&prefix).min(listener.connections);
             let ending = match connections {
                 _ if seen.uptime < uptime => Ending::EnvoyEnded,
@@ -162,7 +167,7 @@ impl DrainingListeners {
                     generation: change.generation,
                     connections,
                     open_streams: seen.most_streams(name, connections),
-                    // Envoy counts from when it took the edit, a little later.
+                    // Envoy's own count begins a little later, when it takes the edit.
                     until: change.at + drain_time,
                 };
                 tracing::warn!("{}", Begun(&listener));
@@ -231,7 +236,8 @@ mod tests {
     struct Scene(DrainingListeners);
 
     impl Scene {
-        /// What drains then, by prefix (connections, streams at most), and how others ended.
+        /// The draining listeners then, by prefix (connections, streams at most), and how others
+        /// ended.
         fn look(&mut self, now: u64, seen: &Listeners) -> (Vec<(String, u64, u64)>, Vec<Ending>) {
             let change = Change { generation: Some(now), at: at(now) };
             let ended = self.0.observe(seen, &change, DRAIN_TIME, at(now));
@@ -253,7 +259,8 @@ mod tests {
         // Nobody has connected anew: all streams are the old form's.
         let both = [("a-b-1", 3), ("a-b-2", 0)];
         assert_eq!(scene.look(1, &seen(1, &["a-b-2"], &both, 5, 1)), (of(&[("a-b-1", 3, 5)]), vec![]));
-        // Those of the new form can't be told from its own over HTTP/2; over HTTP/1.1 a connection has one.
+        // Those of the new form can't be told from its own over HTTP/2; over HTTP/1.1 a connection
+        // has one.
         let both = [("a-b-1", 3), ("a-b-2", 9)];
         assert_eq!(scene.look(2, &seen(2, &["a-b-2"], &both, 50, 1)).0, of(&[("a-b-1", 3, 50)]));
         assert_eq!(scene.look(3, &seen(3, &["a-b-2"], &both, 9, 0)).0, of(&[("a-b-1", 3, 3)]));

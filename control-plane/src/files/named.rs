@@ -1,4 +1,5 @@
-//! The files that the gateway file names: read here, bounded, and looked at again when they may have changed.
+//! The files that the gateway file names: read here, bounded, and compared when they may have
+//! changed.
 
 use std::{
     collections::BTreeSet,
@@ -23,21 +24,23 @@ use crate::{
     translate::configuration_bytes,
 };
 
-/// The most bytes that a named file may have: the authorities of a whole system are a quarter of it.
+/// The most bytes that a named file may have. The authorities of a whole system are a quarter of
+/// it.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A gateway file with what the files that it names hold.
 #[derive(Debug)]
 pub struct LoadedWhole {
-    /// The file's meaning and all that is wrong, in named files too. There is a model exactly where nothing is an error.
+    /// The file's meaning and all that is wrong, in named files too. There is a model exactly where
+    /// no diagnostic is an error.
     pub loaded: Loaded,
-    /// What the named files hold, for a model.
+    /// The contents of the named files, for a model.
     pub secrets: Vec<Secret>,
     /// The named files as they were read; none where the gateway file does not say which.
     pub files: Option<NamedFiles>,
 }
 
-/// Reads a gateway file's meaning, and the files that it names. Paths are relative to `folder`.
+/// Reads a gateway file and the files that it names. Paths are relative to `folder`.
 pub fn load(source: &Source, folder: &Path) -> LoadedWhole {
     let mut loaded = config::load(source, &|name| std::env::var(name).ok());
     let Some(model) = loaded.model.take() else {
@@ -116,7 +119,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // A pipe would be waited for.
+    // Reading a pipe would wait.
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
@@ -128,7 +131,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Seconds since 1970; before, 0.
+/// The time in seconds since 1970; 0 for earlier times.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

@@ -1,12 +1,14 @@
-//! Notices that one of some files changed, however it was saved, and waits until whoever saves it is done.
+//! Notices that one of some files changed, however it was saved, and waits until the writer is
+//! done.
 //!
-//! What is watched is a file's directory, and those of the links on the way to it: editors write a new file and rename it
-//! into place, and Kubernetes swaps a link beside it, so that a watch on the file itself would look at a file that nobody
-//! reads any more. Where the system reports nothing (network file systems, some mounts) a slow poll of the file's metadata
-//! sees it. The watcher never ends on an error.
+//! The watch is on a file's directory and on those of the links on the way to it. Editors write a
+//! new file and rename it into place, and Kubernetes swaps a link beside it, so a watch on the file
+//! itself would follow a file that nobody reads any more. Where the system reports nothing (network
+//! file systems, some mounts), a slow poll of the file's metadata sees the change. The watcher
+//! never ends on an error.
 //!
-//! Half a file may be a good one that says something else. So a file that is being written is left alone until its writer
-//! closes it, or has paused for long.
+//! Half a file may be a good one that says something else. So the watcher leaves a file that is
+//! being written alone until its writer closes it, or has paused for long.
 
 use std::{
     collections::BTreeSet,
@@ -24,22 +26,23 @@ use notify::{
 };
 use tokio::{sync::mpsc, time};
 
-/// Without another event for this long, a burst of them is over.
+/// A burst of events is over after this long without another one.
 const QUIET: Duration = Duration::from_millis(15);
 
-/// A writer that has the file open and writes nothing for this long is not waited for any more.
+/// After this long the watcher does not wait any more for a writer that has the file open and
+/// writes nothing.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How often the file's metadata is compared, for changes that nothing reports.
+/// How often the watcher compares the file's metadata, for changes that nothing reports.
 const POLL: Duration = Duration::from_secs(2);
 
 /// A change that nothing reported is over when the metadata stays the same for this long.
 const SETTLED: Duration = Duration::from_millis(200);
 
-/// As many links are followed on the way to a file; more is a loop.
+/// The most links on the way to a file. More is a loop.
 const MOST_LINKS: usize = 16;
 
-/// Events that wait to be looked at. More only say once more that something happened.
+/// The most events that wait. More would only say once more that something happened.
 const MOST_WAITING: usize = 64;
 
 /// Watches some files.
@@ -47,13 +50,14 @@ pub struct FileWatch {
     paths: Vec<PathBuf>,
     watcher: Option<RecommendedWatcher>,
     way: Way,
-    /// The names in `way`, for the watcher's own thread.
+    /// The names in `way`, shared with the watcher's own thread.
     names: Arc<Mutex<BTreeSet<OsString>>>,
     events: mpsc::Receiver<Happened>,
     stamps: Vec<Option<Stamp>>,
-    /// When something happened first that [`Self::changed`] has not come back with yet: it may be dropped while it waits.
+    /// When something first happened that [`Self::changed`] has not returned yet. Its caller may
+    /// drop it while it waits.
     pending: Option<Instant>,
-    /// Somebody has a file open and writes.
+    /// A writer has the file open.
     is_written: bool,
 }
 
@@ -68,7 +72,7 @@ enum Happened {
 /// The directories that lead to the files, and the names in them that matter.
 #[derive(Default)]
 struct Way {
-    /// With their inodes: another directory may take a name.
+    /// Directories with their inodes: another directory may take a name.
     directories: BTreeSet<(PathBuf, u64)>,
     names: BTreeSet<OsString>,
 }
@@ -82,7 +86,7 @@ struct Stamp {
 }
 
 impl FileWatch {
-    /// Starts to watch; what happens from now on is noticed.
+    /// Starts to watch. It notices what happens from now on.
     pub fn new(path: &Path) -> Self {
         let (sender, events) = mpsc::channel(MOST_WAITING);
         let names = Arc::new(Mutex::new(BTreeSet::new()));
@@ -103,8 +107,8 @@ impl FileWatch {
         watch
     }
 
-    /// Watches these files from now on. Gives whether they are others than before: what happened to them until now was
-    /// not noticed.
+    /// Watches these files from now on. Returns whether the files are others than before. What
+    /// happened to them until now was not noticed.
     pub fn watch(&mut self, paths: Vec<PathBuf>) -> bool {
         if paths == self.paths {
             return false;
@@ -115,9 +119,9 @@ impl FileWatch {
         true
     }
 
-    /// Waits until a file may have changed and nobody is about to change it further, and gives when that was noticed. It may
-    /// be that none has changed.
-    /// Dropped while it waits, it has lost nothing: the next call takes up where this one was.
+    /// Waits until a file may have changed and nobody is about to change it further. Returns when
+    /// that was noticed. It may be that no file has changed. A caller that drops the future loses
+    /// nothing: the next call goes on where it was.
     pub async fn changed(&mut self) -> Instant {
         let noticed = loop {
             if let Some(noticed) = self.pending {
@@ -178,7 +182,7 @@ impl FileWatch {
             // A directory that is no more has no watch to end.
             let _ = watcher.unwatch(gone);
         }
-        // One that can't be watched now is tried again the next time.
+        // The next call tries again to watch a directory that can't be watched now.
         wanted.directories.retain(|directory| {
             self.way.directories.contains(directory)
                 || watcher
@@ -231,7 +235,8 @@ impl Way {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
             let directory = self.add(&path);
-            // The directory may itself be a link (`..data/gateway.yaml`), which is swapped in the directory above.
+            // The directory may itself be a link (`..data/gateway.yaml`), which is swapped in the
+            // directory above.
             if fs::read_link(&directory).is_ok() {
                 self.add(&directory);
             }
@@ -242,7 +247,7 @@ impl Way {
         }
     }
 
-    /// Adds a name and the directory that it is in, and gives that.
+    /// Adds a name and its directory, and returns the directory.
     fn add(&mut self, path: &Path) -> PathBuf {
         self.names.extend(path.file_name().map(OsString::from));
         let directory = match path.parent() {
@@ -268,7 +273,7 @@ mod tests {
         fs::write(&path, "one").unwrap();
         let mut watch = FileWatch::new(&path);
         fs::write(&path, "two").unwrap();
-        // Less than it takes a burst to end, so that every wait is dropped in its middle.
+        // This is shorter than a burst, so every wait is dropped in its middle.
         while watch.pending.is_none() {
             let _ = time::timeout(Duration::from_millis(1), watch.changed()).await;
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Status;
 
-/// All that drains on one node.
+/// All draining listeners of one node.
 #[derive(Debug, Default)]
 pub(super) struct DrainingOfNode {
     pub(super) node: String,
@@ -26,13 +26,13 @@ pub struct DrainingListener {
     pub generation: Option<u64>,
     /// How many connections it still has.
     pub connections: u64,
-    /// How many streams they have, at most.
+    /// How many streams they have at most.
     pub open_streams: u64,
     /// When Envoy cuts them.
     pub until: SystemTime,
 }
 
-/// What `/status` says of one.
+/// What `/status` says of a draining listener.
 #[derive(Debug, Serialize)]
 pub struct DrainingReport {
     node: String,
@@ -46,7 +46,7 @@ pub struct DrainingReport {
 }
 
 impl Status {
-    /// All that drains on a node.
+    /// Takes in all draining listeners of a node.
     pub fn draining(&self, node: &str, drains: Vec<DrainingListener>) {
         let now = DrainingOfNode { node: node.to_owned(), listeners: drains };
         let mut state = self.state();
@@ -74,7 +74,7 @@ impl DrainingListener {
     }
 }
 
-/// In UTC, as the log's own times are.
+/// Times are in UTC, as those of the log.
 impl fmt::Display for DrainingListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { listener, connections, open_streams, .. } = self;

@@ -1,6 +1,7 @@
-//! What the certificate files that the gateway file names hold: checked as Envoy would use it, before it is served.
+//! Checks the certificate files that the gateway file names as Envoy would use them, before they
+//! are served.
 //!
-//! Pure: the contents come in, and the time too. No message shows what is in a file.
+//! Pure: the contents and the time come in as arguments. No message shows what a file holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,8 @@ use crate::{
     model::{CertificateFiles, Hidden, Model, NamedFile, Secret, SecretContent},
 };
 
-/// What the named files hold, by path as the gateway file names them, or why one can't be read.
+/// The contents of the named files, by path as the gateway file names them, or why one can't be
+/// read.
 pub type Contents = BTreeMap<String, Result<Vec<u8>, String>>;
 
 /// The paths of all files that a model names.
@@ -31,8 +33,8 @@ pub fn paths(model: &Model) -> BTreeSet<String> {
     files.map(|file| file.path.clone()).collect()
 }
 
-/// The secrets that a model needs, and what is wrong with the files. `now` is in seconds since 1970. All secrets are
-/// there unless there is an error among the diagnostics.
+/// The secrets that a model needs, and what is wrong with the files. `now` is in seconds since
+/// 1970. All secrets are there unless a diagnostic is an error.
 pub fn check(model: &Model, contents: &Contents, now: i64) -> (Vec<Secret>, Vec<Diagnostic>) {
     let mut check = Check { contents, now, found: Vec::new() };
     let mut secrets = Vec::new();
@@ -109,14 +111,15 @@ impl Check<'_> {
 
     fn authorities(&mut self, file: &NamedFile) -> Option<SecretContent> {
         let certificates = self.certificates(file)?;
-        // Bundles hold expired ones among others, which does no harm as long as another is good.
+        // Bundles hold expired certificates among others. That does no harm as long as one is good.
         if certificates.iter().all(|der| self.time_problem(der).is_some()) {
             self.times(&certificates, file);
         }
         Some(SecretContent::Authorities(certificates_pem(&certificates)))
     }
 
-    /// The certificates in a file, at least one. What else the file holds, a key perhaps, is left out.
+    /// The certificates in a file, at least one. Anything else in the file, such as a key, is left
+    /// out.
     fn certificates(&mut self, file: &NamedFile) -> Option<Vec<CertificateDer<'static>>> {
         let bytes = self.content(file)?;
         let certificates = match CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>() {
@@ -156,7 +159,7 @@ impl Check<'_> {
                 return None;
             }
         };
-        // Envoy serves no Ed25519.
+        // Envoy does not serve Ed25519.
         match ring::sign::any_supported_type(&key) {
             Ok(signing) if signing.algorithm() != SignatureAlgorithm::ED25519 => Some((key, signing)),
             _ => {
