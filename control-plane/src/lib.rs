@@ -8,8 +8,9 @@
 //! Envoy ─ACK/NACK─> Session ─event─> Status, Rollout
 //! ```
 //!
-//! `config`, `model`, `translate`, `snapshot` and the session are pure. Time, files and the network are
-//! at the rim (`files`, `rollout::reload`, `status::admin`, `xds::server`, `envoy`, `cli`).
+//! `config`, `model`, `translate`, `snapshot` and the session are pure. Time, files and the
+//! network are at the rim (`files`, `rollout::reload`, `status::admin`, `xds::server`, `envoy`,
+//! `cli`).
 
 pub mod cli;
 pub mod config;

@@ -82,7 +82,7 @@ impl Lock {
         let file = fs::File::create(&path)?;
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Self).map_err(|(_, errno)| match errno {
             Errno::EWOULDBLOCK => io::Error::other(format!(
-                "another `legation run` uses the same state ({}): end it, or give this one another with --state DIR",
+                "another `legation run` uses the same state ({}): end it, or give this one another state with --state DIR",
                 path.display()
             )),
             other => io::Error::other(format!("cannot lock {}: {other}", path.display())),
@@ -144,7 +144,7 @@ impl Supervisor {
             } else {
                 ""
             };
-            tracing::error!("Envoy ended ({}); it is started again in {pause:?}{hint}", describe(ended));
+            tracing::error!("Envoy ended ({}); starting it again in {pause:?}{hint}", describe(ended));
             child = loop {
                 tokio::select! {
                     () = time::sleep(pause) => {}
@@ -154,7 +154,7 @@ impl Supervisor {
                 match self.start() {
                     Ok(child) => break child,
                     // The binary may just be being replaced.
-                    Err(error) => tracing::error!("{error}; it is tried again in {pause:?}"),
+                    Err(error) => tracing::error!("{error}; trying again in {pause:?}"),
                 }
             };
         }
@@ -240,7 +240,7 @@ impl Supervisor {
             }
             if Instant::now() >= deadline {
                 let open = open.map_or_else(|| "?".to_owned(), |open| open.to_string());
-                tracing::warn!("still open after {:?}, and cut: {open} request(s)", self.plan.grace);
+                tracing::warn!("cutting {open} request(s) that are still open after {:?}", self.plan.grace);
                 return;
             }
             if time::timeout(POLL, child.wait()).await.is_ok() {

@@ -98,7 +98,7 @@ impl FileWatch {
             }
         });
         let watcher =
-            watcher.inspect_err(|error| tracing::warn!("changes are only polled for, every {POLL:?}: {error}")).ok();
+            watcher.inspect_err(|error| tracing::warn!("looking for changes every {POLL:?} only: {error}")).ok();
         let paths = vec![path.to_owned()];
         let stamps = stamps(&paths);
         let mut watch =

@@ -319,7 +319,7 @@ impl Reloader {
             Consequence::PutBack { instead: None } => format!(
                 "node {node} has only a part of generation {generation}, and accepted none whole that it could go back to"
             ),
-            Consequence::Nothing => format!("a part of generation {generation}"),
+            Consequence::Nothing => format!("a part of generation {generation}; nothing else changes"),
         };
         tracing::error!("{diagnostic} ({follows})");
         if let Consequence::Undone { instead } = consequence {

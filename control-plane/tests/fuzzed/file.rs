@@ -15,8 +15,9 @@ pub fn source(bytes: impl Into<Vec<u8>>) -> Source {
     Source { file: Arc::from("gateway.yaml"), bytes: bytes.into() }
 }
 
-/// Whatever the bytes are, there is a model without an error, or an error without a model; a renderer bears what was found;
-/// and a model becomes resources and what the filter accepts.
+/// Whatever the bytes are: there is a model and no error, or an error and no model; the renderer
+/// takes every diagnostic; and a model becomes resources and a configuration that the filter
+/// accepts.
 pub fn check(bytes: &[u8]) {
     let source = source(bytes);
     let Loaded { model, diagnostics } = config::load(&source, &|_| None);
@@ -32,7 +33,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// What the control plane tells the filter must never be refused there.
+/// The filter must never refuse what the control plane tells it.
 pub fn filter_accepts(model: &Model) {
     let config = filter::Config {
         version: 1,

@@ -1,7 +1,8 @@
-//! A session against a client that says anything: what bytes decode to as its requests, mixed with snapshots, answers and time.
+//! A session against a client that says anything: bytes decode to its requests, mixed with
+//! snapshots, answers and time.
 //!
-//! The first byte chooses variant and services, then a byte chooses what happens ([`Conversation::step`]) and those after it
-//! how. Bytes that are missing are 0.
+//! The first byte chooses the variant and the service. Then a byte chooses what happens
+//! ([`Conversation::step`]), and the bytes after it choose how. Missing bytes are 0.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,10 +21,11 @@ use crate::support::{Wire, resource};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "xdstp://authority/d"];
 
-/// More responses than this to one event mean that the server does not stop.
+/// After more responses than this to one event, the server does not stop.
 const MOST_RESPONSES: usize = 64;
 
-/// Whatever the client says: no panic, no storm, no nonce or name twice, and no more in flight than may be.
+/// Whatever the client says, there is no panic, no storm, no nonce or name twice, and no more in
+/// flight than there may be.
 pub fn check(bytes: &[u8]) {
     let mut input = Input(bytes);
     let first = input.byte();
@@ -68,7 +70,7 @@ struct Conversation<V: Wire> {
     now: Duration,
     generation: u64,
     published: Option<Arc<Snapshot>>,
-    /// Nonces that were not answered, in the order in which they came.
+    /// Nonces of unanswered responses, in the order in which they came.
     unanswered: BTreeMap<ResourceType, Vec<String>>,
     nonces: BTreeSet<String>,
     held: BTreeMap<ResourceType, BTreeMap<String, String>>,
@@ -132,7 +134,7 @@ impl<V: Wire> Conversation<V> {
         self.generation += 1;
         let mut resources = Vec::new();
         for kind in ResourceType::ALL {
-            // Two bits a name: none of it, or one of three versions.
+            // Two bits for each name: none of it, or one of three versions.
             let versions = input.byte();
             for (index, name) in NAMES.iter().enumerate() {
                 let version = versions >> (2 * index) & 3;
@@ -146,7 +148,8 @@ impl<V: Wire> Conversation<V> {
         self.session.publish(snapshot, self.now);
     }
 
-    /// The nonce that a client of state of the world gives when it changes its mind; delta gives none.
+    /// The nonce with which a client of state of the world changes its mind. In delta it gives
+    /// none.
     fn last(&self, kind: ResourceType) -> String {
         match V::NAME {
             VariantName::Sotw => {
@@ -165,10 +168,10 @@ impl<V: Wire> Conversation<V> {
         let ask = V::read(request.clone());
         let kind = self.scope.filter(|_| ask.type_url.is_empty()).or(ResourceType::from_type_url(&ask.type_url));
         if self.session.request(V::from_node(request, "client"), self.now).is_err() {
-            // The stream is ended; the client opens another.
+            // The stream ends, and the client opens another.
             return self.begin();
         }
-        // An answer is one to all before it, too.
+        // An answer answers all responses before it, too.
         let waiting = kind.and_then(|kind| self.unanswered.get_mut(&kind));
         if let Some((nonces, position)) =
             waiting.and_then(|nonces| nonces.iter().position(|nonce| *nonce == ask.nonce).map(|at| (nonces, at)))
@@ -186,7 +189,8 @@ impl<V: Wire> Conversation<V> {
         }
     }
 
-    /// The client opens another stream and says what it holds of a kind, and perhaps what it never had.
+    /// The client opens another stream and says what it holds of a kind, perhaps also what it
+    /// never had.
     fn reconnect(&mut self, input: &mut Input<'_>) {
         self.begin();
         let (kind, names) = (input.kind(), input.names());

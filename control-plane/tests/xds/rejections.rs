@@ -14,7 +14,7 @@ both_variants! {
     what_was_rejected_is_not_sent_again_and_a_roll_back_is_g7,
 }
 
-/// What a client rejected together, one of which is bad, and then that one goes.
+/// A client rejects two listeners together, one of which is bad. Then the bad one goes.
 fn what_was_rejected_along_with_something_bad_is_sent_once_more<V: Wire>(words: &str) {
     let mut client = Client::<V>::at("LDS good@1 second@bad");
     client.asks("LDS");
@@ -60,7 +60,7 @@ fn what_was_rejected_is_sent_again_when_it_is_to_be_tried_again() {
     assert_eq!(client.hears(), NONE, "it was tried once");
 }
 
-/// Bad, then something else bad beside it, then both mended.
+/// One resource is bad, then another beside it, and then both are mended.
 fn rejections_that_follow_each_other_are_each_mended<V: Wire>(kind: &str) {
     let mut client = Client::<V>::at(&format!("{kind} good@1 a@bad"));
     client.asks(&format!("{kind} good a c"));
@@ -71,7 +71,7 @@ fn rejections_that_follow_each_other_are_each_mended<V: Wire>(kind: &str) {
     client.nacks(kind, "c: no");
     client.later(20_000);
     client.hears();
-    // The second goes: the first stands.
+    // The second one is mended, and the first one stands.
     client.publish(3, &format!("{kind} good@1 a@bad c@3"));
     client.events();
     client.hears_and_acks();
@@ -85,7 +85,7 @@ fn rejections_that_follow_each_other_are_each_mended<V: Wire>(kind: &str) {
 }
 
 fn rejections_that_follow_each_other_are_each_mended_g7_g8<V: Wire>() {
-    // In state of the world a listener that is rejected holds up the others of its response.
+    // In state of the world a rejected listener holds up the others of its response.
     for kind in ["EDS", "SDS", "ECDS", "RDS"].into_iter().chain(V::either(Some("LDS"), None)) {
         rejections_that_follow_each_other_are_each_mended::<V>(kind);
     }
@@ -115,16 +115,17 @@ fn what_was_rejected_is_not_sent_again_and_a_roll_back_is_g7<V: Wire>() {
     client.nacks("CDS", "no such thing");
     assert!(client.hears().is_empty());
     assert!(client.events().iter().any(|event| event.starts_with("nacked CDS 2: no such thing (?)")));
-    // Another kind changes: that is sent after a while, the rejected is not.
+    // Another kind changes. The server sends that after a while, and does not send the rejected
+    // clusters.
     client.publish(3, "ECDS f@1, CDS a@bad b@1, EDS a@1, LDS l@1, RDS r@3");
     client.later(15_000);
     assert_eq!(client.hears_and_acks().iter().filter(|heard| heard.starts_with("CDS")).count(), 0);
     assert!(client.events().contains(&"nacked CDS 3: no such thing (?)".to_owned()), "it is said again");
-    // A good one is.
+    // The server sends a good cluster.
     client.publish(4, "ECDS f@1, CDS a@4 b@1, EDS a@1, LDS l@1, RDS r@3");
     assert_eq!(client.hears()[0], V::either("CDS +a@4 +b@1", "CDS a@4 b@1"));
     client.nacks("CDS", "still not");
-    // And a roll-back, with what may have been applied in part.
+    // And it sends a roll-back, with what the client may have applied in part.
     client.publish(1, ALL);
     let again = V::either("CDS +a@1, EDS +a@1, RDS +r@1, CDS -b", "CDS a@1, EDS a@1, RDS r@1");
     assert_eq!(client.hears_and_acks().join(", "), again);

@@ -11,7 +11,8 @@ both_variants! {
     a_generation_whose_listener_is_rejected_changes_no_route_o9,
 }
 
-/// The client is at generation 2, which changes listener and routes, and was sent the listener.
+/// A client at generation 2, which changes listener and routes. The server has sent it the
+/// listener.
 fn with_a_changed_listener<V: Wire>() -> Client<V> {
     let mut client = envoy::<V>(ALL);
     client.publish(2, "ECDS f@1, CDS a@1, EDS a@1, LDS l@2, RDS r@2");
@@ -47,7 +48,7 @@ fn a_generation_whose_listener_is_rejected_changes_no_route_o9<V: Wire>() {
     assert_eq!(client.hears(), NONE);
 }
 
-/// What a client has from an earlier stream may change too early as well.
+/// What a client holds from an earlier stream may change too early as well.
 #[test]
 fn a_client_that_comes_back_with_routes_gets_none_of_a_generation_whose_listener_it_rejects_o9() {
     let mut client = Client::<Delta>::at(ALL);
@@ -69,7 +70,7 @@ fn a_client_that_comes_back_with_routes_gets_none_of_a_generation_whose_listener
     assert_eq!(client.hears(), NONE);
 }
 
-/// A first file of which one listener is bad serves the others, since there is nothing to go back to.
+/// A first file with one bad listener serves the others, since there is nothing to go back to.
 #[test]
 fn a_new_client_that_rejects_a_listener_gets_its_first_routes_o9() {
     let mut client = Client::<Delta>::at(ALL);
@@ -93,7 +94,7 @@ fn a_listener_that_warms_for_its_routes_gets_them_once_it_is_accepted_o6_o9() {
     assert_eq!(client.hears(), ["RDS +s@1"]);
 }
 
-/// The listener waits for the clusters, so that the routes wait for both.
+/// The listener waits for the clusters, so the routes wait for both.
 #[test]
 fn routes_wait_for_a_listener_that_waits_for_clusters_o3_o9() {
     let mut client = envoy::<Delta>(ALL);

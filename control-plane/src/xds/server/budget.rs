@@ -63,7 +63,7 @@ impl Share {
         let before = spent.fetch_add(more, Ordering::Relaxed);
         spent.fetch_sub(less, Ordering::Relaxed);
         if more > less && before.saturating_add(more - less) > *limit {
-            return Err(Status::resource_exhausted("the control plane holds as much for its clients as it may"));
+            return Err(Status::resource_exhausted("the control plane holds as much memory for its clients as it may"));
         }
         Ok(())
     }

@@ -109,7 +109,7 @@ impl Hall {
     /// Lets a connection in after its handshake, if there is room.
     fn enter(&self, handshake: impl Future<Output = io::Result<(Box<dyn Socket>, Peer)>> + Send + 'static) {
         let Ok(room) = self.room.clone().try_acquire_owned() else {
-            return debug!("a connection is refused: too many are open");
+            return debug!("refusing a connection: too many are open");
         };
         let Self { patience, connections, .. } = self.clone();
         tokio::spawn(async move {

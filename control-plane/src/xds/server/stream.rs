@@ -209,7 +209,7 @@ impl<V: Variant> StreamTask<V> {
         for event in &events {
             let Event::Opened { node, .. } = event else { continue };
             if pinned_to.as_ref().is_some_and(|peer| !peer.is(&node.id)) {
-                warn!("a client that says it is node {} is refused: its certificate has no such DNS name", node.id);
+                warn!("refusing a client that says it is node {}: its certificate has no such DNS name", node.id);
                 return Err(Status::permission_denied("the node's id is no DNS name of the client's certificate"));
             }
             self.node = Some(node.id.clone());

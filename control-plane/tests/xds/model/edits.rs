@@ -1,5 +1,5 @@
-//! Random edits and a client that behaves as Envoy does. It never leads to a cluster that is not there,
-//! and never has routes of a generation whose listeners it has not accepted.
+//! Random edits and a client that behaves as Envoy does. It never leads to a cluster that is not
+//! there, and never has routes of a generation whose listeners it has not accepted.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,8 @@ use proptest::prelude::*;
 
 use super::{Model, NAMES, Received, Step, config};
 
-/// Publications and ACKs of a client that behaves: which cluster each route and listener leads to, by the name's index.
+/// Publications and ACKs of a client that behaves: the cluster of each route and listener, by the
+/// name's index.
 #[derive(Clone, Debug)]
 enum Turn {
     Publish { routes: [usize; 2], listener: usize, versions: [u8; 3] },
@@ -29,7 +30,7 @@ fn any_turn() -> impl Strategy<Value = Turn> {
     ]
 }
 
-/// A client that behaves like Envoy, and never loses a cluster that its routes or listeners lead to.
+/// A client that behaves as Envoy does never loses a cluster that its routes or listeners lead to.
 fn never_leads_nowhere<V: Wire>(turns: Vec<Turn>) {
     let mut model = Model::<V>::new();
     let publish = |model: &mut Model<V>, routes: [usize; 2], listener: usize, versions: [u8; 3]| {
@@ -37,7 +38,7 @@ fn never_leads_nowhere<V: Wire>(turns: Vec<Turn>) {
         for cluster in routes.into_iter().chain([listener]) {
             resources.insert((ResourceType::Cluster, NAMES[cluster]), versions[cluster].to_string());
         }
-        // The version says where it leads.
+        // The version is the cluster.
         for (name, cluster) in NAMES.iter().zip(routes) {
             resources.insert((ResourceType::Route, name), NAMES[cluster].to_owned());
         }
@@ -61,7 +62,8 @@ fn never_leads_nowhere<V: Wire>(turns: Vec<Turn>) {
             Turn::Publish { routes, listener, versions } => publish(&mut model, routes, listener, versions),
             Turn::Ack(kind) => model.step(Step::Ack(kind)),
         }
-        // A cluster that a response leaves out or removes is gone when it arrives, one that it brings is there when it is warm.
+        // A cluster that a response leaves out or removes is gone when the response arrives. A
+        // cluster that it brings is there once it is warm.
         let clusters = &model.kinds[&ResourceType::Cluster];
         let mut present = clusters.held.keys().cloned().collect::<BTreeSet<_>>();
         for received in &clusters.unanswered {
@@ -82,13 +84,15 @@ fn never_leads_nowhere<V: Wire>(turns: Vec<Turn>) {
     model.holds_what_it_wants();
 }
 
-/// What a client that behaves like Envoy does beside publications that change listeners and routes.
+/// Publications that change listeners and routes, and what a client that behaves as Envoy does
+/// answers.
 #[derive(Clone, Debug)]
 enum Edit {
     /// Versions of two listeners; the routes change with every publication.
     Publish([Option<u8>; 2]),
     Ack(ResourceType),
-    /// It rejects the listeners, and the server goes back to what was last accepted whole.
+    /// The client rejects the listeners, and the server goes back to what the client last accepted
+    /// whole.
     RejectListeners,
 }
 
@@ -101,8 +105,8 @@ fn any_edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// A client that behaves never hears routes of a generation of which it has not accepted the
-/// listeners. The version of a route is the generation that it came with.
+/// A client that behaves never hears routes of a generation whose listeners it has not accepted.
+/// The version of a route is the generation that it came with.
 fn never_hears_routes_too_early<V: Wire>(edits: Vec<Edit>) {
     type Listeners = BTreeMap<String, String>;
     let mut model = Model::<V>::new();
@@ -151,7 +155,7 @@ fn never_hears_routes_too_early<V: Wire>(edits: Vec<Edit>) {
             for (_, generation) in &received.brought {
                 let of_generation = &generations[generation.parse::<usize>().unwrap() - 1];
                 let has_it = |(name, version): (&String, &String)| state.held.get(name) == Some(version);
-                // Of an older generation the client may meanwhile have newer listeners.
+                // The client may have newer listeners than an older generation.
                 let is_newest = *generation == model.generation.to_string();
                 assert!(
                     !is_newest || of_generation.iter().all(has_it),

@@ -1,5 +1,6 @@
-//! Random conversations between a session and a model of a client, in both variants: whatever is said, in the end the client
-//! holds what it subscribed to, and on the way no rule of order is broken.
+//! Random conversations between a session and a model of a client, in both variants. Whatever the
+//! client says, in the end it holds what it subscribed to, and on the way the session breaks no
+//! rule of order.
 
 mod edits;
 
@@ -75,9 +76,10 @@ struct Received {
     nonce: String,
     brought: Vec<(String, String)>,
     removed: Vec<String>,
-    /// All that it brought, also what the client asks for no more.
+    /// All that it brought, also what the client does not ask for any more.
     together: Vec<(String, String)>,
-    /// What of that is another version than was sent before, or was refused or asked for.
+    /// Those resources that have another version than was sent before, or that the client refused
+    /// or asked for.
     changes: Vec<(String, String)>,
 }
 
@@ -88,12 +90,13 @@ struct Kind {
     wildcard: bool,
     names: BTreeSet<String>,
     held: BTreeMap<String, String>,
-    /// What was rejected and not asked for again since, with all that was rejected along with it.
+    /// What the client rejected and did not ask for again since, with all that it rejected in the
+    /// same response.
     refused: BTreeMap<(String, String), Vec<(String, String)>>,
-    /// Names that it asked for and was not sent since.
+    /// Names that the client asked for and was not sent since.
     owed: BTreeSet<String>,
     unanswered: VecDeque<Received>,
-    /// The version of each name that was sent last.
+    /// The last version of each name that the session sent.
     sent: BTreeMap<String, String>,
     nonces: Vec<String>,
 }
@@ -116,11 +119,13 @@ struct Model<V: Wire> {
     generation: u64,
     target: Option<Arc<Snapshot>>,
     kinds: BTreeMap<ResourceType, Kind>,
-    /// All that it rejected and did not accept since.
+    /// All that the client rejected and did not accept since.
     rejected: BTreeSet<(ResourceType, String, String)>,
-    /// It rejected a response that brought nothing new: what that removed it may still have.
+    /// The client rejected a response that brought nothing new. It may still have what that
+    /// removed.
     rejected_a_removal: bool,
-    /// The generation that the session last said it has whole, unless it was said to reject since.
+    /// The generation that the session last said the client has whole, unless the client rejected
+    /// something since.
     confirmed: Option<u64>,
 }
 
@@ -180,7 +185,7 @@ impl<V: Wire> Model<V> {
         self.forget_what_is_gone();
     }
 
-    /// What is gone and comes back is tried again.
+    /// The session tries again what is gone and comes back.
     fn forget_what_is_gone(&mut self) {
         let Some(target) = &self.target else { return };
         for (kind, state) in &mut self.kinds {
@@ -298,7 +303,7 @@ impl<V: Wire> Model<V> {
             if state.asked {
                 let held = state.held.clone().into_iter().collect::<Vec<_>>();
                 let request = V::holding(V::request(kind.type_url(), &state.list(), "", None), &held);
-                // A client that wants nothing (any more) of a kind with a wildcard has nothing to say.
+                // A client that wants nothing of a kind with a wildcard has nothing to say.
                 if !(state.list().is_empty() && kind.has_wildcard()) {
                     self.session.request(V::from_node(request, "model"), self.now).unwrap();
                 } else {
@@ -347,7 +352,8 @@ impl<V: Wire> Model<V> {
                     let is_there = |(name, version): &(String, String)| {
                         state.covers(name) && target.get(kind, name).is_some_and(|now| *now.version == **version)
                     };
-                    // What may have been rejected for the sake of something that is gone is sent once more.
+                    // What may have been rejected for the sake of something that is gone goes out
+                    // once more.
                     let stands = state.refused.get(resource).is_some_and(|together| together.iter().all(is_there));
                     assert!(state.owed.contains(&resource.0) || !stands, "G7: {kind} {resource:?}");
                 }
@@ -356,17 +362,18 @@ impl<V: Wire> Model<V> {
             assert!(removable || removed.is_empty(), "D13");
             let is_new = |resource: &&(String, String)| {
                 let (name, version) = resource;
-                // Only a whole state repeats what has not changed; endpoints follow their clusters (O4).
+                // Only a whole state repeats what has not changed; endpoints follow their clusters
+                // (O4).
                 !V::NAME.whole(kind)
                     || state.sent.get(name) != Some(version)
                     || state.refused.contains_key(resource)
                     || state.owed.contains(name)
             };
             let changes = brought.iter().filter(is_new).cloned().collect();
-            // What a whole state leaves out is removed.
+            // A whole state removes what it leaves out.
             state.sent.retain(|name, _| !V::NAME.whole(kind) && !removed.contains(name));
             state.sent.extend(brought.iter().cloned());
-            // What is gone or changed and comes back is tried again.
+            // The session tries again what is gone or changed and comes back.
             state
                 .refused
                 .retain(|(name, _), _| !removed.contains(name) && !brought.iter().any(|(other, _)| other == name));
@@ -390,7 +397,7 @@ impl<V: Wire> Model<V> {
         assert!(self.kinds.values().all(|kind| kind.unanswered.is_empty()), "the server does not come to rest");
     }
 
-    /// The client holds what it wants, but for what it rejected.
+    /// The client holds what it wants, except for what it rejected.
     fn holds_what_it_wants(&self) {
         let Some(target) = &self.target else { return };
         let mut refused = false;
@@ -426,7 +433,7 @@ fn converses<V: Wire>(steps: Vec<Step>) {
     model.holds_what_it_wants();
 }
 
-/// A conversation that random ones hit once in thousands.
+/// Random conversations hit this one once in thousands.
 fn what_goes_after_a_rejected_removal_is_removed_with_what_the_client_refused_to_lose<V: Wire>() {
     let listeners = |versions| {
         let mut resources = [[None; 3]; ResourceType::COUNT];
