@@ -10,10 +10,10 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup envoy grpcio h2load peers build wasm oci up test lint bench
+.PHONY: help setup envoy grpcio jsonschema h2load peers build wasm oci up test lint bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## add the wasm target to the Rust toolchain if it is missing
 	@scripts/setup
@@ -23,6 +23,9 @@ envoy: ## fetch Envoy into target/envoy/ if it is missing
 
 grpcio: ## fetch gRPC's own client into target/grpcio/ if it is missing
 	@scripts/grpcio
+
+jsonschema: ## fetch a validator of JSON Schema into target/jsonschema/ if it is missing
+	@scripts/jsonschema
 
 h2load: ## install the load generator of the tests if it is missing
 	@scripts/h2load
@@ -42,9 +45,10 @@ oci: wasm ## write the filter as an OCI image to target/oci/ (an image layout), 
 up: build ## run the quickstart: four demo upstreams, control plane and Envoy; Ctrl-C ends it
 	@scripts/up
 
-test: setup envoy grpcio h2load ## run all tests, with a real Envoy and with gRPC's own client
-	@envoy=$$(scripts/envoy) && python=$$(scripts/grpcio) && h2load=$$(scripts/h2load) && set -x && \
-		ENVOY="$$envoy" GRPC_PYTHON="$$python" H2LOAD="$$h2load" cargo test --workspace
+test: setup envoy grpcio jsonschema h2load ## run all tests, with a real Envoy and with gRPC's own client
+	@envoy=$$(scripts/envoy) && python=$$(scripts/grpcio) && h2load=$$(scripts/h2load) && \
+		jsonschema=$$(scripts/jsonschema) && set -x && \
+		ENVOY="$$envoy" GRPC_PYTHON="$$python" JSONSCHEMA_PYTHON="$$jsonschema" H2LOAD="$$h2load" cargo test --workspace
 
 lint: setup ## check formatting, comments, clippy for the host and for wasm, scripts, licences
 	@scripts/lint

@@ -1,38 +1,34 @@
-//! From the file saved to the first request that its new route answers, through a real Envoy, at 10, 1,000 and 10,000 routes;
-//! to Envoy's last ACK, by the control plane's own histogram, which starts when the change is noticed; and the control plane's
-//! memory at each. Printed with ratios to the smallest: seconds of one machine say little.
+//! The time from a saved file to the first request that its new route answers, through a real
+//! Envoy, at 10, 1,000 and 10,000 routes.
+//!
+//! The bench also prints the time to Envoy's last ACK, by the control plane's own histogram, which
+//! starts when the change is noticed, and the control plane's memory. It prints ratios to the
+//! smallest file, since seconds of one machine say little.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
-#[allow(dead_code)]
-#[path = "shared/mod.rs"]
-mod shared;
-#[allow(dead_code, unused_imports)]
-#[path = "../tests/live/support/mod.rs"]
-mod support;
-
 use std::{
     fmt::Write as _,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use shared::cost::resident_mib;
-use support::{Gateway, Options, upstream};
+use legation_testing::{File, Gateway, measure::cost::resident_mib, upstream};
 
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
 
-/// Edits at each size; the median counts.
+/// The number of edits at each size. The median counts.
 const EDITS: usize = 15;
 
-fn file(port: u16, svc: std::net::SocketAddr, routes: usize, edit: usize) -> String {
-    let mut text = format!("version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n");
+fn file(svc: SocketAddr, routes: usize, edit: usize) -> File {
+    let mut lines = String::new();
     for route in 0..routes {
-        writeln!(text, "- {{name: route-{route}, match: {{prefix: /service/{route}/items}}, cluster: svc}}").unwrap();
+        writeln!(lines, "- {{name: route-{route}, match: {{prefix: /service/{route}/items}}, cluster: svc}}").unwrap();
     }
-    writeln!(text, "- {{name: new-{edit}, match: {{path: /new/{edit}}}, cluster: svc}}").unwrap();
-    writeln!(text, "clusters: [{{name: svc, endpoints: [\"{svc}\"]}}]").unwrap();
-    text
+    File::routes(lines)
+        .and_routes(format!("- {{name: new-{edit}, match: {{path: /new/{edit}}}, cluster: svc}}"))
+        .cluster("svc", svc)
 }
 
 struct Measured {
@@ -44,12 +40,11 @@ struct Measured {
 
 async fn measure(routes: usize) -> Measured {
     let svc = upstream("svc").await;
-    let options = Options { arguments: vec!["--concurrency".into(), "1".into()], ..Options::default() };
-    let gateway = Gateway::start_with(options, |port| file(port, svc, routes, 0)).await;
+    let gateway = file(svc, routes, 0).start_with(["--concurrency", "1"]).await;
     let (mut latencies, mut acks) = (Vec::new(), Vec::new());
     for edit in 1..=EDITS {
         let url = gateway.url(&format!("/new/{edit}"));
-        let next = file(gateway.port, svc, routes, edit);
+        let next = file(svc, routes, edit).at(gateway.port);
         let saved = Instant::now();
         gateway.write(&next);
         while gateway.client.get(&url, &[]).await.status != 200 {}
@@ -66,11 +61,10 @@ async fn measure(routes: usize) -> Measured {
     }
 }
 
-/// How long the first so many edits took together, once the last of them has arrived.
+/// Returns how long the first edits took together, once the last of them has arrived.
 async fn last_ack(gateway: &Gateway, edits: usize) -> Duration {
     loop {
-        let metrics = gateway.client.get(&gateway.admin_url("/metrics"), &[]).await;
-        let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
+        let metrics = gateway.metrics().await;
         let value = |name: &str| -> f64 {
             let line =
                 metrics.lines().find_map(|line| line.strip_prefix("legation_propagation_seconds_")?.strip_prefix(name));

@@ -33,10 +33,10 @@ const MOST_HEARD_AT_ONCE: usize = 10_000;
 /// How long the parts of the control plane may take to end.
 const PATIENCE: time::Duration = time::Duration::from_millis(800);
 
-/// What to serve, and where.
+/// The options of a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The person's file.
+    /// The gateway file.
     pub file: PathBuf,
     /// Where to serve xDS. Port 0 is any free one.
     pub xds: SocketAddr,
@@ -45,11 +45,11 @@ pub struct Options {
     /// How many nodes get a new configuration before the others; 0 is all at once. It outranks the
     /// file.
     pub canary: Option<usize>,
-    /// What outlives the process.
+    /// The state that outlives the process.
     pub state: State,
     /// TLS on the xDS port.
     pub tls: Option<tls::Files>,
-    /// Only the client whose certificate has a node's id as a DNS name may be that node.
+    /// Whether a client's node id must be a DNS name of its certificate.
     pub pin_node_ids: bool,
     /// A socket file for clients of this machine, beside the port and without TLS.
     pub local: Option<PathBuf>,
@@ -58,44 +58,44 @@ pub struct Options {
 /// Why the control plane did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The file can't be used, and no confirmed one was kept.
+    /// The file cannot be used, and the state has no confirmed one.
     #[error("the file cannot be used, and there is no earlier one to fall back on")]
     File(Vec<Diagnostic>),
-    /// A port can't be had.
+    /// A port is not available.
     #[error("cannot listen on {address} for {what}: {error} (another address: {flag} HOST:PORT)")]
     Listen {
-        /// What the port is for.
+        /// The purpose of the port.
         what: &'static str,
-        /// The flag that names another.
+        /// The option that names another address.
         flag: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's reason.
         error: io::Error,
     },
-    /// TLS can't be served.
+    /// TLS cannot be served.
     #[error("cannot serve xDS with TLS: {0}")]
     Tls(#[from] TlsError),
-    /// A socket file can't be had.
+    /// The socket file cannot be made.
     #[error("cannot listen on {} for xDS: {error} (another folder: --state DIR)", .path.display())]
     Local {
         /// The path that was asked for.
         path: PathBuf,
-        /// What the system says.
+        /// The system's reason.
         error: io::Error,
     },
-    /// A signal can't be listened for.
+    /// The process cannot listen for signals.
     #[error("cannot listen for signals: {0}")]
     Signal(io::Error),
 }
 
 /// A running control plane.
 pub struct ControlPlane {
-    /// Where xDS is served.
+    /// The address of xDS.
     pub xds: SocketAddr,
-    /// Where the admin interface is served.
+    /// The address of the admin interface.
     pub admin: SocketAddr,
-    /// Where each node is to be.
+    /// The snapshot that each node gets.
     pub plans: watch::Receiver<xds::Plan>,
     /// What runs where.
     pub status: Arc<Status>,
@@ -216,7 +216,7 @@ async fn follow(
                 watch_named(&mut reloader, &mut watch);
             }),
             Some(first) = heard.recv() => {
-                // What thousands of streams say at about the same time makes one plan.
+                // Events of thousands of streams at about the same time make one plan.
                 let more = iter::from_fn(|| heard.try_recv().ok());
                 reloader.hear(iter::once(first).chain(more).take(MOST_HEARD_AT_ONCE));
             }
@@ -273,7 +273,7 @@ async fn told(mut ended: watch::Receiver<bool>) {
 /// Returns with SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The signals can't be listened for.
+/// The process cannot listen for signals.
 pub fn end_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,4 @@
-//! The filter's module, which the control plane carries. `build.rs` builds it.
+//! The filter's module, embedded in the control plane. The build script builds it.
 
 use crate::translate::Module;
 

@@ -17,10 +17,10 @@ const LARGEST_ANSWER: usize = 64 << 20;
 /// Why there was no answer.
 pub type AskError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The body of the answer, whatever its status.
+/// Returns the body of the answer, whatever its status.
 ///
 /// # Errors
-/// There is no whole answer in time, or it is larger than 64 MiB.
+/// There is no complete answer in time, or it is larger than 64 MiB.
 pub async fn ask(address: impl ToSocketAddrs, method: &str, path: &str, timeout: Duration) -> Result<Bytes, AskError> {
     let answer = async {
         let stream = TcpStream::connect(address).await?;

@@ -7,6 +7,8 @@ mod any_bytes;
 mod command;
 #[path = "config/defaults.rs"]
 mod defaults;
+#[path = "config/describe.rs"]
+mod describe;
 #[path = "fuzzed/file.rs"]
 mod fuzzed;
 #[path = "config/golden.rs"]

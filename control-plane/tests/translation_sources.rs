@@ -1,4 +1,5 @@
-//! The sources whose code is a part of every version, so that a new build of the translation is noticed by every node.
+//! Checks that the code of every source that shapes resources is a part of their versions.
+//! Otherwise nodes would not notice a new build of the translation.
 
 use std::{
     collections::BTreeSet,
@@ -9,11 +10,11 @@ use std::{
 #[path = "../build/sources.rs"]
 mod sources;
 
-/// What the translation uses and what shapes no resource.
+/// Modules that the translation uses and that shape no resource.
 const SHAPES_NOTHING: &[&str] = &[
-    // Places in the file, which are no part of a resource.
+    // Places in the file. They are no part of a resource.
     "src/origin.rs",
-    // Holds resources; what they say is made before.
+    // Stores resources that are already made.
     "src/snapshot",
 ];
 
@@ -21,7 +22,8 @@ fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The modules of the crate that a source's code names: the word after `crate::`, or each member of the braces there.
+/// Returns the modules of the crate that a source's code names: the word after `crate::`, or each
+/// member of the braces there.
 fn used(code: &str) -> BTreeSet<String> {
     let mut modules = BTreeSet::new();
     for rest in code.split("crate :: ").skip(1) {
@@ -44,7 +46,7 @@ fn used(code: &str) -> BTreeSet<String> {
     modules
 }
 
-/// The file of a module of the crate, or its folder, if there is one.
+/// Returns the file of a module of the crate, or its folder, if there is one.
 fn module(name: &str) -> Option<PathBuf> {
     let source = package().join("src");
     let file = source.join(name).with_extension("rs");

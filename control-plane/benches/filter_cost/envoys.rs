@@ -1,23 +1,23 @@
-//! The Envoys that are compared.
+//! The Envoys to compare.
 
 use std::{fmt, fs};
 
-use serde_json::{Value, json};
-
-use crate::{
-    shared::{
+use legation_testing::{
+    ALICE_KEY, File, free_port,
+    measure::{
         envoy::{self, api_key_auth, dump, local_ratelimit, replace_filters},
         variant::Variant,
     },
-    support::{ALICE_KEY, ALICE_SHA256, free_port, upstream},
+    upstream,
 };
+use serde_json::{Value, json};
 
-/// What answers.
+/// The server that answers.
 #[derive(Clone, Copy)]
 pub enum Upstream {
     /// Envoy itself.
     None,
-    /// A server behind it.
+    /// An upstream of Envoy.
     Cluster,
 }
 
@@ -33,35 +33,33 @@ impl fmt::Display for Upstream {
 /// Envoy's own filters for the same purpose.
 pub const NATIVE: &str = "Envoy's api_key_auth and local_ratelimit (C++)";
 
-/// A limit that is never reached.
+/// A limit that no load here reaches.
 const LIMIT: &str = "{limit: 1000000, window: 1s, by: consumer}";
 
-/// All of them, the one without a filter first.
+/// Starts all Envoys. The first one has no filter.
 pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
     let svc = upstream("svc").await;
     let action = match upstream_is {
         Upstream::None => "respond: {status: 200}",
         Upstream::Cluster => "cluster: svc",
     };
-    let file = |port: u16, policy: &str, others: usize| {
-        let mut text = format!("version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n");
-        text += &format!("- {{name: measured, match: {{prefix: /measured}}, {action}{policy}}}\n");
-        for number in 0..others {
+    let file = |policy: &str, others: usize| {
+        let measured = File::routes(format!("- {{name: measured, match: {{prefix: /measured}}, {action}{policy}}}"))
+            .cluster("svc", svc)
+            .consumers("- {name: alice, plan: pro, api_keys: [{sha256: $ALICE}]}")
+            .plans("- {name: pro}");
+        (0..others).fold(measured, |file, number| {
             let other = format!(", api_key: {{}}, rate_limit: {{limit: {}, window: 1s, by: consumer}}", 1000 + number);
-            text += &format!("- {{name: other-{number}, match: {{prefix: /other/{number}}}, {action}{other}}}\n");
-        }
-        text += &format!("clusters: [{{name: svc, endpoints: [\"{svc}\"]}}]\n");
-        text + &format!(
-            "consumers: [{{name: alice, plan: pro, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]\nplans: [{{name: pro}}]\n"
-        )
+            file.and_routes(format!("- {{name: other-{number}, match: {{prefix: /other/{number}}}, {action}{other}}}"))
+        })
     };
     let ours = |name: &str, policy: &str, others: usize| {
         let port = free_port();
-        envoy::start(name, 1, port, &dump(&file(port, policy, others)))
+        envoy::start(name, 1, port, &dump(&file(policy, others), port))
     };
     let replaced = |name: &str, filters: Vec<Value>| {
         let port = free_port();
-        let mut bootstrap = dump(&file(port, "", 0));
+        let mut bootstrap = dump(&file("", 0), port);
         replace_filters(&mut bootstrap, filters);
         envoy::start(name, 1, port, &bootstrap)
     };

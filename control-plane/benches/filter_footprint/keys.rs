@@ -1,18 +1,17 @@
-//! Gateways of any number of keys.
+//! Gateways with any number of keys.
 
 use std::fmt::Write as _;
 
 use legation_filter::config::{ApiKey, Config, Consumer};
+use legation_testing::{ALICE_SHA256, File};
 use sha2::{Digest, Sha256};
 
-use crate::support::ALICE_SHA256;
-
-/// The key of a consumer.
+/// Returns the key of a consumer.
 pub fn key(consumer: usize) -> String {
     format!("key-{consumer}")
 }
 
-/// The key that an edit gives to one of the consumers.
+/// Returns the key that an edit gives to one of the consumers.
 pub fn edited_key(edit: usize) -> String {
     format!("edited-{edit}")
 }
@@ -24,7 +23,8 @@ fn sha256(key: &str) -> String {
     })
 }
 
-/// The consumers other than alice, and what their keys hash to. One amid them has a key of its own at each edit.
+/// Returns the consumers other than alice, with the digests of their keys. Each edit gives one of
+/// them another key.
 fn consumers(keys: usize, edit: usize) -> impl Iterator<Item = (String, String)> {
     (1..keys).map(move |consumer| {
         let key = if consumer == keys / 2 { edited_key(edit) } else { key(consumer) };
@@ -32,19 +32,18 @@ fn consumers(keys: usize, edit: usize) -> impl Iterator<Item = (String, String)>
     })
 }
 
-/// A file with so many keys, after so many edits.
-pub fn file(port: u16, keys: usize, edit: usize) -> String {
-    let mut text = format!("version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n");
-    text += "- {name: measured, match: {prefix: /measured}, respond: {status: 200}, ";
-    text += "api_key: {header: x-api-key, query: key}}\nconsumers:\n";
-    writeln!(text, "- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}").unwrap();
+/// Returns a file with this many keys, after this many edits.
+pub fn file(keys: usize, edit: usize) -> File {
+    let mut others = String::new();
     for (name, sha256) in consumers(keys, edit) {
-        writeln!(text, "- {{name: {name}, api_keys: [{{sha256: {sha256}}}]}}").unwrap();
+        writeln!(others, "- {{name: {name}, api_keys: [{{sha256: {sha256}}}]}}").unwrap();
     }
-    text
+    let policy = "api_key: {header: x-api-key, query: key}";
+    let route = format!("- {{name: measured, match: {{prefix: /measured}}, respond: {{status: 200}}, {policy}}}");
+    File::routes(route).alice().consumers(others)
 }
 
-/// The filter's configuration that says the same.
+/// Returns the filter's configuration with the same keys.
 pub fn configuration(keys: usize) -> String {
     let consumers = std::iter::once(("alice".to_owned(), ALICE_SHA256.to_owned())).chain(consumers(keys, 0));
     let consumer = |(name, sha256)| {

@@ -1,4 +1,4 @@
-//! What an edit of one key costs those whose requests a worker has.
+//! How long an edit of one key delays other requests of a worker.
 
 use std::{
     io::{Read, Write},
@@ -11,24 +11,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use legation_testing::{
+    ALICE_KEY,
+    measure::cost::{children, median, resident_mib, thread_cpu},
+};
 use tokio::time::sleep;
 
-use crate::{
-    keys::{edited_key, file},
-    shared::cost::{children, median, resident_mib, thread_cpu},
-    support::{ALICE_KEY, Gateway, Options},
-};
+use crate::keys::{edited_key, file};
 
-/// The median counts.
+/// The number of edits. The median counts.
 const EDITS: usize = 7;
-/// What an edit leaves to be done is done by then.
+/// The time after an edit in which Envoy finishes all work for it.
 const AFTER: Duration = Duration::from_millis(300);
-/// What Envoy calls the thread of its only worker.
+/// Envoy's name of the thread of its only worker.
 const WORKER: &str = "wrk:worker_0";
 
-/// Of edits of one key each; milliseconds, the median unless said otherwise.
+/// Figures of edits of one key each. They are medians in milliseconds, unless a field says
+/// otherwise.
 pub struct Stall {
-    /// The longest time between two answers while nothing is edited.
+    /// The longest time between two answers without an edit.
     pub quiet: f64,
     /// The same during an edit.
     pub gap: f64,
@@ -42,18 +43,18 @@ pub struct Stall {
 }
 
 pub async fn measure(keys: usize) -> Stall {
-    let options = Options { arguments: vec!["--concurrency".into(), "1".into()], ..Options::default() };
-    let gateway = Gateway::start_with(options, |port| file(port, keys, 0)).await;
+    let gateway = file(keys, 0).start_with(["--concurrency", "1"]).await;
     let envoy = children(gateway.process.pid().as_raw())[0];
     let before = resident_mib(envoy);
     let (mut gaps, mut cpu, mut served, mut quiet) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for edit in 1..=EDITS {
-        // One edit under requests, one without any.
+        // One edit during requests, one without requests.
         let probe = Probe::start(gateway.port);
         sleep(AFTER).await;
         quiet.push(probe.longest_gap());
+        let next = file(keys, 2 * edit).at(gateway.port);
         let saved = Instant::now();
-        gateway.write(&file(gateway.port, keys, 2 * edit));
+        gateway.write(&next);
         let key = edited_key(2 * edit);
         while gateway.get("/measured", &[("x-api-key", &key)]).await.status != 200 {
             sleep(Duration::from_millis(5)).await;
@@ -64,7 +65,7 @@ pub async fn measure(keys: usize) -> Stall {
         drop(probe);
 
         let before = thread_cpu(envoy, WORKER);
-        gateway.edit(&file(gateway.port, keys, 2 * edit + 1)).await;
+        gateway.edit(file(keys, 2 * edit + 1)).await;
         sleep(AFTER).await;
         cpu.push((thread_cpu(envoy, WORKER) - before).as_secs_f64() * 1e3);
     }
@@ -73,7 +74,8 @@ pub async fn measure(keys: usize) -> Stall {
     Stall { quiet: median(quiet), gap: median(gaps), worst_gap, cpu: median(cpu), served: median(served), resident }
 }
 
-/// Requests on one connection, each as soon as the one before is answered, all of which must be.
+/// Sends requests on one connection, each as soon as the one before is answered. Each must be
+/// answered.
 struct Probe {
     stop: Arc<AtomicBool>,
     longest: Arc<Mutex<Duration>>,
@@ -101,7 +103,7 @@ impl Probe {
         Self { stop, longest, thread: Some(thread) }
     }
 
-    /// Milliseconds, since the last call.
+    /// Returns the longest gap since the last call, in milliseconds.
     fn longest_gap(&self) -> f64 {
         std::mem::take(&mut *self.longest.lock().unwrap()).as_secs_f64() * 1e3
     }

@@ -1,15 +1,18 @@
-//! What a small request costs a proxy, with and without a check of the key and a limit.
+//! The cost of a small request for a proxy, with and without a check of the key and a limit.
+
+use legation_testing::{
+    ALICE_KEY,
+    measure::{cost, variant::Variant},
+};
 
 use crate::{
     rounds::{Figure, order},
-    shared::{cost, variant::Variant},
     subjects::{Check, PROXIES, Subject, UNREACHED},
-    support::ALICE_KEY,
     table::Table,
     upstream,
 };
 
-/// Soon reached.
+/// A check whose limit is soon reached.
 const LOW: Check = Check::KeyAndLimit(1);
 
 pub async fn measure(rounds: usize) {
@@ -51,7 +54,7 @@ pub async fn measure(rounds: usize) {
     println!("\n{table}");
 }
 
-/// Makes sure that it checks what it is said to.
+/// Makes sure that a proxy really checks the key and the limit.
 async fn checks(subject: &Subject, upstream: u16) {
     let variant: Variant = subject.start(upstream, UNREACHED).await;
     assert_eq!(variant.status("another-key").await, Some(401), "{}: another key", subject.name);

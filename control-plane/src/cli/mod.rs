@@ -3,10 +3,12 @@
 
 mod bootstrap;
 mod dump;
+mod explain;
 mod filter;
 mod key;
 mod proxies;
 mod run;
+mod schema;
 mod serve;
 mod validate;
 
@@ -36,6 +38,10 @@ enum Command {
     Bootstrap(bootstrap::Args),
     /// Show the nodes of a running control plane, and what they accepted and rejected
     Proxies(proxies::Args),
+    /// Say what a field of the file is for, such as `routes.rate_limit.by`
+    Explain(explain::Args),
+    /// Print the JSON Schema of the file, for editors
+    Schema(schema::Args),
     /// Make API keys and hash them
     Key(key::Args),
     /// Write the filter's module (.wasm), for use without this control plane
@@ -51,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => dump::run(args),
         Command::Bootstrap(args) => bootstrap::run(args),
         Command::Proxies(args) => proxies::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Key(args) => key::run(args),
         Command::Filter(args) => filter::run(args),
     }

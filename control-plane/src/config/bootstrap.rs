@@ -4,12 +4,11 @@ use legation_filter::config::RateLimitHeaders;
 use legation_protos::ResourceType;
 
 use super::{
-    code,
-    message::{self, Path},
+    code, envoy,
+    envoy_message::{self as message, Path},
     node::{Entry, Node, Span, Value},
     places::Places,
     report::{Report, quoted},
-    resolve::raw,
 };
 use crate::model::Model;
 
@@ -49,8 +48,8 @@ pub fn resolve(node: &Node, report: &mut Report) -> Option<Model> {
             let within = Path::ROOT.field(&part.key);
             let within = within.field(&list.key);
             for (index, item) in items(&list.node).iter().enumerate() {
-                let resource = raw::of_kind(item, *kind, within.item(index), report);
-                found.extend(resource.and_then(|resource| raw::unique(resource, &mut taken, report)));
+                let resource = envoy::of_kind(item, *kind, within.item(index), report);
+                found.extend(resource.and_then(|resource| envoy::unique(resource, &mut taken, report)));
             }
         }
     }

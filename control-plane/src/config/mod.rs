@@ -1,31 +1,44 @@
 //! The person's file → [`Model`], or everything that is wrong with it.
 //!
 //! ```text
-//! bytes ─source─> text ─parse─> Node ─interpolate─> Node ─decode─> schema::File ─resolve─> Model
-//!                      \____________________ diagnostics, each with its place ____________________/
+//! bytes ─source─> text ─parse─> Node ─interpolate─> Node ─decode─> File ─resolve─> Model
+//!                      \_______________ diagnostics, each with its place _______________/
 //! ```
-//! A file that is a whole Envoy bootstrap takes `bootstrap` instead of the last two. From `Node` on, nothing stops at the first fault. Pure: no files, no environment, no clock; variables come in as a
-//! function.
+//! Each word of the file has a room with its shape and its rules: `route/rate_limit.rs`, `cluster/tls.rs`, `plan.rs`.
+//! A shape is declared once (`mapping!`); the reader, `legation schema`, `legation explain` and `docs/reference.md` all
+//! come from that declaration.
+//!
+//! `bootstrap` takes the place of the last two steps for a file that is a whole Envoy bootstrap. From `Node` on, nothing
+//! stops at the first fault. All of it is pure: no files, no environment, no clock; variables come in as a function.
 
 use std::sync::Arc;
 
 use crate::{diagnostic::Diagnostic, model::Model};
 
 mod bootstrap;
+mod clashes;
+mod cluster;
+mod consumer;
 mod decode;
+mod defaults;
+pub mod describe;
+mod envoy;
+mod envoy_message;
+mod file;
 mod interpolate;
-mod message;
-mod names;
+mod leaf;
+mod listener;
+mod named_file;
 mod node;
 mod parse;
 mod places;
+mod plan;
 mod report;
-mod resolve;
-mod schema;
+mod route;
 mod source;
-mod value;
 
 pub use crate::diagnostic::{Source, code};
+use named_file::named_file;
 pub use source::MAX_BYTES;
 
 /// What came of a file.
@@ -52,6 +65,6 @@ fn model(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>, report: &mut r
     if bootstrap::is_one(&node) {
         return bootstrap::resolve(&node, report);
     }
-    let file = decode::Decode::decode(&node, "the file", report)?;
-    resolve::resolve(&file, report)
+    let file: file::File = decode::Decode::decode(&node, decode::What::File, report)?;
+    file::resolve(&file, report)
 }

@@ -1,6 +1,6 @@
 //! Where diagnostics are gathered while a file is read.
 
-use std::{fmt::Display, sync::Arc};
+use std::{collections::BTreeSet, fmt::Display, sync::Arc};
 
 use super::{code, node::Span};
 use crate::{
@@ -24,6 +24,8 @@ pub struct Report {
     unlisted_errors: usize,
     unlisted_warnings: usize,
     comparisons_left: usize,
+    wrong: BTreeSet<Span>,
+    lacking: BTreeSet<Span>,
 }
 
 impl Report {
@@ -36,6 +38,8 @@ impl Report {
             unlisted_errors: 0,
             unlisted_warnings: 0,
             comparisons_left: MAX_COMPARISONS,
+            wrong: BTreeSet::new(),
+            lacking: BTreeSet::new(),
         }
     }
 
@@ -52,6 +56,29 @@ impl Report {
     /// Reports what is probably not what was meant.
     pub fn warning(&mut self, code: &'static str, at: Span, message: impl Into<String>, help: Option<String>) {
         self.push(Severity::Warning, code, at, message.into(), help);
+    }
+
+    /// Reports a field that must be in the mapping at `at` and is not.
+    pub fn missing(&mut self, at: Span, message: String, help: Option<String>) {
+        self.lacking.insert(at);
+        self.push(Severity::Error, code::MISSING_FIELD, at, message, help);
+    }
+
+    /// Notes that the value at `at` was reported as a whole.
+    pub fn mark_wrong(&mut self, at: Span) {
+        self.wrong.insert(at);
+    }
+
+    /// Whether the value at `at` was reported as a whole, so that nothing more is to be said of it.
+    #[allow(dead_code)]
+    pub fn is_wrong(&self, at: Span) -> bool {
+        self.wrong.contains(&at)
+    }
+
+    /// Whether the mapping at `at` was reported to lack a field.
+    #[allow(dead_code)]
+    pub fn is_lacking(&self, at: Span) -> bool {
+        self.lacking.contains(&at)
     }
 
     /// Whether an error was reported.

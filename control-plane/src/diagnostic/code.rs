@@ -2,10 +2,12 @@
 //! pins the list.
 
 macro_rules! codes {
-    ($( $(#[$doc:meta])* $name:ident = $word:literal; )*) => {
-        $( $(#[$doc])* pub const $name: &str = $word; )*
+    ($( $(#[doc = $doc:literal])* $name:ident = $word:literal; )*) => {
+        $( $(#[doc = $doc])* pub const $name: &str = $word; )*
         /// Every code, in the order of this file.
         pub const ALL: &[&str] = &[$($name),*];
+        /// What each code means, for the reference.
+        pub const MEANINGS: &[(&str, &str)] = &[$(($name, concat!($($doc),*))),*];
     };
 }
 

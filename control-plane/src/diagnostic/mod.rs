@@ -1,4 +1,4 @@
-//! What is wrong with a file, said so that a person can mend it.
+//! The problems of a file, worded so that a person can fix them.
 //!
 //! A diagnostic never quotes a secret: digests and keys stay out of messages.
 
@@ -22,7 +22,7 @@ pub struct Source {
     pub bytes: Vec<u8>,
 }
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -41,20 +41,20 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing that is wrong, and where.
+/// One problem and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// A stable word for programs, such as `unknown_cluster`.
     pub code: &'static str,
     /// One sentence for people: what is wrong and what is allowed.
     pub message: String,
-    /// Where it is.
+    /// Its place.
     pub at: Origin,
-    /// How many characters of the line it spans, at least 1.
+    /// The number of characters that it spans, at least 1.
     pub width: u32,
-    /// How to mend it, where that can be said.
+    /// How to fix it, if that can be said.
     pub help: Option<String>,
 }
 

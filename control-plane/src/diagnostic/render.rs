@@ -102,13 +102,13 @@ pub struct Entry<'a> {
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// A stable word.
     pub code: &'a str,
-    /// What is wrong and what is allowed.
+    /// The problem, and what is allowed.
     pub message: &'a str,
-    /// How to mend it; null where that cannot be said.
+    /// How to fix it. Null if that cannot be said.
     pub help: Option<&'a str>,
 }
 

@@ -28,7 +28,7 @@ use crate::{
 /// it.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A gateway file with what the files that it names hold.
+/// A gateway file with the contents of the files that it names.
 #[derive(Debug)]
 pub struct LoadedWhole {
     /// The file's meaning and all that is wrong, in named files too. There is a model exactly where
@@ -36,7 +36,7 @@ pub struct LoadedWhole {
     pub loaded: Loaded,
     /// The contents of the named files, for a model.
     pub secrets: Vec<Secret>,
-    /// The named files as they were read; none where the gateway file does not say which.
+    /// The named files as they were read. Empty if the gateway file does not say which.
     pub files: Option<NamedFiles>,
 }
 
@@ -62,7 +62,7 @@ pub fn load(source: &Source, folder: &Path) -> LoadedWhole {
     LoadedWhole { loaded, secrets, files: Some(files) }
 }
 
-/// What the filter would refuse by its size, or hold too much of.
+/// Returns a problem if the filter's configuration is too large.
 fn filter_too_large(model: &Model, secrets: &[Secret]) -> Option<Diagnostic> {
     let bytes = configuration_bytes(model, secrets, &MODULE);
     (bytes > MAX_CONFIGURATION).then(|| Diagnostic {
@@ -77,7 +77,7 @@ fn filter_too_large(model: &Model, secrets: &[Secret]) -> Option<Diagnostic> {
     })
 }
 
-/// The folder that the paths in a gateway file are relative to.
+/// Returns the folder to which the paths in a gateway file are relative.
 pub fn folder_of(file: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).to_owned()
 }
@@ -98,17 +98,17 @@ impl NamedFiles {
         Self { folder: folder.to_owned(), contents: paths.into_iter().map(read).collect() }
     }
 
-    /// Whether the files hold now what they held then.
+    /// Returns whether the files still have the same contents.
     pub fn are_unchanged(&self) -> bool {
         self.now() == *self
     }
 
-    /// The same files as they are now.
+    /// Reads the same files again.
     pub fn now(&self) -> Self {
         Self::read(&self.folder, self.contents.keys().cloned().collect())
     }
 
-    /// Where they are.
+    /// Returns their paths.
     pub fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
         self.contents.keys().map(|path| self.folder.join(path))
     }

@@ -36,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often the watcher compares the file's metadata, for changes that nothing reports.
 const POLL: Duration = Duration::from_secs(2);
 
-/// A change that nothing reported is over when the metadata stays the same for this long.
+/// A change that the poll found is over when the metadata stays the same for this long.
 const SETTLED: Duration = Duration::from_millis(200);
 
 /// The most links on the way to a file. More is a loop.
@@ -61,7 +61,7 @@ pub struct FileWatch {
     is_written: bool,
 }
 
-/// What happened to a file or to a link on the way to it.
+/// An event of a file or of a link on the way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Happened {
     Written,
@@ -77,7 +77,7 @@ struct Way {
     names: BTreeSet<OsString>,
 }
 
-/// What changes when a file is written or another takes its place.
+/// The metadata that changes when a file is written or replaced.
 #[derive(PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -93,7 +93,7 @@ impl FileWatch {
         let matter = names.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if let Some(happened) = relevant(event, &matter.lock().unwrap_or_else(PoisonError::into_inner)) {
-                // A full channel already holds the news.
+                // A full queue already has the news.
                 let _ = sender.try_send(happened);
             }
         });
@@ -158,7 +158,7 @@ impl FileWatch {
         }
     }
 
-    /// Whether the metadata changed, once it stays the same.
+    /// Waits until the metadata stays the same, and returns whether it changed.
     async fn settled_differently(&self) -> bool {
         let mut now = stamps(&self.paths);
         if now == self.stamps {
@@ -174,12 +174,12 @@ impl FileWatch {
         }
     }
 
-    /// Watches the directories that lead to the files now, and no others.
+    /// Watches the directories that now lead to the files, and no others.
     fn follow(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
         let mut wanted = Way::to(&self.paths);
         for (gone, _) in self.way.directories.difference(&wanted.directories) {
-            // A directory that is no more has no watch to end.
+            // A deleted directory has no watch to end.
             let _ = watcher.unwatch(gone);
         }
         // The next call tries again to watch a directory that can't be watched now.
@@ -195,7 +195,7 @@ impl FileWatch {
     }
 }
 
-/// What an event says of the files, if it is about them. An error may hide anything.
+/// Returns what an event says about the files, if it concerns them. An error may hide any event.
 fn relevant(event: notify::Result<notify::Event>, names: &BTreeSet<OsString>) -> Option<Happened> {
     let Ok(event) = event else { return Some(Happened::Other) };
     let about_it = |path: &PathBuf| path.file_name().is_none_or(|name| names.contains(name));
@@ -204,7 +204,7 @@ fn relevant(event: notify::Result<notify::Event>, names: &BTreeSet<OsString>) ->
     }
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Happened::Closed),
-        // Our own reading must not look like a change.
+        // Our own reads must not look like changes.
         EventKind::Access(_) => None,
         EventKind::Modify(ModifyKind::Data(_)) => Some(Happened::Written),
         _ => Some(Happened::Other),
@@ -221,7 +221,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 }
 
 impl Way {
-    /// The way to all of these files.
+    /// Returns the way to all of these files.
     fn to(paths: &[PathBuf]) -> Self {
         let mut way = Self::default();
         for path in paths {

@@ -12,10 +12,10 @@ use prost::encoding::message;
 
 use super::{Resource, Resources};
 
-/// The number of the field `resources` in the responses of both variants.
+/// The number of the field `resources` in responses of both variants.
 const RESOURCES: u32 = 2;
 
-/// The resources of one kind of one generation. It never changes.
+/// The resources of one kind in one generation. A collection never changes.
 #[derive(Debug, Default)]
 pub struct Collection {
     resources: Resources,
@@ -34,7 +34,7 @@ pub struct Parcel {
     form: Form,
 }
 
-/// What a discovery response wraps a resource in.
+/// The message around a resource in a discovery response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `google.protobuf.Any`: state of the world.
@@ -56,7 +56,7 @@ impl Collection {
         Self { resources, ..Self::default() }
     }
 
-    /// The resources by name.
+    /// Returns the resources by name.
     pub fn resources(&self) -> &Resources {
         &self.resources
     }

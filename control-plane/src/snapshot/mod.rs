@@ -1,4 +1,4 @@
-//! All resources of one generation, encoded once and shared by every stream.
+//! All resources of one generation, encoded once for all streams.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The resources of a generation, in any order. Of two with one kind and name the later stays.
+    /// Makes a snapshot of resources in any order. Of two with the same kind and name the later one
+    /// stays.
     pub fn new(generation: u64, resources: impl IntoIterator<Item = (ResourceType, Resource)>) -> Self {
         let mut kinds = <[Resources; ResourceType::COUNT]>::default();
         for (kind, resource) in resources {
@@ -31,7 +32,7 @@ impl Snapshot {
         Self { generation, retries: false, kinds: kinds.map(|of_kind| Arc::new(Collection::new(of_kind))) }
     }
 
-    /// The same resources as another generation.
+    /// Returns the same resources as another generation.
     #[must_use]
     pub fn at(self, generation: u64) -> Self {
         Self { generation, ..self }
@@ -53,7 +54,7 @@ impl Snapshot {
         self.generation
     }
 
-    /// All resources of a kind, sorted by name.
+    /// Returns all resources of a kind, sorted by name.
     pub fn resources(&self, kind: ResourceType) -> &Resources {
         self.collection(kind).resources()
     }
@@ -66,7 +67,7 @@ impl Snapshot {
         self.kinds.get(kind.index()).unwrap_or(first)
     }
 
-    /// One resource.
+    /// Returns one resource.
     pub fn get(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
         self.resources(kind).get(name)
     }
@@ -81,7 +82,8 @@ impl Snapshot {
         listeners.filter(move |(name, before)| !stays(name, &before.version)).map(|(name, _)| &**name)
     }
 
-    /// Whether it holds just the same resources, whatever their generation or place in the file.
+    /// Returns whether both have the same resources, whatever their generations and places in the
+    /// file.
     pub fn same_resources(&self, other: &Self) -> bool {
         self.kinds.iter().zip(&other.kinds).all(|(a, b)| {
             let (a, b) = (a.resources(), b.resources());

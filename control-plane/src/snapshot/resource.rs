@@ -16,7 +16,7 @@ pub struct Resource {
     pub version: Arc<str>,
     /// The encoded message, without the `Any` around it.
     pub body: Bytes,
-    /// The place in the file that a rejection of it is about.
+    /// Its place in the file, for rejections.
     pub origin: Origin,
     /// The name of a cluster's endpoints in EDS (`service_name`), where that is not the cluster's
     /// own.
@@ -30,7 +30,7 @@ impl Resource {
     }
 }
 
-/// Without the body, which may hold a private key.
+/// Leaves the body out, since it may hold a private key.
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, version, body, origin, .. } = self;

@@ -20,7 +20,7 @@ impl Plan {
         Self { all: snapshot, exceptions: BTreeMap::new() }
     }
 
-    /// The node of this id is to be at another one.
+    /// Adds an exception for the node with this id.
     pub fn except(&mut self, node: Arc<str>, snapshot: Arc<Snapshot>) {
         self.exceptions.insert(node, snapshot);
     }

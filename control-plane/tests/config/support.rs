@@ -1,5 +1,10 @@
 //! Loading texts, and naming what came of it in few words.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use legation::{
     config::{self, Loaded},
     model::Model,
@@ -46,4 +51,14 @@ pub fn codes_of_route(route: &str) -> Vec<&'static str> {
 /// The codes of what is wrong with a file.
 pub fn codes(text: &str) -> Vec<&'static str> {
     load(text).diagnostics.iter().map(|found| found.code).collect()
+}
+
+/// The YAML files in a folder of this package, sorted.
+pub fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files = entries.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "yaml")).collect();
+    files.sort();
+    files
 }

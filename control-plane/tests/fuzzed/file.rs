@@ -1,4 +1,4 @@
-//! The reader of the file on any bytes.
+//! Reads any bytes as the gateway file.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use legation::{
 };
 use legation_filter::{compile, config as filter};
 
-/// A file of these bytes.
+/// Returns a file of these bytes.
 pub fn source(bytes: impl Into<Vec<u8>>) -> Source {
     Source { file: Arc::from("gateway.yaml"), bytes: bytes.into() }
 }

@@ -37,7 +37,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Bytes that are taken from the front.
+/// Bytes to take from the front.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -55,7 +55,7 @@ impl<'a> Input<'a> {
         ResourceType::ALL[usize::from(self.byte()) % ResourceType::ALL.len()]
     }
 
-    /// Some of the names, and whether a wildcard is among them.
+    /// Returns some of the names, and whether a wildcard is among them.
     fn names(&mut self) -> Vec<String> {
         let chosen = self.byte();
         let names = NAMES.iter().enumerate().filter(|(index, _)| chosen >> index & 1 == 1);
@@ -121,7 +121,7 @@ impl<V: Wire> Conversation<V> {
                 }
             }
             6 => {
-                // In delta: some names to add, some to take out.
+                // In delta: some names to add, some to remove.
                 let (kind, into, out) = (input.kind(), input.names(), input.names());
                 let names = into.into_iter().chain(out.into_iter().map(|name| format!("-{name}"))).collect::<Vec<_>>();
                 self.say(V::request(kind.type_url(), &names, "", None));

@@ -118,7 +118,7 @@ class Calls:
             "client streaming": outcome(self.client_streaming),
             "bidirectional": outcome(self.bidirectional),
             "failing": outcome(self.failing),
-            "deadline": outcome(lambda: self.unary("/test.Talk/Wait", timeout=0.2)),
+            "deadline": outcome(lambda: self.unary("/test.Talk/Wait", timeout=0.5)),
             "cancelled": outcome(self.cancelled),
             "no key": outcome(lambda: self.unary(metadata=[])),
             "over a limit": outcome(lambda: self.unary("/scarce/Echo")),

@@ -1,7 +1,7 @@
 //! Rate limits under far more load than they admit, on several workers, while the filter's configuration changes.
 //! `benches/limit_accuracy` measures the same for longer.
 
-use crate::support::{Flood, Gateway, Limited, Options, limited};
+use legation_testing::{Flood, Limited, limited};
 
 const LIMITS: [Limited; 2] = [
     Limited { algorithm: "token_bucket", limit: 100, burst: 100, fields: "" },
@@ -13,12 +13,12 @@ const LIMITS: [Limited; 2] = [
 const FLOOD: Flood = Flood { rate: 4_000, seconds: 3 };
 const EDITS: usize = 4;
 
+/// The gateway is its own, as the load is for two workers.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_admitted_of_forty_times_a_limit_is_the_limit_also_while_the_configuration_changes() {
-    let options = Options { arguments: vec!["--concurrency".into(), "2".into()], ..Options::default() };
-    let gateway = Gateway::start_with(options, |port| limited(port, &LIMITS, 0)).await;
+    let gateway = limited(&LIMITS, 0).start_with(["--concurrency", "2"]).await;
     for (index, limit) in LIMITS.iter().enumerate() {
-        let edited = |edit| limited(gateway.port, &LIMITS, index * EDITS + edit);
+        let edited = |edit| limited(&LIMITS, index * EDITS + edit);
         let (flooded, served) = FLOOD.send_with_edits(&gateway, &limit.path(), EDITS, edited).await;
         assert!(served > 0, "the configuration changes meanwhile");
         let (least, most) = (limit.least(flooded.elapsed) * 0.98, limit.most(flooded.elapsed) * 1.02);

@@ -8,19 +8,10 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Client, Gateway, Process, admin_address, eventually, legation, upstream};
+use legation_testing::{File, eventually, legation, legation_path, upstream};
 
-fn good(port: u16, svc: std::net::SocketAddr) -> String {
-    format!(
-        r#"version: 1
-listeners:
-- {{name: http, port: {port}}}
-routes:
-- {{name: svc, match: {{prefix: /}}, cluster: svc}}
-clusters:
-- {{name: svc, endpoints: ["{svc}"]}}
-"#
-    )
+fn good(svc: impl std::fmt::Display) -> File {
+    File::routes("- {name: svc, match: {prefix: /}, cluster: svc}").cluster("svc", svc)
 }
 
 const FOUR_MISTAKES: &str = r#"version: 1
@@ -48,7 +39,7 @@ const FOUND: [(&str, &str); 4] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn traffic_goes_on_and_everything_that_is_wrong_is_said_everywhere() {
     let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| good(port, svc)).await;
+    let gateway = good(svc).start().await;
     let places = async || -> Vec<(String, String)> {
         let status = gateway.status().await;
         let diagnostics = status["file"]["diagnostics"].as_array().unwrap().clone();
@@ -75,14 +66,14 @@ async fn traffic_goes_on_and_everything_that_is_wrong_is_said_everywhere() {
     assert_eq!(gateway.client.get(&gateway.admin_url("/readyz"), &[]).await.status, 200);
     assert_eq!(gateway.status().await["generation"]["serving"], 1);
 
-    gateway.write(&good(gateway.port, svc).replace("prefix: /", "prefix: /new"));
+    gateway.write(good(svc).to_string().replace("prefix: /", "prefix: /new"));
     gateway.confirmed(2).await;
     eventually("the mended file takes effect", || async { gateway.get("/new", &[]).await.status == 200 }).await;
     assert!(places().await.is_empty());
 }
 
 fn validate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_legation")).arg("validate").args(arguments).output().unwrap()
+    Command::new(legation_path()).arg("validate").args(arguments).output().unwrap()
 }
 
 /// The code of the one error of a file.
@@ -149,7 +140,7 @@ fn what_is_not_a_readable_file_is_one_clear_error() {
 fn windows_line_ends_and_a_byte_order_mark_are_fine() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gateway.yaml");
-    let text = good(8000, "127.0.0.1:1".parse().unwrap());
+    let text = good("127.0.0.1:1").at(8000);
     for content in [text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
         fs::write(&path, content).unwrap();
         let output = validate(&[path.to_str().unwrap(), "--strict"]);
@@ -161,7 +152,7 @@ fn windows_line_ends_and_a_byte_order_mark_are_fine() {
 fn what_is_not_built_yet_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gateway.yaml");
-    let text = good(8000, "127.0.0.1:1".parse().unwrap());
+    let text = good("127.0.0.1:1").at(8000);
     fs::write(&path, text.replace("cluster: svc}", "cluster: svc, jwt: {}}")).unwrap();
     let output = validate(&[path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
@@ -186,22 +177,15 @@ fn a_start_with_a_bad_file_and_none_confirmed_before_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_with_a_bad_file_serves_the_last_confirmed_one_and_says_so() {
     let svc = upstream("svc").await;
-    let mut gateway = Gateway::start(|port| good(port, svc)).await;
+    let mut gateway = good(svc).start().await;
     let kept = gateway.directory().join(".legation/confirmed.yaml");
     eventually("the confirmed file is kept", || async { kept.exists() }).await;
-    gateway.process.signal(Signal::SIGTERM);
-    gateway.process.wait();
+    gateway.process.end(Signal::SIGTERM);
     gateway.write(FOUR_MISTAKES);
 
-    let mut command = legation();
-    command.arg("run").arg(gateway.path()).args(["--xds", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--envoy-admin"]);
-    let again = Process::start("legation run, again", command.arg("127.0.0.1:0"));
-    eventually("what was confirmed is served", || async {
-        Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
-    })
-    .await;
-    let status = format!("http://{}/status", admin_address(&again).await);
-    let status = Client::new().get(&status, &[]).await.json();
-    assert_eq!(status["file"]["diagnostics"].as_array().unwrap().len(), 4);
-    assert!(again.output().contains("serving the last confirmed one"), "{}", again.output());
+    gateway.run_again([]).await;
+    let url = gateway.url("/");
+    eventually("what was confirmed is served", || gateway.client.gets(200, &url, &[])).await;
+    assert_eq!(gateway.status().await["file"]["diagnostics"].as_array().unwrap().len(), 4);
+    gateway.process.says(&["serving the last confirmed one"]).await;
 }

@@ -1,90 +1,50 @@
 //! What changes with clusters, through the whole product and as a real Envoy takes it: what is new is in place before anything
-//! leads to it, what is old goes when nothing does any more, and neither waits for Envoy's 15 s.
+//! leads to it, what is old goes when nothing does any more, and neither waits until Envoy gives up waiting for endpoints.
+//!
+//! Each test has its own gateway: it looks at what all clusters and listeners of its Envoy are.
 
-use std::{
-    fmt::Write as _,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use legation_testing::{File, Gateway, Hammer, Variant, both_variants, eventually, free_port, upstream};
 
-use crate::support::{DELTA, Gateway, Hammer, SOTW, eventually, free_port, upstream};
-
-/// How long Envoy waits for endpoints that nobody sends.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// A file whose routes lead to clusters of one endpoint.
-struct File<'a> {
-    /// Name and port.
-    listeners: Vec<(&'a str, u16)>,
-    /// Path prefix and cluster.
-    routes: Vec<(&'a str, &'a str)>,
-    /// Name, what is said of it besides, and its endpoint, if it has one.
-    clusters: Vec<(&'a str, &'a str, Option<SocketAddr>)>,
+both_variants! {
+    a_changed_timeout_is_effective_at_once_o4,
+    a_route_moves_to_a_new_cluster_twenty_times_and_no_request_fails_o1_o2,
+    a_listener_a_route_and_its_cluster_go_in_one_edit_o1,
+    a_cluster_without_endpoints_does_not_hold_up_the_others_o5,
 }
 
-impl File<'_> {
-    fn text(&self) -> String {
-        let mut text = "version: 1\nlisteners:\n".to_owned();
-        for (name, port) in &self.listeners {
-            let _ = writeln!(text, "- {{name: {name}, port: {port}}}");
-        }
-        text.push_str("routes:\n");
-        for (prefix, cluster) in &self.routes {
-            let _ = writeln!(text, "- {{name: to-{cluster}, match: {{prefix: {prefix}}}, cluster: {cluster}}}");
-        }
-        text.push_str("clusters:\n");
-        for (name, settings, endpoint) in &self.clusters {
-            let endpoint = endpoint.map_or(String::new(), |endpoint| format!("\"{endpoint}\""));
-            let _ = writeln!(text, "- {{name: {name}, endpoints: [{endpoint}]{settings}}}");
-        }
-        text
-    }
+/// A file with one route `/` to a cluster of this name.
+fn file(cluster: &str) -> File {
+    File::routes("- {name: to-$CLUSTER, match: {prefix: /}, cluster: $CLUSTER}").set("CLUSTER", cluster)
 }
 
-async fn a_changed_timeout_is_effective_at_once(variant: &[&str]) {
+/// Makes sure that Envoy had the endpoints of a cluster before it gave up waiting for them, which it does after 15 s.
+async fn had_its_endpoints(gateway: &Gateway, cluster: &str) {
+    let given_up = gateway.known_envoy_counter(&format!("cluster.{cluster}.init_fetch_timeout")).await;
+    assert_eq!(given_up, Some(0), "Envoy gave up waiting for the endpoints of {cluster}");
+}
+
+async fn a_changed_timeout_is_effective_at_once_o4(variant: Variant) {
     let svc = upstream("svc").await;
-    let file = |port, timeout: &str| {
-        let settings = format!(", connect_timeout: {timeout}");
-        let clusters = vec![("svc", settings.as_str(), Some(svc))];
-        File { listeners: vec![("http", port)], routes: vec![("/", "svc")], clusters }.text()
-    };
-    let gateway = Gateway::start_with(variant.into(), |port| file(port, "5s")).await;
+    let file = |timeout: &str| file("svc").cluster_with("svc", svc, &format!("connect_timeout: {timeout}"));
+    let gateway = file("5s").start_with(variant).await;
     let hammer = Hammer::start(gateway.url("/"));
-    let start = Instant::now();
-    gateway.write(&file(gateway.port, "7s"));
+    gateway.write(file("7s"));
     eventually("the timeout is in effect", || async {
         gateway.envoy_admin("/config_dump?resource=dynamic_active_clusters").await.contains("\"7s\"")
     })
     .await;
-    let took = start.elapsed();
-    assert!(
-        took < Duration::from_secs(2),
-        "effective after {took:?}; without its endpoints Envoy waits {FETCH_TIMEOUT:?}"
-    );
+    had_its_endpoints(&gateway, "svc").await;
     gateway.confirmed(2).await;
     hammer.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_changed_timeout_is_effective_at_once_in_delta_o4() {
-    a_changed_timeout_is_effective_at_once(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_changed_timeout_is_effective_at_once_in_state_of_the_world_o4() {
-    a_changed_timeout_is_effective_at_once(SOTW).await;
-}
-
-async fn a_route_moves_to_a_new_cluster_twenty_times_and_no_request_fails(variant: &[&str]) {
+async fn a_route_moves_to_a_new_cluster_twenty_times_and_no_request_fails_o1_o2(variant: Variant) {
     let svc = upstream("svc").await;
-    let file = |port, cluster: &str| {
-        let clusters = vec![(cluster, "", Some(svc))];
-        File { listeners: vec![("http", port)], routes: vec![("/", cluster)], clusters }.text()
-    };
-    let gateway = Gateway::start_with(variant.into(), |port| file(port, "svc-0")).await;
+    let file = |cluster: &str| file(cluster).cluster(cluster, svc);
+    let gateway = file("svc-0").start_with(variant).await;
     let hammers = [0; 4].map(|_| Hammer::start(gateway.url("/")));
     for number in 1..=20 {
-        gateway.edit(&file(gateway.port, &format!("svc-{number}"))).await;
+        gateway.edit(file(&format!("svc-{number}"))).await;
     }
     eventually("only the last cluster is left", || async {
         let clusters = gateway.envoy_admin("/clusters").await;
@@ -96,39 +56,19 @@ async fn a_route_moves_to_a_new_cluster_twenty_times_and_no_request_fails(varian
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_route_moves_to_a_new_cluster_twenty_times_and_no_request_fails_in_delta_o1_o2() {
-    a_route_moves_to_a_new_cluster_twenty_times_and_no_request_fails(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_route_moves_to_a_new_cluster_twenty_times_and_no_request_fails_in_state_of_the_world_o1_o2() {
-    a_route_moves_to_a_new_cluster_twenty_times_and_no_request_fails(SOTW).await;
-}
-
-async fn a_listener_a_route_and_its_cluster_go_in_one_edit(variant: &[&str]) {
+async fn a_listener_a_route_and_its_cluster_go_in_one_edit_o1(variant: Variant) {
     let (stays, goes) = (upstream("stays").await, upstream("goes").await);
     let second = free_port();
-    let both = |port| {
-        File {
-            listeners: vec![("http", port), ("second", second)],
-            routes: vec![("/", "stays"), ("/goes", "goes")],
-            clusters: vec![("stays", "", Some(stays)), ("goes", "", Some(goes))],
-        }
-        .text()
-    };
-    let gateway = Gateway::start_with(variant.into(), both).await;
+    let one = file("stays").cluster("stays", stays);
+    let both = one.clone().and_listener("second", second).cluster("goes", goes);
+    let both = both.and_routes("- {name: to-goes, match: {prefix: /goes}, cluster: goes}");
+    let gateway = both.start_with(variant).await;
     let second_url = format!("http://127.0.0.1:{second}/goes");
-    let answers = async || gateway.client.try_get(&second_url, &[]).await.is_ok_and(|it| it.status == 200);
-    eventually("both listeners answer", &answers).await;
+    let answers = || gateway.client.gets(200, &second_url, &[]);
+    eventually("both listeners answer", answers).await;
     let hammer = Hammer::start(gateway.url("/"));
     let goes_hammer = Hammer::start(gateway.url("/goes"));
-    let one = File {
-        listeners: vec![("http", gateway.port)],
-        routes: vec![("/", "stays")],
-        clusters: vec![("stays", "", Some(stays))],
-    };
-    gateway.edit(&one.text()).await;
+    gateway.edit(one).await;
     eventually("all three are gone", || async {
         let clusters = gateway.envoy_admin("/clusters").await;
         let listeners = gateway.envoy_admin("/config_dump?resource=dynamic_listeners").await;
@@ -144,48 +84,22 @@ async fn a_listener_a_route_and_its_cluster_go_in_one_edit(variant: &[&str]) {
     assert_eq!(gateway.envoy_counter("cluster_manager.cds.update_rejected").await, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_listener_a_route_and_its_cluster_go_in_one_edit_in_delta_o1() {
-    a_listener_a_route_and_its_cluster_go_in_one_edit(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_listener_a_route_and_its_cluster_go_in_one_edit_in_state_of_the_world_o1() {
-    a_listener_a_route_and_its_cluster_go_in_one_edit(SOTW).await;
-}
-
-async fn a_cluster_without_endpoints_does_not_hold_up_the_others(variant: &[&str]) {
+async fn a_cluster_without_endpoints_does_not_hold_up_the_others_o5(variant: Variant) {
     let svc = upstream("svc").await;
-    let file = |port, more: bool| {
-        let mut file = File {
-            listeners: vec![("http", port)],
-            routes: vec![("/", "svc")],
-            clusters: vec![("svc", "", Some(svc))],
-        };
-        if more {
-            file.routes.extend([("/empty", "empty"), ("/new", "new")]);
-            file.clusters.extend([("empty", "", None), ("new", "", Some(svc))]);
-        }
-        file.text()
-    };
-    let gateway = Gateway::start_with(variant.into(), |port| file(port, false)).await;
+    let before = file("svc").cluster("svc", svc);
+    let routes = "
+        - {name: to-empty, match: {prefix: /empty}, cluster: empty}
+        - {name: to-new, match: {prefix: /new}, cluster: new}
+    ";
+    let after = before.clone().and_routes(routes).clusters("- {name: empty, endpoints: []}").cluster("new", svc);
+    let gateway = before.start_with(variant).await;
     let hammers = ["/", "/new"].map(|path| Hammer::start(gateway.url(path)));
-    let start = Instant::now();
-    gateway.edit(&file(gateway.port, true)).await;
+    gateway.edit(after).await;
     eventually("the empty one is there, and empty", || async { gateway.get("/empty", &[]).await.status == 503 }).await;
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(8), "effective after {took:?}, as if it had waited {FETCH_TIMEOUT:?}");
+    for cluster in ["svc", "empty", "new"] {
+        had_its_endpoints(&gateway, cluster).await;
+    }
     for hammer in hammers {
         hammer.stop().await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_without_endpoints_does_not_hold_up_the_others_in_delta_o5() {
-    a_cluster_without_endpoints_does_not_hold_up_the_others(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_without_endpoints_does_not_hold_up_the_others_in_state_of_the_world_o5() {
-    a_cluster_without_endpoints_does_not_hold_up_the_others(SOTW).await;
 }

@@ -1,20 +1,19 @@
-//! `run` and its Envoy: they start together, end together, and one that dies comes back.
+//! `run` and its Envoy: they start together, end together, and one that dies comes back. Each test ends its gateway, and so
+//! has its own.
 
 use std::{fs, process::Command};
 
 use http::Method;
+use legation_testing::{
+    Client, File, Gateway, Options, envoy, eventually, free_port, legation, legation_path, request, upstream,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use crate::support::{Client, Gateway, Options, Process, envoy, eventually, free_port, legation, upstream};
-
-fn file(port: u16) -> String {
-    format!(
-        "version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n\
-         - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
-    )
+fn file() -> File {
+    File::answering("here")
 }
 
 /// Whether a process runs; one that has ended and that nobody has waited for does not.
@@ -23,13 +22,18 @@ fn is_alive(pid: Pid) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
 }
 
+/// Waits until it answers a client that had no connection to it before.
+async fn answers_again(gateway: &Gateway) {
+    let (client, url) = (Client::new(), gateway.url("/"));
+    eventually("it answers again", || client.gets(200, &url, &[])).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_the_gateway_and_frees_its_ports() {
-    let mut gateway = Gateway::start(file).await;
+    let gateway = file().start().await;
     assert_eq!(gateway.get("/", &[]).await.status, 200);
     let envoy = gateway.envoy_pid();
-    gateway.process.signal(Signal::SIGTERM);
-    assert_eq!(gateway.process.wait(), Some(0));
+    assert_eq!(gateway.process.end(Signal::SIGTERM), Some(0));
     assert!(!is_alive(envoy));
     assert!(std::net::TcpListener::bind(("0.0.0.0", gateway.port)).is_ok());
 }
@@ -38,14 +42,10 @@ async fn a_signal_ends_the_gateway_and_frees_its_ports() {
 async fn a_request_under_way_is_answered_before_the_end() {
     let svc = upstream("svc").await;
     let options = Options { drain: "15s", ..Options::default() };
-    let mut gateway = Gateway::start_with(options, |port| {
-        format!(
-            "version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n\
-             - {{name: a, match: {{prefix: /}}, cluster: svc}}\nclusters: [{{name: svc, endpoints: [\"{svc}\"]}}]\n"
-        )
-    })
-    .await;
-    let response = gateway.client.begin(Method::GET, &gateway.url("/sse?count=5"), &[]).await.unwrap();
+    let file = Gateway::routes("- {name: a, match: {prefix: /}, cluster: svc}").cluster("svc", svc);
+    let gateway = file.start_with(options).await;
+    let request = request(Method::GET, &gateway.url("/sse?count=5"), &[]).unwrap();
+    let response = gateway.client.begin(request).await.unwrap();
     gateway.process.signal(Signal::SIGTERM);
     let body = http_body_util::BodyExt::collect(response.into_body()).await.expect("it is not cut").to_bytes();
     assert_eq!(String::from_utf8_lossy(&body).matches("id: ").count(), 5);
@@ -54,49 +54,28 @@ async fn a_request_under_way_is_answered_before_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envoy_that_dies_is_started_again() {
-    let gateway = Gateway::start(file).await;
+    let gateway = file().start().await;
     kill(gateway.envoy_pid(), Signal::SIGKILL).unwrap();
-    eventually("it answers again", || async {
-        Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
-    })
-    .await;
-    assert!(gateway.process.output().contains("Envoy ended"));
+    gateway.process.says(&["Envoy ended"]).await;
+    answers_again(&gateway).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_killed_hard_does_not_stop_the_next_one() {
-    let mut gateway = Gateway::start(file).await;
+    let mut gateway = file().start().await;
     let left_behind = gateway.envoy_pid();
-    gateway.process.signal(Signal::SIGKILL);
-    gateway.process.wait();
+    gateway.process.end(Signal::SIGKILL);
     assert!(is_alive(left_behind));
 
-    let mut command = legation();
-    command.arg("run").arg(gateway.path());
-    let next = Process::start(
-        "legation run, again",
-        command.args([
-            "--xds",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "--envoy-admin",
-            "127.0.0.1:0",
-            "--drain",
-            "1s",
-        ]),
-    );
-    eventually("the next one answers, with an Envoy of its own", || async {
-        next.output().contains("Envoy runs")
-            && Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
-    })
-    .await;
+    gateway.run_again([]).await;
+    gateway.process.says(&["Envoy runs"]).await;
+    answers_again(&gateway).await;
     assert!(!is_alive(left_behind));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_on_the_same_state_is_refused_and_the_first_goes_on() {
-    let gateway = Gateway::start(file).await;
+    let gateway = file().start().await;
     let first = gateway.envoy_pid();
     let second = legation()
         .arg("run")
@@ -116,25 +95,21 @@ async fn an_envoy_whose_binary_is_gone_for_a_while_is_started_once_it_is_back() 
     let directory = tempfile::tempdir().unwrap();
     let binary = directory.path().join("envoy");
     std::os::unix::fs::symlink(envoy(), &binary).unwrap();
-    let arguments = vec!["--envoy".to_owned(), binary.to_str().unwrap().to_owned()];
-    let gateway = Gateway::start_with(Options { arguments, ..Options::default() }, file).await;
+    let gateway = file().start_with(["--envoy", binary.to_str().unwrap()]).await;
     fs::remove_file(&binary).unwrap();
     kill(gateway.envoy_pid(), Signal::SIGKILL).unwrap();
-    eventually("a start fails", || async { gateway.process.output().contains("cannot start") }).await;
+    gateway.process.says(&["cannot start"]).await;
     std::os::unix::fs::symlink(envoy(), &binary).unwrap();
-    eventually("it answers again", || async {
-        Client::new().try_get(&gateway.url("/"), &[]).await.is_ok_and(|response| response.status == 200)
-    })
-    .await;
+    answers_again(&gateway).await;
 }
 
 #[test]
 fn without_envoy_the_message_says_how_to_get_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gateway.yaml");
-    fs::write(&path, file(free_port())).unwrap();
+    fs::write(&path, file().at(free_port())).unwrap();
     let elsewhere = directory.path().join("legation");
-    fs::copy(env!("CARGO_BIN_EXE_legation"), &elsewhere).unwrap();
+    fs::copy(legation_path(), &elsewhere).unwrap();
     let mut command = Command::new(elsewhere);
     command.current_dir(directory.path()).env_remove("ENVOY").env("PATH", "/nowhere");
     let output = command.arg("run").arg(&path).output().unwrap();

@@ -6,9 +6,8 @@ use futures::future::join_all;
 use http::{Method, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use legation_testing::{Answerer, Client, Http, PATIENCE, Parts, Unrest, by_alice, empty, parts};
 use tokio::time::{Duration, interval, timeout};
-
-use crate::support::{Exchanges, Http, PATIENCE, Parts, Stage, Unrest, empty, parts};
 
 const ROUTES: &[(&str, &str)] = &[("/events", "stream: sse")];
 
@@ -20,9 +19,9 @@ struct Subscriber {
 
 impl Subscriber {
     /// Subscribes; gives what its events are written with, too.
-    async fn new(exchanges: &Exchanges, stage: &Stage) -> (Self, Parts) {
-        let request = exchanges.request(Method::GET, "/events").body(empty()).unwrap();
-        let (answer, asked) = stage.call(exchanges, request).await;
+    async fn new(client: &Client, port: u16, upstream: &Answerer) -> (Self, Parts) {
+        let request = by_alice(Method::GET, &format!("http://127.0.0.1:{port}/events")).body(empty()).unwrap();
+        let (answer, asked) = upstream.call(client, request).await;
         let (parts, body) = parts();
         let response = Response::builder().header(header::CONTENT_TYPE, "text/event-stream").body(body).unwrap();
         drop(asked.answer(response));
@@ -53,14 +52,13 @@ fn summary(mut lags: Vec<Duration>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_or_part_of_one_arrives_before_the_next_is_sent() {
     let count: usize = env::var("EVENTS").map_or(200, |count| count.parse().expect("EVENTS is a number"));
-    let stage = Stage::start(Http::One).await;
-    let unrest = Unrest::start(ROUTES, "", stage.address).await;
-    let direct = Exchanges::open(Http::One, stage.address.port()).await;
-    let http1 = Exchanges::open(Http::One, unrest.gateway.port).await;
-    let http2 = Exchanges::open(Http::Two, unrest.gateway.port).await;
+    let upstream = Answerer::start(Http::One).await;
+    let unrest = Unrest::start(ROUTES, "", upstream.address).await;
+    let [http1, http2] = Http::BOTH.map(Client::over);
+    let (direct, gateway) = ((&http1, upstream.address.port()), unrest.gateway.port);
     let mut subscribers = Vec::new();
-    for exchanges in [&direct, &http1, &http1, &http1, &http2, &http2, &http2] {
-        let (subscriber, parts) = Subscriber::new(exchanges, &stage).await;
+    for (client, port) in [&[direct][..], &[(&http1, gateway); 3], &[(&http2, gateway); 3]].concat() {
+        let (subscriber, parts) = Subscriber::new(client, port, &upstream).await;
         subscribers.push((subscriber, parts, Vec::new()));
     }
     unrest

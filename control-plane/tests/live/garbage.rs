@@ -20,10 +20,10 @@ use std::{
 };
 
 use futures::future::join_all;
+use legation_testing::{ADMIN, ALICE_KEY, ALICE_SHA256, Bare, Chance, Client, free_port};
 use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 
-use crate::support::{ADMIN, ALICE_KEY, ALICE_SHA256, Bare, Chance, Client, free_port};
 use request::{Request, spoil};
 
 /// Envoy as it takes the most; it says in its access log what became of each request. A route answers by itself, so
@@ -240,7 +240,7 @@ async fn asks(port: u16, key: &str, expected: u16) {
 async fn no_garbage_hurts_the_filter_or_passes_it() {
     let (count, seed) = (setting("GARBAGE", 60_000), setting("GARBAGE_SEED", 1) as u64);
     let port = free_port();
-    let mut envoy = Bare::start(|folder| bootstrap(port, folder)).await;
+    let envoy = Bare::start(|folder| bootstrap(port, folder)).await;
     asks(port, ALICE_KEY, 200).await;
     let created = "wasm.envoy.wasm.runtime.v8.created";
     let before = envoy.stats().await[created];
@@ -272,8 +272,7 @@ async fn no_garbage_hurts_the_filter_or_passes_it() {
     assert!(!said.contains("[critical]") && !said.contains("[error]") && !said.contains("wasm log"), "{said}");
 
     // Envoy writes what is left of its log at its end.
-    envoy.process.signal(Signal::SIGTERM);
-    envoy.process.wait();
+    envoy.process.end(Signal::SIGTERM);
     let log = fs::read(envoy.path("access.log")).expect("Envoy wrote it");
     let log = String::from_utf8_lossy(&log);
     let counts = judge(&log);

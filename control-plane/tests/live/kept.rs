@@ -5,47 +5,33 @@ use std::{net::SocketAddr, time::Duration};
 
 use futures::future::join_all;
 
-use crate::support::{
-    ALICE_KEY, ALICE_SHA256, BOB_SHA256, Direction, Exchanges, Flow, Gateway, Http, Options, Stage, eventually,
-    upstream,
-};
+use legation_testing::{ALICE_KEY, Answerer, Client, Direction, File, Flow, Gateway, Http, eventually, upstream};
 
-const LIMIT: Duration = Duration::from_secs(1);
+/// Long enough for a stream to begin on a busy machine.
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// The file after so many edits, with these fields of the route that the streams began with; without any, it is not there, and
 /// neither is its cluster.
-fn file(port: u16, [one, two]: [SocketAddr; 2], edits: usize, fields: &str) -> String {
-    let fields = fields.replace("POLICY", "api_key: {}, rate_limit: {limit: 1000, window: 1h}");
-    let (route, cluster) = match fields.as_str() {
-        "" => (String::new(), String::new()),
-        fields => (
-            format!("- {{name: kept, match: {{prefix: /kept}}, {fields}}}"),
-            format!("- {{name: one, endpoints: [\"{one}\"]}}"),
-        ),
-    };
-    format!(
-        r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-{route}
-- {{name: edits, match: {{prefix: /edits}}, respond: {{status: 200, body: "{edits}"}}}}
-clusters:
-{cluster}
-- {{name: two, endpoints: ["{two}"]}}
-consumers:
-- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}
-- {{name: bob, api_keys: [{{sha256: {BOB_SHA256}}}]}}
-"#
-    )
+fn file([one, two]: [SocketAddr; 2], edits: usize, fields: &str) -> File {
+    let file = File::routes("- {name: edits, match: {prefix: /edits}, respond: {status: 200, body: \"$EDITS\"}}")
+        .cluster("two", two)
+        .alice()
+        .bob()
+        .set("EDITS", edits)
+        .set("POLICY", "api_key: {}, rate_limit: {limit: 1000, window: 1h}")
+        .set("LIMIT", format!("{}s", LIMIT.as_secs()));
+    match fields {
+        "" => file,
+        fields => file.and_routes(format!("- {{name: kept, match: {{prefix: /kept}}, {fields}}}")).cluster("one", one),
+    }
 }
 
 /// A gateway, its clusters, and streams that are running, of both clients and in both directions.
 struct Running {
     gateway: Gateway,
-    stage: Stage,
+    upstream: Answerer,
     addresses: [SocketAddr; 2],
-    clients: [Exchanges; 2],
+    clients: [Client; 2],
     moving: Vec<Flow>,
     silent: Vec<Flow>,
     edits: usize,
@@ -53,27 +39,26 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
-        let stage = Stage::start(Http::One).await;
-        let addresses = [stage.address, upstream("two").await];
-        let first = "cluster: one, stream: download, POLICY";
+        let answerer = Answerer::start(Http::One).await;
+        let addresses = [answerer.address, upstream("two").await];
+        let first = "cluster: one, stream: download, $POLICY";
         // One worker, so that an edit whose effect is seen is in effect for all.
-        let options = Options::from(&["--concurrency", "1"][..]);
-        let gateway = Gateway::start_with(options, |port| file(port, addresses, 0, first)).await;
-        let clients = [Exchanges::open(Http::One, gateway.port).await, Exchanges::open(Http::Two, gateway.port).await];
+        let gateway = file(addresses, 0, first).start_with(["--concurrency", "1"]).await;
+        let (clients, url) = (Http::BOTH.map(Client::over), gateway.url("/kept"));
         let (mut moving, mut silent) = (Vec::new(), Vec::new());
         for client in &clients {
             for direction in [Direction::Down, Direction::Up] {
-                moving.push(Flow::begin(client, &stage, "/kept", direction).await);
-                silent.push(Flow::begin(client, &stage, "/kept", direction).await);
+                moving.push(Flow::begin(client, &answerer, &url, direction).await);
+                silent.push(Flow::begin(client, &answerer, &url, direction).await);
             }
         }
-        Self { gateway, stage, addresses, clients, moving, silent, edits: 0 }
+        Self { gateway, upstream: answerer, addresses, clients, moving, silent, edits: 0 }
     }
 
     /// Gives the route these fields.
     async fn edit(&mut self, fields: &str) {
         self.edits += 1;
-        self.gateway.edit(&file(self.gateway.port, self.addresses, self.edits, fields)).await;
+        self.gateway.edit(file(self.addresses, self.edits, fields)).await;
         let number = self.edits.to_string();
         eventually("the edit takes effect", || async { self.gateway.get("/edits", &[]).await.body == number }).await;
     }
@@ -85,15 +70,13 @@ impl Running {
 
     /// A stream that begins now.
     async fn newcomer(&self) -> Flow {
-        Flow::begin(&self.clients[1], &self.stage, "/kept", Direction::Down).await
+        Flow::begin(&self.clients[1], &self.upstream, &self.gateway.url("/kept"), Direction::Down).await
     }
 
     /// Waits until a request that comes now is answered with this.
     async fn answers(&self, status: u16) {
-        eventually("a request is answered anew", || async {
-            self.gateway.get("/kept", &[("x-api-key", ALICE_KEY)]).await.status == status
-        })
-        .await;
+        let (client, url, key) = (&self.gateway.client, self.gateway.url("/kept"), [("x-api-key", ALICE_KEY)]);
+        eventually("a request is answered anew", || client.gets(status, &url, &key)).await;
     }
 }
 
@@ -116,12 +99,12 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
     let mut cut = Vec::new();
     for (fields, newcomer) in [
         // Those that run live longer than these, and some of them are silent for longer.
-        ("cluster: one, stream: download, timeouts: {max_stream: 1s}, POLICY", IsCut { moving: true }),
-        ("cluster: one, stream: download, timeouts: {idle: 1s}, POLICY", IsCut { moving: false }),
-        ("cluster: one, stream: download, timeouts: {request: 1s}, POLICY", IsCut { moving: true }),
+        ("cluster: one, stream: download, timeouts: {max_stream: $LIMIT}, $POLICY", IsCut { moving: true }),
+        ("cluster: one, stream: download, timeouts: {idle: $LIMIT}, $POLICY", IsCut { moving: false }),
+        ("cluster: one, stream: download, timeouts: {request: $LIMIT}, $POLICY", IsCut { moving: true }),
         // Another preset, and none.
-        ("cluster: one, stream: sse, POLICY", IsWhole),
-        ("cluster: one, POLICY", IsWhole),
+        ("cluster: one, stream: sse, $POLICY", IsWhole),
+        ("cluster: one, $POLICY", IsWhole),
         // The filter goes, and comes back such that it would refuse them.
         ("cluster: one, stream: download", IsWhole),
         ("cluster: one, stream: download, api_key: {consumers: [bob]}", Gets(403)),

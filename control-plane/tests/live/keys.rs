@@ -1,41 +1,39 @@
 //! API keys, as a caller and an upstream see them.
 
 use http::Method;
+use legation_testing::{ALICE_KEY, BOB_KEY, CAROL_KEY, File, Response, Shared, empty, upstream};
 
-use crate::support::{ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Gateway, Response, upstream};
-
-async fn gateway() -> Gateway {
-    let svc = upstream("svc").await;
-    Gateway::start(|port| {
-        format!(
-            r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: any, match: {{prefix: /any}}, cluster: svc, api_key: {{}}}}
-- {{name: pro, match: {{prefix: /pro}}, cluster: svc, api_key: {{plans: [pro]}}}}
-- {{name: kept, match: {{prefix: /kept}}, cluster: svc, api_key: {{header: x-token, keep: true}}}}
-- {{name: open, match: {{prefix: /open}}, cluster: svc}}
-clusters:
-- {{name: svc, endpoints: ["{svc}"]}}
-consumers:
-- name: alice
-  plan: pro
-  api_keys: [{{id: a, sha256: {ALICE_SHA256}}}]
-- name: bob
-  api_keys: [{{id: b, sha256: {BOB_SHA256}, expires: "2020-01-01"}}]
-- name: carol
-  api_keys: [{{id: c, sha256: {CAROL_SHA256}}}]
-plans:
-- {{name: pro}}
-"#
-        )
+static GATEWAY: Shared = Shared::new(|| {
+    Box::pin(async {
+        let routes = "
+            - {name: any, match: {prefix: /any}, cluster: svc, api_key: {}}
+            - {name: pro, match: {prefix: /pro}, cluster: svc, api_key: {plans: [pro]}}
+            - {name: kept, match: {prefix: /kept}, cluster: svc, api_key: {header: x-token, keep: true}}
+            - {name: open, match: {prefix: /open}, cluster: svc}
+            - {name: ways, match: {prefix: /ways}, cluster: svc, api_key: {bearer: true, cookie: key, query: key}}
+            - name: anonymous
+              match: {prefix: /anonymous}
+              cluster: svc
+              api_key: {optional: true, anonymous_plan: free}
+              rate_limit: {plan: true}
+        ";
+        let consumers = "
+            - {name: alice, plan: pro, api_keys: [{id: a, sha256: $ALICE}]}
+            - {name: bob, api_keys: [{id: b, sha256: $BOB, expires: \"2020-01-01\"}]}
+            - {name: carol, api_keys: [{id: c, sha256: $CAROL}]}
+            - {name: dave, api_keys: [{sha256: $DAVE, not_before: \"2999-01-01\"}]}
+        ";
+        let plans = "
+            - {name: pro}
+            - {name: free, limits: [{limit: 2, window: 1h}]}
+        ";
+        let file = File::routes(routes).cluster("svc", upstream("svc").await).consumers(consumers).plans(plans);
+        file.set("DAVE", "fe09dace1224a91b590b9329dc3268b6db00ce6f9dbac4de34ee21d759fe9585")
     })
-    .await
-}
+});
 
-const CAROL_KEY: &str = "carol-key";
-const CAROL_SHA256: &str = "368c3387fc9b5ce6ab156ad952031f52bc9154e89a727020cd314f8910a21823";
+/// A key that is not valid yet.
+const DAVE_KEY: &str = "dave-key";
 
 fn assert_refused(response: &Response, status: u16, code: &str) {
     assert_eq!(response.status.as_u16(), status, "{response:?}");
@@ -48,7 +46,7 @@ fn assert_refused(response: &Response, status: u16, code: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_passes_with_a_good_key_and_no_other_way() {
-    let gateway = gateway().await;
+    let gateway = GATEWAY.get().await;
 
     assert_refused(&gateway.get("/any", &[]).await, 401, "missing_api_key");
     assert_refused(&gateway.get("/any", &[("x-api-key", "nobody's")]).await, 401, "unknown_api_key");
@@ -64,7 +62,7 @@ async fn a_request_passes_with_a_good_key_and_no_other_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_upstream_sees_who_calls_and_not_the_key() {
-    let gateway = gateway().await;
+    let gateway = GATEWAY.get().await;
 
     let headers = gateway.get("/any", &[("x-api-key", ALICE_KEY)]).await.seen_headers();
     assert_eq!(headers["x-consumer-id"], "alice");
@@ -79,7 +77,7 @@ async fn the_upstream_sees_who_calls_and_not_the_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_cannot_say_who_it_is() {
-    let gateway = gateway().await;
+    let gateway = GATEWAY.get().await;
     let forged = [
         ("x-api-key", ALICE_KEY),
         ("x-consumer-id", "root"),
@@ -100,12 +98,12 @@ async fn a_client_cannot_say_who_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_no_text_are_an_unknown_key_and_hurt_nobody() {
-    let gateway = gateway().await;
+    let gateway = GATEWAY.get().await;
     for _ in 0..8 {
         let mut request = http::Request::builder().uri(gateway.url("/any"));
         let value = http::HeaderValue::from_bytes(b"\xff\xfe").unwrap();
         request.headers_mut().unwrap().insert("x-api-key", value);
-        let response = gateway.client.send(request.body(Default::default()).unwrap()).await.unwrap();
+        let response = gateway.client.send(request.body(empty()).unwrap()).await.unwrap();
         assert_refused(&response, 401, "unknown_api_key");
     }
     assert_eq!(gateway.get("/any", &[("x-api-key", ALICE_KEY)]).await.status, 200);
@@ -113,7 +111,7 @@ async fn bytes_that_are_no_text_are_an_unknown_key_and_hurt_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grpc_caller_gets_a_grpc_status() {
-    let gateway = gateway().await;
+    let gateway = GATEWAY.get().await;
     let response = gateway
         .client
         .try_send(Method::POST, &gateway.url("/any"), &[("content-type", "application/grpc")])
@@ -125,24 +123,7 @@ async fn a_grpc_caller_gets_a_grpc_status() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_may_come_by_several_ways_and_the_upstream_sees_none_of_them() {
-    let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| {
-        format!(
-            r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: ways, match: {{prefix: /ways}}, cluster: svc, api_key: {{bearer: true, cookie: key, query: key}}}}
-- {{name: open, match: {{prefix: /open}}, cluster: svc, api_key: {{optional: true, anonymous_plan: free}}, rate_limit: {{plan: true}}}}
-clusters: [{{name: svc, endpoints: ["{svc}"]}}]
-consumers:
-- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}
-- {{name: bob, api_keys: [{{sha256: {BOB_SHA256}, not_before: "2999-01-01"}}]}}
-plans: [{{name: free, limits: [{{limit: 2, window: 1h}}]}}]
-"#
-        )
-    })
-    .await;
+    let gateway = GATEWAY.get().await;
     let bearer = format!("Bearer {ALICE_KEY}");
     let cookie = format!("a=1; key={ALICE_KEY}; b=2");
     for (path, header) in [
@@ -166,16 +147,16 @@ plans: [{{name: free, limits: [{{limit: 2, window: 1h}}]}}]
     assert_eq!(challenges.len(), 3, "{challenges:?}");
     assert_eq!(challenges[0], r#"Bearer realm="legation""#);
     assert_refused(&gateway.get("/ways", &[("authorization", "Bearer x")]).await, 401, "unknown_api_key");
-    let early = format!("Bearer {BOB_KEY}");
+    let early = format!("Bearer {DAVE_KEY}");
     assert_refused(&gateway.get("/ways", &[("authorization", &early)]).await, 401, "not_yet_valid_api_key");
 
-    let anonymous = gateway.get("/open", &[("x-consumer-id", "alice")]).await;
+    let anonymous = gateway.get("/anonymous", &[("x-consumer-id", "alice")]).await;
     assert_eq!(anonymous.status, 200);
     let seen = anonymous.json();
     assert!(seen["headers"]["x-consumer-id"].is_null(), "{seen}");
     assert_eq!(seen["headers"]["x-consumer-plan"], "free");
-    assert_eq!(gateway.get("/open", &[]).await.status, 200);
-    assert_refused(&gateway.get("/open", &[("x-api-key", "x")]).await, 401, "unknown_api_key");
-    assert_refused(&gateway.get("/open", &[]).await, 429, "rate_limited");
-    assert_eq!(gateway.get("/open", &[("x-api-key", ALICE_KEY)]).await.status, 200);
+    assert_eq!(gateway.get("/anonymous", &[]).await.status, 200);
+    assert_refused(&gateway.get("/anonymous", &[("x-api-key", "x")]).await, 401, "unknown_api_key");
+    assert_refused(&gateway.get("/anonymous", &[]).await, 429, "rate_limited");
+    assert_eq!(gateway.get("/anonymous", &[("x-api-key", ALICE_KEY)]).await.status, 200);
 }

@@ -1,4 +1,5 @@
-//! The whole path: the real command, a real Envoy, real HTTP. Every test runs its own gateway, on ports of its own.
+//! The whole path: the real command, a real Envoy, real HTTP. Tests that leave no trace share the gateway of their file; the
+//! others run one of their own, on ports of its own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -24,8 +25,6 @@ mod mesh_image;
 mod neighbour;
 mod overload;
 mod pairings;
-#[path = "../pki/mod.rs"]
-mod pki;
 mod policies;
 mod policy_moves;
 mod quickstart;
@@ -44,7 +43,6 @@ mod secrets;
 mod stalled;
 mod standalone;
 mod streams;
-mod support;
 mod timeouts;
 mod tls;
 mod transfers;

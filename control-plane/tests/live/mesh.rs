@@ -10,13 +10,12 @@ use std::{
     },
 };
 
-use serde_json::{Value, json};
-
-use crate::support::{
+use legation_testing::{
     ALICE_SHA256, Client, Response, bare_envoy, eventually, free_port,
     mesh::{As, Code, EnvoyGateway, Istio, Mesh, example, istio_wasm, listener, module, static_filter, text},
     upstream,
 };
+use serde_json::{Value, json};
 
 const WASM_PLUGIN: &str = "istio/wasmplugin.yaml";
 const TRAFFIC_EXTENSION: &str = "istio/trafficextension.yaml";
@@ -46,7 +45,7 @@ fn with_carol(mut document: Value) -> Value {
     document
 }
 
-const CAROL: &str = crate::support::ALICE_KEY;
+const CAROL: &str = legation_testing::ALICE_KEY;
 
 /// Asks for a path of the examples' host.
 async fn ask(port: u16, path: &str, headers: &[(&str, &str)]) -> Result<Response, String> {

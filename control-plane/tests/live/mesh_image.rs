@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path, process::Command};
 
+use legation_testing::{mesh::module, root};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-
-use crate::support::mesh::module;
 
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -28,7 +27,7 @@ fn said(program: &str, arguments: &[&str], file: &Path) -> Vec<u8> {
 }
 
 fn write(module: &Path, layout: &Path) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/oci-layout");
+    let script = root().join("scripts/oci-layout");
     let output = Command::new(script).arg(module).arg(layout).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -1,35 +1,22 @@
-//! What an Envoy takes before it refuses.
+//! How much an Envoy takes before it refuses. Each test has its own gateway, which is full in it.
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time,
-};
+use legation_testing::{File, Wire, eventually, wire::status};
 
-use crate::support::{Gateway, Options, PATIENCE, eventually};
-
-fn file(port: u16) -> String {
-    format!(
-        "version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes:\n- {{name: r, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
-    )
-}
-
-fn with(arguments: &[&str]) -> Options {
-    Options { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(), ..Options::default() }
+fn file() -> File {
+    File::answering("here")
 }
 
 /// Whether a request over the connection is answered; `false` if it is closed.
-async fn is_answered(connection: &mut TcpStream) -> bool {
-    let asked = connection.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let mut answer = [0; 256];
-    let read = time::timeout(PATIENCE, connection.read(&mut answer)).await.expect("an answer, or an end");
-    asked.is_ok() && read.is_ok_and(|read| answer[..read].starts_with(b"HTTP/1.1 200"))
+async fn is_answered(connection: &mut Wire) -> bool {
+    let answer = connection.ask("GET /").await.unwrap_or_default();
+    // The body of the answer comes before the next.
+    !answer.is_empty() && connection.reader.up_to("here").await.is_some() && status(&answer) == "200"
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_envoy_takes_are_closed_and_the_others_go_on() {
-    let gateway = Gateway::start_with(with(&["--max-connections", "3"]), file).await;
-    let connect = async || TcpStream::connect(("127.0.0.1", gateway.port)).await.expect("the port accepts");
+    let gateway = file().start_with(["--max-connections", "3"]).await;
+    let connect = || Wire::connect(gateway.port);
     let mut taken = Vec::new();
     for _ in 0..3 {
         let mut connection = connect().await;
@@ -51,7 +38,7 @@ async fn more_connections_than_envoy_takes_are_closed_and_the_others_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envoy_whose_memory_is_used_up_answers_with_503_and_stays() {
     // Less than any Envoy takes.
-    let gateway = Gateway::start_with(with(&["--max-heap", "1MiB"]), file).await;
+    let gateway = file().start_with(["--max-heap", "1MiB"]).await;
     eventually("requests are refused", || async { gateway.get("/", &[]).await.status == 503 }).await;
     let stats = gateway.envoy_admin("/stats?filter=overload.envoy.overload_actions.stop_accepting_requests").await;
     assert!(stats.contains("stop_accepting_requests.active: 1"), "{stats}");
@@ -60,22 +47,16 @@ async fn an_envoy_whose_memory_is_used_up_answers_with_503_and_stays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_bounds_what_its_clients_take() {
     let limits = "limits: {connections: 2, header_bytes: 8KiB, header_count: 20}";
-    let file = |port| file(port).replace("name: http, ", &format!("name: http, {limits}, "));
-    let gateway = Gateway::start_with(Options::default(), file).await;
-    let connect = async || TcpStream::connect(("127.0.0.1", gateway.port)).await.expect("the port accepts");
-    let status = async |headers: String| {
-        let mut connection = connect().await;
+    let gateway = file().listener_with(limits).start().await;
+    let connect = || Wire::connect(gateway.port);
+    let status_of = async |headers: String| {
         let request = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n");
-        connection.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        // What Envoy did not read may reset the connection once it has answered.
-        let _ = time::timeout(PATIENCE, connection.read_to_string(&mut answer)).await.expect("an end");
-        answer.split(' ').nth(1).unwrap_or("none").to_owned()
+        status(&Wire::exchange(gateway.port, request).await).to_owned()
     };
-    assert_eq!(status("x-a: b\r\n".repeat(10)).await, "200");
-    assert_eq!(status("x-a: b\r\n".repeat(30)).await, "431");
-    assert_eq!(status(format!("x-a: {}\r\n", "b".repeat(6_000))).await, "200");
-    assert_eq!(status(format!("x-a: {}\r\n", "b".repeat(9_000))).await, "431");
+    assert_eq!(status_of("x-a: b\r\n".repeat(10)).await, "200");
+    assert_eq!(status_of("x-a: b\r\n".repeat(30)).await, "431");
+    assert_eq!(status_of(format!("x-a: {}\r\n", "b".repeat(6_000))).await, "200");
+    assert_eq!(status_of(format!("x-a: {}\r\n", "b".repeat(9_000))).await, "431");
 
     let (mut one, mut two) = (connect().await, connect().await);
     assert!(is_answered(&mut one).await && is_answered(&mut two).await);

@@ -1,47 +1,43 @@
 //! HTTP/1.1 and HTTP/2 in each pairing of client and upstream: the same exchanges pass, through the filter and fifty edits.
 
-use std::time::Duration;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::{task::JoinSet, time::timeout};
-
-use crate::support::{
-    ALICE_KEY, Answerer, Body, Caller, Connection, Http, PATIENCE, Parts, Unrest, empty, part, parts,
+use legation_testing::{Answerer, Body, Connection, Http, PATIENCE, Parts, Unrest, by_alice, empty, part, parts};
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::timeout,
 };
-
-/// How soon an upstream knows that its client has gone.
-const SOON: Duration = Duration::from_secs(1);
 
 /// A way through the gateway.
 struct Way<'a> {
     from: Http,
     port: u16,
-    upstream: &'a mut Answerer,
+    upstream: &'a Answerer,
 }
 
 /// A request that is answered, seen from both ends.
 struct Exchange {
-    caller: Caller,
+    client: Connection,
     answer: Response<Incoming>,
     /// The request's body, where it arrives.
     upload: Incoming,
-    connection: Connection,
+    /// The connection of the upstream.
+    connection: AbortHandle,
 }
 
 impl Way<'_> {
     /// Asks, as alice, and gets this answer.
-    async fn exchange(&mut self, method: Method, path: &str, body: Body, answer: Response<Body>) -> Exchange {
-        let mut caller = Caller::connect(self.from, self.port).await;
+    async fn exchange(&self, method: Method, path: &str, body: Body, answer: Response<Body>) -> Exchange {
+        let mut client = Connection::connect(self.from, self.port).await;
         let request = request(method, path, body);
         let answering = async { self.upstream.asked().await.answer(answer) };
-        let (answer, (upload, connection)) = tokio::join!(caller.ask(request), answering);
-        Exchange { caller, answer: answer.unwrap(), upload, connection }
+        let (answer, (upload, connection)) = tokio::join!(client.ask(request), answering);
+        Exchange { client, answer: answer.unwrap(), upload, connection }
     }
 
     /// Asks for events, of which one has come.
-    async fn begun(&mut self, answer: http::response::Builder) -> (Parts, Exchange) {
+    async fn begun(&self, answer: http::response::Builder) -> (Parts, Exchange) {
         let (events, body) = parts();
         let mut exchange = self.exchange(Method::GET, "/events", empty(), answer.body(body).unwrap()).await;
         events.send("data: 1\n\n").await;
@@ -50,7 +46,7 @@ impl Way<'_> {
     }
 
     /// Their length is unknown to all, and they end all the same.
-    async fn events_arrive_one_by_one(&mut self) {
+    async fn events_arrive_one_by_one(&self) {
         let (events, exchange) = self.begun(events()).await;
         assert!(!exchange.answer.headers().contains_key(CONTENT_LENGTH));
         let mut answer = exchange.answer.into_body();
@@ -62,7 +58,7 @@ impl Way<'_> {
         assert_eq!(rest(&mut answer).await, ("".to_owned(), None));
     }
 
-    async fn an_answer_without_a_body_stays_so(&mut self) {
+    async fn an_answer_without_a_body_stays_so(&self) {
         for (method, status, length) in [
             (Method::HEAD, StatusCode::OK, Some("1000")),
             (Method::GET, StatusCode::NO_CONTENT, None),
@@ -82,7 +78,7 @@ impl Way<'_> {
     }
 
     /// But for those that say who calls, or what else may not be in trailers.
-    async fn trailers_pass(&mut self) {
+    async fn trailers_pass(&self) {
         let trailer =
             |name: &'static str| HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
         let with_forged = |name| {
@@ -105,31 +101,31 @@ impl Way<'_> {
         assert_eq!(down, ("down".to_owned(), Some(trailer("x-down"))));
     }
 
-    async fn a_client_that_goes_is_gone_for_the_upstream(&mut self) {
-        let mut caller = Caller::connect(self.from, self.port).await;
-        let asking = tokio::spawn(async move { caller.ask(request(Method::GET, "/events", empty())).await });
+    async fn a_client_that_goes_is_gone_for_the_upstream(&self) {
+        let mut client = Connection::connect(self.from, self.port).await;
+        let asking = tokio::spawn(async move { client.ask(request(Method::GET, "/events", empty())).await });
         let asked = self.upstream.asked().await;
         asking.abort();
-        timeout(SOON, asked.unwanted()).await.expect("before it is answered");
+        timeout(PATIENCE, asked.unwanted()).await.expect("before it is answered");
 
-        let (events, Exchange { caller, answer, .. }) = self.begun(events()).await;
+        let (events, Exchange { client, answer, .. }) = self.begun(events()).await;
         // Over HTTP/2 this ends the request, and the connection stays.
         drop(answer);
-        timeout(SOON, events.unwanted()).await.expect("while the answer comes");
-        drop(caller);
+        timeout(PATIENCE, events.unwanted()).await.expect("while the answer comes");
+        drop(client);
 
         let ((upload, body), (_down, answer)) = (parts(), parts());
         let mut exchange = self.exchange(Method::POST, "/up", body, Response::new(answer)).await;
         upload.send("some").await;
         assert_eq!(part(&mut exchange.upload).await, "some");
         upload.cut().await;
-        let end = timeout(SOON, exchange.upload.frame()).await.expect("in its upload");
+        let end = timeout(PATIENCE, exchange.upload.frame()).await.expect("in its upload");
         assert!(matches!(end, Some(Err(_))), "{end:?}");
     }
 
     /// It is cut alone, or `with_all` that its connection carries. What the client sees is for `ends`: over HTTP/1.1 Envoy gives
     /// it a second to take all that came before, and closes then.
-    async fn an_answer_that_is_cut_never_looks_whole(&mut self, with_all: bool, ends: &mut JoinSet<()>) {
+    async fn an_answer_that_is_cut_never_looks_whole(&self, with_all: bool, ends: &mut JoinSet<()>) {
         for framing in [None, Some(100)] {
             let mut answer = events();
             if let Some(length) = framing {
@@ -137,21 +133,21 @@ impl Way<'_> {
             }
             let (events, mut exchange) = self.begun(answer).await;
             if with_all {
-                exchange.connection.break_off();
+                exchange.connection.abort();
             } else {
                 events.cut().await;
             }
             ends.spawn(async move {
                 let end = timeout(PATIENCE, exchange.answer.frame()).await.expect("it ends");
                 assert!(matches!(end, Some(Err(_))), "length {framing:?}, {with_all}: {end:?}");
-                drop((events, exchange.caller));
+                drop((events, exchange.client));
             });
         }
     }
 }
 
 fn request(method: Method, path: &str, body: Body) -> Request<Body> {
-    let request = Request::builder().method(method).uri(format!("http://any{path}")).header("x-api-key", ALICE_KEY);
+    let request = by_alice(method, &format!("http://any{path}"));
     request.header("te", "trailers").header("trailer", "x-up, x-consumer-id, x-forwarded-for").body(body).unwrap()
 }
 
@@ -175,7 +171,7 @@ struct Lasting {
 }
 
 impl Lasting {
-    async fn begin(way: &mut Way<'_>) -> Self {
+    async fn begin(way: &Way<'_>) -> Self {
         let events = way.begun(events()).await;
         let ((there, body), (back, answer)) = (parts(), parts());
         let echo = way.exchange(Method::POST, "/up", body, Response::new(answer)).await;
@@ -203,23 +199,23 @@ impl Lasting {
     }
 }
 
-async fn exchanges_pass(to: Http, cluster: &'static str) {
-    let mut upstream = Answerer::start(to).await;
+async fn exchanges_pass(to: Http) {
+    let upstream = Answerer::start(to).await;
     let routes = &[("/events", "stream: sse"), ("/up", "stream: upload")];
-    let unrest = Unrest::start(routes, cluster, upstream.address).await;
+    let unrest = Unrest::start(routes, to.protocol(), upstream.address).await;
     let port = unrest.gateway.port;
     let mut rounds = 0;
     unrest
         .during(async |mut edits| {
             let (mut lasting, mut ends) = (Vec::new(), JoinSet::new());
-            for from in [Http::One, Http::Two] {
-                lasting.push(Lasting::begin(&mut Way { from, port, upstream: &mut upstream }).await);
+            for from in Http::BOTH {
+                lasting.push(Lasting::begin(&Way { from, port, upstream: &upstream }).await);
             }
             edits
                 .each(async || {
-                    for (from, lasting) in [Http::One, Http::Two].into_iter().zip(&mut lasting) {
+                    for (from, lasting) in Http::BOTH.into_iter().zip(&mut lasting) {
                         lasting.go_on().await;
-                        let mut way = Way { from, port, upstream: &mut upstream };
+                        let way = Way { from, port, upstream: &upstream };
                         way.events_arrive_one_by_one().await;
                         way.an_answer_without_a_body_stays_so().await;
                         way.trailers_pass().await;
@@ -232,8 +228,8 @@ async fn exchanges_pass(to: Http, cluster: &'static str) {
             for lasting in lasting {
                 lasting.end().await;
             }
-            for from in [Http::One, Http::Two] {
-                let mut way = Way { from, port, upstream: &mut upstream };
+            for from in Http::BOTH {
+                let way = Way { from, port, upstream: &upstream };
                 way.an_answer_that_is_cut_never_looks_whole(true, &mut ends).await;
             }
             while let Some(end) = ends.join_next().await {
@@ -246,10 +242,10 @@ async fn exchanges_pass(to: Http, cluster: &'static str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_exchanges_pass_to_an_upstream_over_http1() {
-    exchanges_pass(Http::One, "protocol: http1").await;
+    exchanges_pass(Http::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_exchanges_pass_to_an_upstream_over_http2() {
-    exchanges_pass(Http::Two, "protocol: http2").await;
+    exchanges_pass(Http::Two).await;
 }

@@ -1,20 +1,23 @@
-//! Many random edits, some of them bad, while traffic runs on two workers, from clients in this process and from h2load: no request fails and no stream is cut.
+//! Many random edits, some of them bad, while traffic runs on two workers, from clients in this process and from h2load: no
+//! request fails and no stream is cut.
 //!
-//! `EDITS` says how many (40), `EDITS_SEED` which (23, which once found a configuration that comes back): the same seed gives the same edits, so that a failure can be repeated.
+//! `EDITS` says how many (40), `EDITS_SEED` which (23, which once found a configuration that comes back): the same seed gives
+//! the same edits, so that a failure can be repeated.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Write as _,
-    net::{SocketAddr, TcpListener},
+use std::{collections::BTreeSet, net::SocketAddr};
+
+use legation_testing::{
+    Chance, Events, File, Gateway, Hammer, Load, Options, TakenPort, Variant, both_variants, eventually, free_port,
+    upstream,
 };
 
-use crate::support::{
-    ALICE_SHA256, BOB_SHA256, Chance, DELTA, Events, Gateway, Hammer, Load, SOTW, eventually, free_port, upstream,
-};
+both_variants! {
+    random_edits_disturb_nothing,
+}
 
 /// What the file says at the moment.
-struct File {
-    ports: [u16; 2],
+struct Content {
+    second_port: u16,
     upstreams: Vec<SocketAddr>,
     /// A number that a route answers with: it tells which edit serves.
     edit: usize,
@@ -34,7 +37,7 @@ struct File {
 
 const BALANCERS: [&str; 5] = ["round_robin", "least_request", "random", "ring_hash", "maglev"];
 
-impl File {
+impl Content {
     /// Changes something, and gives its name.
     fn change(&mut self, chance: &mut Chance) -> &'static str {
         fn toggle(set: &mut BTreeSet<usize>, item: usize) {
@@ -91,56 +94,46 @@ impl File {
         }
     }
 
-    fn text(&self) -> String {
-        let [port, second_port] = self.ports;
+    fn file(&self) -> File {
+        let routes = r#"
+            - {name: edit, match: {path: /edit}, respond: {status: 200, body: "$EDIT"}}
+            - {name: events, match: {prefix: /events}, cluster: one, stream: sse, api_key: {}}
+            - {name: moving-events, match: {prefix: /moving-events}, cluster: $MOVING, stream: sse}
+            - {name: steady, match: {prefix: /steady}, cluster: one}
+            - {name: keyed, match: {prefix: /keyed}, cluster: one, api_key: {}}
+            - {name: changing, match: {prefix: /changing}, cluster: one$POLICY}
+            - {name: canary, match: {prefix: /canary}, clusters: [{name: one, weight: $ONE}, {name: two, weight: $TWO}]}
+            - {name: limited, match: {prefix: /limited}, cluster: one, rate_limit: {limit: $LIMIT, window: 1h}}
+            - {name: moving, match: {prefix: /moving}, cluster: $MOVING}
+            - {name: spread, match: {prefix: /spread}, cluster: spread}
+        "#;
         let [one, two] = [self.upstreams[0], self.upstreams[1]];
-        let Self { edit, weights, moved, limit, connect_timeout, balancer, .. } = self;
-        let mut text = format!("version: 1\nlisteners:\n- {{name: http, port: {port}}}\n");
+        let spread = self.spread.iter().map(|number| self.upstreams[*number].to_string()).collect::<Vec<_>>();
+        let mut file = File::routes(routes)
+            .cluster("one", one)
+            .cluster_with("two", two, &format!("connect_timeout: {}s", self.connect_timeout))
+            .cluster("$MOVING", two)
+            .clusters(format!("- {{name: spread, endpoints: {spread:?}, lb: {}}}", self.balancer))
+            .alice()
+            .set("MOVING", format!("moving-{}", self.moved))
+            .set("EDIT", self.edit)
+            .set("POLICY", if self.asks_for_a_key { ", api_key: {}" } else { "" })
+            .set("ONE", self.weights.0)
+            .set("TWO", self.weights.1)
+            .set("LIMIT", self.limit);
         if self.has_second_listener {
-            let _ = writeln!(text, "- {{name: second, port: {second_port}}}");
+            file = file.and_listener("second", self.second_port);
         }
-        let policy = if self.asks_for_a_key { ", api_key: {}" } else { "" };
-        let _ = write!(
-            text,
-            r#"routes:
-- {{name: edit, match: {{path: /edit}}, respond: {{status: 200, body: "{edit}"}}}}
-- {{name: events, match: {{prefix: /events}}, cluster: one, stream: sse, api_key: {{}}}}
-- {{name: moving-events, match: {{prefix: /moving-events}}, cluster: moving-{moved}, stream: sse}}
-- {{name: steady, match: {{prefix: /steady}}, cluster: one}}
-- {{name: keyed, match: {{prefix: /keyed}}, cluster: one, api_key: {{}}}}
-- {{name: changing, match: {{prefix: /changing}}, cluster: one{policy}}}
-- {{name: canary, match: {{prefix: /canary}}, clusters: [{{name: one, weight: {}}}, {{name: two, weight: {}}}]}}
-- {{name: limited, match: {{prefix: /limited}}, cluster: one, rate_limit: {{limit: {limit}, window: 1h}}}}
-- {{name: moving, match: {{prefix: /moving}}, cluster: moving-{moved}}}
-- {{name: spread, match: {{prefix: /spread}}, cluster: spread}}
-"#,
-            weights.0, weights.1
-        );
         for number in &self.extra_routes {
-            let _ = writeln!(text, "- {{name: extra-{number}, match: {{prefix: /steady/{number}}}, cluster: two}}");
+            file = file
+                .and_routes(format!("- {{name: extra-{number}, match: {{prefix: /steady/{number}}}, cluster: two}}"));
         }
-        let spread = self.spread.iter().map(|number| format!("\"{}\"", self.upstreams[*number])).collect::<Vec<_>>();
-        let _ = write!(
-            text,
-            r#"clusters:
-- {{name: one, endpoints: ["{one}"]}}
-- {{name: two, endpoints: ["{two}"], connect_timeout: {connect_timeout}s}}
-- {{name: moving-{moved}, endpoints: ["{two}"]}}
-- {{name: spread, endpoints: [{}], lb: {balancer}}}
-consumers:
-- {{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}
-"#,
-            spread.join(", ")
-        );
-        if self.has_bob {
-            let _ = writeln!(text, "- {{name: bob, api_keys: [{{sha256: {BOB_SHA256}}}]}}");
-        }
-        text
+        if self.has_bob { file.bob() } else { file }
     }
 
     /// What it says with a fault that the control plane finds.
     fn faulty(&self, chance: &mut Chance) -> String {
-        let text = self.text();
+        let text = self.file().to_string();
         match chance.below(5) {
             0 => text.replace("routes:", "routes: {"),
             1 => text.replace("cluster: spread", "cluster: spred"),
@@ -177,19 +170,17 @@ async fn why(gateway: &Gateway) -> String {
     stats.lines().filter(telling).collect::<Vec<_>>().join("\n")
 }
 
-async fn random_edits_disturb_nothing(variant: &[&str]) {
+async fn random_edits_disturb_nothing(variant: Variant) {
     let (edits, seed) = (variable("EDITS", 40), variable("EDITS_SEED", 23));
     let mut chance = Chance(seed as u64);
     let mut upstreams = Vec::new();
     for number in 0..4 {
         upstreams.push(upstream(&format!("upstream-{number}")).await);
     }
-    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
-    let taken_port = taken.local_addr().unwrap().port();
-    let second_port = free_port();
-    let start = |port| File {
-        ports: [port, second_port],
-        upstreams: upstreams.clone(),
+    let taken = TakenPort::take();
+    let mut content = Content {
+        second_port: free_port(),
+        upstreams,
         edit: 0,
         has_second_listener: false,
         extra_routes: BTreeSet::new(),
@@ -202,9 +193,8 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
         connect_timeout: 5,
         balancer: BALANCERS[0],
     };
-    let arguments = [variant, &["--concurrency", "2"]].concat();
-    let gateway = Gateway::start_with(arguments.as_slice().into(), |port| start(port).text()).await;
-    let mut file = start(gateway.port);
+    let arguments = [variant.arguments(), &["--concurrency", "2"]].concat();
+    let gateway = content.file().start_with(arguments.iter().collect::<Options>()).await;
 
     let mut streams = Vec::new();
     for path in ["/events/sse", "/moving-events/sse"].repeat(4) {
@@ -222,12 +212,11 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
             if chance.one_in(3) {
                 let before = rejected().await;
                 // Another name each time: what was rejected once is not sent again.
-                let listener = format!("listeners:\n- {{name: taken-{number}, port: {taken_port}}}\n");
-                gateway.write(&file.text().replace("listeners:\n", &listener));
+                gateway.write(content.file().and_listener(&format!("taken-{number}"), taken.port));
                 eventually("Envoy rejects it", || async { rejected().await > before }).await;
                 "a port that is taken"
             } else {
-                gateway.write(&file.faulty(&mut chance));
+                gateway.write(content.faulty(&mut chance));
                 eventually("the fault is found", || async {
                     let status = gateway.status().await;
                     let diagnostics = status["file"]["diagnostics"].as_array().unwrap();
@@ -237,11 +226,11 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
                 "a fault"
             }
         } else {
-            let what = file.change(&mut chance);
-            gateway.write(&file.text());
+            let what = content.change(&mut chance);
+            gateway.write(content.file());
             // One in four is followed at once by the next.
             if !chance.one_in(4) {
-                eventually("the edit serves", || serves(file.edit)).await;
+                eventually("the edit serves", || serves(content.edit)).await;
             }
             what
         };
@@ -249,9 +238,9 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
         hammers.iter().for_each(Hammer::is_well);
     }
 
-    file.change(&mut chance);
-    gateway.edit(&file.text()).await;
-    eventually("the last edit serves", || serves(file.edit)).await;
+    content.change(&mut chance);
+    gateway.edit(content.file()).await;
+    eventually("the last edit serves", || serves(content.edit)).await;
     for stream in &mut streams {
         stream.go_on().await;
     }
@@ -266,14 +255,4 @@ async fn random_edits_disturb_nothing(variant: &[&str]) {
         requests += hammer.stop().await;
     }
     eprintln!("seed {seed}: {edits} edits, {requests} requests, {} streams", streams.len());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn random_edits_disturb_nothing_in_delta() {
-    random_edits_disturb_nothing(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn random_edits_disturb_nothing_in_state_of_the_world() {
-    random_edits_disturb_nothing(SOTW).await;
 }

@@ -1,60 +1,70 @@
-//! Resources in Envoy's own words, served to a real Envoy.
+//! Resources in Envoy's own words, served to a real Envoy. Each test edits its gateway or has raw listeners in it, and so has
+//! its own.
 
-use crate::support::{Gateway, Response, eventually, free_port, upstream};
+use legation_testing::{File, Gateway, eventually, free_port, upstream};
 
-fn text(response: &Response) -> String {
-    String::from_utf8_lossy(&response.body).into_owned()
-}
-
-/// A raw cluster that leads to a port; `extra` are further fields.
-fn cluster(port: u16, extra: &str) -> String {
-    format!(
-        "- \"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\n  name: raw\n  type: STATIC\n{extra}  \
-         load_assignment: {{cluster_name: raw, endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: \
-         {{address: 127.0.0.1, port_value: {port}}}}}}}}}]}}]}}\n"
-    )
-}
-
-fn file(port: u16, resources: &str) -> String {
-    format!(
-        "version: 1\nlisteners: [{{name: http, port: {port}}}]\n\
-         routes: [{{name: r, match: {{prefix: /}}, cluster: raw}}]\nenvoy:\n{resources}"
-    )
+/// A route to a raw cluster that leads to a port, and has these further fields.
+fn file(port: u16, fields: &str) -> File {
+    let resources = r#"
+        envoy:
+        - "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
+          name: raw
+          type: STATIC
+          $FIELDS
+          load_assignment:
+            cluster_name: raw
+            endpoints:
+            - lb_endpoints:
+              - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $UPSTREAM}}}
+    "#;
+    let file = File::routes("- {name: r, match: {prefix: /}, cluster: raw}").top(resources);
+    file.set("UPSTREAM", port).set("FIELDS", fields)
 }
 
 /// An HTTP listener with its routes inside, in the words of Envoy.
-fn listener(port: u16, body: &str, indentation: &str) -> String {
-    let text = format!(
-        "name: own\naddress: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}\nfilter_chains:\n- filters:\n  \
-         - name: hcm\n    typed_config:\n      \
-         \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager\n      \
-         stat_prefix: own\n      route_config:\n        name: own\n        virtual_hosts:\n        - name: all\n          \
-         domains: [\"*\"]\n          routes:\n          - match: {{prefix: /}}\n            \
-         direct_response: {{status: 200, body: {{inline_string: {body}}}}}\n      http_filters:\n      \
-         - name: router\n        typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}\n"
-    );
-    text.lines().map(|line| format!("{indentation}{line}\n")).collect()
-}
+const LISTENER: &str = r#"
+    - "@type": type.googleapis.com/envoy.config.listener.v3.Listener
+      name: own
+      address: {socket_address: {address: 127.0.0.1, port_value: $OWN}}
+      filter_chains:
+      - filters:
+        - name: hcm
+          typed_config:
+            "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+            stat_prefix: own
+            route_config:
+              name: own
+              virtual_hosts:
+              - name: all
+                domains: ["*"]
+                routes:
+                - match: {prefix: /}
+                  direct_response: {status: 200, body: {inline_string: $BODY}}
+            http_filters:
+            - name: router
+              typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_route_goes_to_a_raw_cluster_and_follows_its_edit() {
     let (first, second) = (upstream("first").await, upstream("second").await);
-    let gateway = Gateway::start(|port| file(port, &cluster(first.port(), ""))).await;
-    assert!(text(&gateway.get("/", &[]).await).contains("first"));
-    gateway.edit(&file(gateway.port, &cluster(second.port(), ""))).await;
-    eventually("the other upstream answers", || async { text(&gateway.get("/", &[]).await).contains("second") }).await;
+    let gateway = file(first.port(), "").start().await;
+    assert_eq!(gateway.get("/", &[]).await.upstream(), "first");
+    gateway.edit(file(second.port(), "")).await;
+    eventually("the other upstream answers", || async { gateway.get("/", &[]).await.upstream() == "second" }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_envoy_finds_bad_shows_at_the_entrys_line() {
     let up = upstream("up").await;
-    let gateway = Gateway::start(|port| file(port, &cluster(up.port(), ""))).await;
+    let gateway = file(up.port(), "").start().await;
     // A positive duration is a rule of Envoy's beyond the form.
-    gateway.write(&file(gateway.port, &cluster(up.port(), "  connect_timeout: 0s\n")));
+    gateway.write(file(up.port(), "connect_timeout: 0s"));
+    let place = gateway.place("\"@type\"");
     eventually("the rejection shows", || async {
         let status = gateway.status().await;
         let rejected = &status["nodes"][0]["types"]["CDS"];
-        rejected["at"].as_str().is_some_and(|at| at.ends_with("gateway.yaml:5:3"))
+        rejected["at"].as_str().is_some_and(|at| at.ends_with(&place))
             && rejected["error"].as_str().is_some_and(|error| error.contains("ConnectTimeout"))
     })
     .await;
@@ -63,37 +73,32 @@ async fn what_only_envoy_finds_bad_shows_at_the_entrys_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_static_bootstrap_is_served_and_reloaded() {
-    let file = |port, body: &str| {
-        format!("node: {{id: ignored}}\nstatic_resources:\n  listeners:\n  -\n{}", listener(port, body, "    "))
+    let file = |body: &str| {
+        let listeners = LISTENER.replace("$OWN", "$PORT").replace("$BODY", body);
+        format!("node: {{id: ignored}}\nstatic_resources:\n  listeners:\n{listeners}")
     };
-    let gateway = Gateway::start(|port| file(port, "one")).await;
-    assert_eq!(text(&gateway.get("/", &[]).await), "one");
-    gateway.edit(&file(gateway.port, "two")).await;
-    eventually("the edit is served", || async { text(&gateway.get("/", &[]).await) == "two" }).await;
-    gateway.write(&file(gateway.port, "three").replace("stat_prefix", "stat_prefixx"));
+    let gateway = Gateway::run([], file("one")).await;
+    assert_eq!(gateway.get("/", &[]).await.body, "one");
+    gateway.edit(file("two")).await;
+    eventually("the edit is served", || async { gateway.get("/", &[]).await.body == "two" }).await;
+    gateway.write(file("three").replace("stat_prefix", "stat_prefixx"));
+    let place = gateway.place("stat_prefixx");
     eventually("the fault shows", || async {
         let status = gateway.status().await;
         let diagnostics = status["file"]["diagnostics"].as_array().unwrap().clone();
         diagnostics.iter().any(|found| {
-            found["code"] == "unknown_field"
-                && found["at"].as_str().is_some_and(|at| at.ends_with("gateway.yaml:12:11"))
+            found["code"] == "unknown_field" && found["at"].as_str().is_some_and(|at| at.ends_with(&place))
         })
     })
     .await;
-    assert_eq!(text(&gateway.get("/", &[]).await), "two");
+    assert_eq!(gateway.get("/", &[]).await.body, "two");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raw_listener_stands_beside_the_files_own() {
     let other = free_port();
-    let gateway = Gateway::start(|port| {
-        format!(
-            "version: 1\nlisteners: [{{name: http, port: {port}}}]\nroutes: [{{name: r, match: {{prefix: /}}, respond: {{status: 204}}}}]\n\
-             envoy:\n- \"@type\": type.googleapis.com/envoy.config.listener.v3.Listener\n{}",
-            listener(other, "raw", "  ")
-        )
-    })
-    .await;
+    let file = Gateway::routes("- {name: r, match: {prefix: /}, respond: {status: 204}}").top("envoy:").top(LISTENER);
+    let gateway = file.set("OWN", other).set("BODY", "raw").start().await;
     assert_eq!(gateway.get("/", &[]).await.status, 204);
-    assert_eq!(text(&gateway.client.get(&format!("http://127.0.0.1:{other}/"), &[]).await), "raw");
+    assert_eq!(gateway.client.get(&format!("http://127.0.0.1:{other}/"), &[]).await.body, "raw");
 }

@@ -1,81 +1,80 @@
-//! What only Envoy can find bad.
+//! What only Envoy can find bad. Each test has a file rejected, and so has its own gateway.
 
-use std::net::TcpListener;
+use legation_testing::{Client, File, Gateway, Load, TakenPort, Variant, both_variants, eventually, free_port};
+use nix::sys::signal::Signal;
 
-use crate::support::{Client, DELTA, Gateway, Load, SOTW, eventually};
-
-/// A port that another process holds, as long as the listener lives.
-fn a_taken_port() -> (TcpListener, u16) {
-    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    (taken, port)
+both_variants! {
+    a_first_file_that_is_rejected_can_be_mended_g7,
+    what_envoy_rejects_is_rejected_once_g7,
+    an_edit_whose_listener_is_rejected_changes_not_one_answer_o9,
 }
 
-/// A file with a listener that is good, and more.
-fn file(port: u16, more_listeners: &str) -> String {
-    format!(
-        "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{more_listeners}routes:\n\
-         - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n"
-    )
+fn good() -> File {
+    Gateway::answering("one")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
-    let (_taken, taken_port) = a_taken_port();
-    let gateway = Gateway::start(|port| file(port, "")).await;
-    gateway.write(&file(gateway.port, &format!("- {{name: second, port: {taken_port}}}\n")));
+/// The same with a listener more, whose port is taken.
+fn bad(taken: &TakenPort) -> File {
+    good().and_listener("second", taken.port)
+}
 
-    eventually("the rejection shows", || async { gateway.status().await["generation"]["rejected"] == 2 }).await;
-    let status = gateway.status().await;
-    let rejected = &status["file"]["diagnostics"][0];
-    assert_eq!(rejected["code"], "rejected_by_envoy");
-    assert!(rejected["at"].as_str().unwrap().ends_with("gateway.yaml:4:3"), "{rejected}");
-    assert!(rejected["message"].as_str().unwrap().contains("Address already in use"), "{rejected}");
-    assert_eq!((&status["generation"]["serving"], &status["generation"]["confirmed"]), (&1.into(), &1.into()));
-    // The node is put back, and still says what it rejected.
-    let of_type = &status["nodes"][0]["types"]["LDS"];
-    assert_eq!(of_type["state"], "NACKED", "{status}");
-    assert!(of_type["at"].as_str().unwrap().ends_with("gateway.yaml:4:3"), "{status}");
-    assert!(of_type["error"].as_str().unwrap().contains("Address already in use"), "{status}");
-    assert_eq!(gateway.get("/", &[]).await.status, 200);
-    gateway.process.says(&["gateway.yaml:4:3: error[rejected_by_envoy]"]).await;
-
-    gateway.write(&file(gateway.port, ""));
+async fn is_well_again(gateway: &Gateway) {
     eventually("all is well again", || async {
         let status = gateway.status().await;
         status["nodes"][0]["state"] == "SYNCED" && status["generation"]["rejected"].is_null()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
+    let taken = TakenPort::take();
+    let gateway = good().start().await;
+    gateway.write(bad(&taken));
+    let place = gateway.place("{name: second");
+
+    gateway.rejected(2).await;
+    let status = gateway.status().await;
+    let rejected = &status["file"]["diagnostics"][0];
+    assert_eq!(rejected["code"], "rejected_by_envoy");
+    assert!(rejected["at"].as_str().unwrap().ends_with(&place), "{rejected}");
+    assert!(rejected["message"].as_str().unwrap().contains("Address already in use"), "{rejected}");
+    assert_eq!((&status["generation"]["serving"], &status["generation"]["confirmed"]), (&1.into(), &1.into()));
+    // The node is put back, and still says what it rejected.
+    let of_type = &status["nodes"][0]["types"]["LDS"];
+    assert_eq!(of_type["state"], "NACKED", "{status}");
+    assert!(of_type["at"].as_str().unwrap().ends_with(&place), "{status}");
+    assert!(of_type["error"].as_str().unwrap().contains("Address already in use"), "{status}");
+    assert_eq!(gateway.get("/", &[]).await.status, 200);
+    gateway.process.says(&[&format!("{place}: error[rejected_by_envoy]")]).await;
+
+    gateway.write(good());
+    is_well_again(&gateway).await;
     assert_eq!(gateway.status().await["file"]["diagnostics"].as_array().unwrap().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_file_is_tried_again_on_sighup() {
-    let (taken, taken_port) = a_taken_port();
-    let gateway = Gateway::start(|port| file(port, "")).await;
-    gateway.write(&file(gateway.port, &format!("- {{name: second, port: {taken_port}}}\n")));
-    eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 2 }).await;
+    let taken = TakenPort::take();
+    let gateway = good().start().await;
+    gateway.write(bad(&taken));
+    gateway.rejected(2).await;
+    let url = format!("http://127.0.0.1:{}/", taken.port);
     drop(taken);
-    gateway.process.signal(nix::sys::signal::Signal::SIGHUP);
+    gateway.process.signal(Signal::SIGHUP);
     gateway.confirmed(3).await;
     let status = gateway.status().await;
     assert_eq!(status["nodes"][0]["state"], "SYNCED", "{status}");
     assert!(status["generation"]["rejected"].is_null(), "{status}");
-    eventually("the new listener answers", || async {
-        Client::new()
-            .try_get(&format!("http://127.0.0.1:{taken_port}/"), &[])
-            .await
-            .is_ok_and(|response| response.status == 200)
-    })
-    .await;
+    let client = Client::new();
+    eventually("the new listener answers", || client.gets(200, &url, &[])).await;
 }
 
-async fn a_first_file_that_is_rejected_can_be_mended(variant: &[&str]) {
-    let (_taken, taken_port) = a_taken_port();
-    let second = format!("- {{name: second, port: {taken_port}}}\n");
-    let gateway = Gateway::begin(variant.into(), |port| file(port, &second)).await;
-    eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 1 }).await;
-    gateway.write(&file(gateway.port, ""));
+async fn a_first_file_that_is_rejected_can_be_mended_g7(variant: Variant) {
+    let taken = TakenPort::take();
+    let gateway = bad(&taken).begin_with(variant).await;
+    gateway.rejected(1).await;
+    gateway.write(good());
     gateway.confirmed(2).await;
     let status = gateway.status().await;
     assert_eq!(status["nodes"][0]["state"], "SYNCED", "{status}");
@@ -83,42 +82,24 @@ async fn a_first_file_that_is_rejected_can_be_mended(variant: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_file_that_is_rejected_can_be_mended_in_delta_g7() {
-    a_first_file_that_is_rejected_can_be_mended(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_first_file_that_is_rejected_can_be_mended_in_state_of_the_world_g7() {
-    a_first_file_that_is_rejected_can_be_mended(SOTW).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_first_file_that_is_rejected_is_tried_again_on_sighup() {
-    let (taken, taken_port) = a_taken_port();
-    let second = format!("- {{name: second, port: {taken_port}}}\n");
-    let gateway = Gateway::begin(DELTA.into(), |port| file(port, &second)).await;
-    eventually("it is rejected", || async { gateway.status().await["generation"]["rejected"] == 1 }).await;
+    let taken = TakenPort::take();
+    let gateway = bad(&taken).begin_with([]).await;
+    gateway.rejected(1).await;
     drop(taken);
-    gateway.process.signal(nix::sys::signal::Signal::SIGHUP);
+    gateway.process.signal(Signal::SIGHUP);
     gateway.confirmed(2).await;
 }
 
-async fn what_envoy_rejects_is_rejected_once(variant: &[&str]) {
-    let (_taken, taken_port) = a_taken_port();
-    let file = |port: u16, more: &str, body: &str| {
-        format!(
-            "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{more}routes:\n\
-             - {{name: a, match: {{prefix: /}}, respond: {{status: 200, body: {body}}}}}\n"
-        )
-    };
-    let second = format!("- {{name: second, port: {taken_port}}}\n");
-    let gateway = Gateway::start_with(variant.into(), |port| file(port, "", "one")).await;
+async fn what_envoy_rejects_is_rejected_once_g7(variant: Variant) {
+    let taken = TakenPort::take();
+    let gateway = good().start_with(variant).await;
     let rejections = async || gateway.envoy_counter("listener_manager.lds.update_rejected").await;
-    gateway.write(&file(gateway.port, &second, "one"));
+    gateway.write(bad(&taken));
     eventually("Envoy rejects it", || async { rejections().await > 0 }).await;
     // Between the rejection and the end of these edits there is time for a storm.
     for body in ["two", "three"] {
-        gateway.edit(&file(gateway.port, "", body)).await;
+        gateway.edit(Gateway::answering(body)).await;
         eventually("the edit serves", || async { gateway.get("/", &[]).await.body == body }).await;
     }
     assert_eq!(rejections().await, 1);
@@ -131,52 +112,25 @@ async fn what_envoy_rejects_is_rejected_once(variant: &[&str]) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_envoy_rejects_is_rejected_once_in_delta_g7() {
-    what_envoy_rejects_is_rejected_once(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_envoy_rejects_is_rejected_once_in_state_of_the_world_g7() {
-    what_envoy_rejects_is_rejected_once(SOTW).await;
-}
-
 /// Edits that change the routes and a listener at once, to a port that is taken, while requests run.
-async fn an_edit_whose_listener_is_rejected_changes_not_one_answer(variant: &[&str]) {
-    let (_taken, taken_port) = a_taken_port();
-    let file = |port: u16, second_port: u16, status: u16| {
-        format!(
-            "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n- {{name: second, port: {second_port}}}\nroutes:\n\
-             - {{name: a, match: {{prefix: /}}, respond: {{status: {status}}}}}\n"
-        )
+async fn an_edit_whose_listener_is_rejected_changes_not_one_answer_o9(variant: Variant) {
+    let (taken, good_port) = (TakenPort::take(), free_port());
+    let file = |second: u16, status: u16| {
+        let file = Gateway::routes("- {name: a, match: {prefix: /}, respond: {status: $STATUS}}");
+        file.and_listener("second", second).set("STATUS", status)
     };
-    let good_port = crate::support::free_port();
-    let gateway = Gateway::start_with(variant.into(), |port| file(port, good_port, 200)).await;
+    let gateway = file(good_port, 200).start_with(variant).await;
     let second = format!("http://127.0.0.1:{good_port}/");
     let load = Load::start(vec![gateway.url("/"), second], &[]);
     for _ in 0..10 {
-        gateway.write(&file(gateway.port, taken_port, 418));
+        gateway.write(file(taken.port, 418));
         eventually("it is rejected", || async { !gateway.status().await["generation"]["rejected"].is_null() }).await;
-        gateway.write(&file(gateway.port, good_port, 200));
-        eventually("all is well again", || async {
-            let status = gateway.status().await;
-            status["nodes"][0]["state"] == "SYNCED" && status["generation"]["rejected"].is_null()
-        })
-        .await;
+        gateway.write(file(good_port, 200));
+        is_well_again(&gateway).await;
     }
     let requests = load.stop().await.expect("no request is answered by the rejected routes");
     assert!(requests > 0);
-    // What it can't show at all is no proof: the same routes without the bad listener are served.
-    gateway.edit(&file(gateway.port, good_port, 418)).await;
+    // The same routes without the bad listener are served: else the load would prove nothing.
+    gateway.edit(file(good_port, 418)).await;
     eventually("the routes change", || async { gateway.get("/", &[]).await.status == 418 }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_edit_whose_listener_is_rejected_changes_not_one_answer_in_delta_o9() {
-    an_edit_whose_listener_is_rejected_changes_not_one_answer(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_edit_whose_listener_is_rejected_changes_not_one_answer_in_state_of_the_world_o9() {
-    an_edit_whose_listener_is_rejected_changes_not_one_answer(SOTW).await;
 }

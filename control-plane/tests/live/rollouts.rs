@@ -1,39 +1,31 @@
 //! What one node rejects is undone for all, or for that node alone; and what only a few nodes try first.
 
-use std::net::TcpListener;
+use legation_testing::{ControlPlane, Envoy, File, Node, TakenPort, Variant, both_variants, eventually, free_port};
 
-use crate::support::{ControlPlane, Envoy, Node, eventually, free_port};
-
-/// A file with a listener `http`, further ones, and a line at the end.
-fn file(port: u16, more: &[(&str, u16)], last: &str) -> String {
-    let more = more.iter().map(|(name, port)| format!("- {{name: {name}, port: {port}}}\n")).collect::<String>();
-    format!(
-        "version: 1\nlisteners:\n- {{name: http, port: {port}}}\n{more}routes:\n\
-         - {{name: a, match: {{prefix: /}}, respond: {{status: 200}}}}\n{last}"
-    )
+both_variants! {
+    a_rejected_file_is_undone_also_for_an_envoy_that_joins_later_and_after_a_restart,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_file_is_undone_also_for_an_envoy_that_joins_later_and_after_a_restart_in_delta() {
-    is_undone_for_all(&[]).await;
+/// A file with a listener `http` and further ones.
+fn file(port: u16, more: &[(&str, u16)]) -> File {
+    let http = File::answering("here").listeners(format!("- {{name: http, port: {port}}}"));
+    more.iter().fold(http, |file, (name, port)| file.and_listener(name, *port))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_file_is_undone_also_for_an_envoy_that_joins_later_and_after_a_restart_in_sotw() {
-    is_undone_for_all(&["--sotw"]).await;
-}
+const ALONE: [&str; 0] = [];
 
-async fn is_undone_for_all(variant: &[&str]) {
-    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
-    let taken_port = taken.local_addr().unwrap().port();
+async fn a_rejected_file_is_undone_also_for_an_envoy_that_joins_later_and_after_a_restart(variant: Variant) {
+    let taken = TakenPort::take();
+    let variant = variant.arguments();
     let (port, good, other) = (free_port(), free_port(), free_port());
-    let mut control_plane = ControlPlane::start(&file(port, &[], ""), &[]).await;
+    let mut control_plane = ControlPlane::start(file(port, &[]), ALONE).await;
+    let rejected = file(port, &[("good", good), ("bad", taken.port)]);
     let first = Envoy::join(&control_plane, "first", variant).await;
     control_plane.at(1, 1, 0).await;
     first.has_listeners(&["http"]).await;
 
     // One good listener more, and one that Envoy can't have.
-    control_plane.write(&file(port, &[("good", good), ("bad", taken_port)], ""));
+    control_plane.write(&rejected);
     control_plane.at(1, 1, 2).await;
     first.has_listeners(&["http"]).await;
     control_plane.node_is("first", "NACKED").await;
@@ -65,14 +57,14 @@ async fn is_undone_for_all(variant: &[&str]) {
     control_plane.process.says(&["the file was rejected before"]).await;
 
     // A mended file is taken, and then the rejected one is tried again.
-    control_plane.write(&file(port, &[("good", good), ("other", other)], ""));
+    control_plane.write(file(port, &[("good", good), ("other", other)]));
     control_plane.at(3, 3, 0).await;
     first.has_listeners(&["good", "http", "other"]).await;
-    control_plane.write(&file(port, &[("good", good), ("bad", taken_port)], ""));
+    control_plane.write(&rejected);
     control_plane.at(3, 3, 4).await;
     first.has_listeners(&["good", "http", "other"]).await;
     drop(taken);
-    control_plane.write(&file(port, &[("good", good), ("bad", taken_port)], "# again\n"));
+    control_plane.write(rejected.top("# again"));
     control_plane.at(5, 5, 0).await;
     first.has_listeners(&["bad", "good", "http"]).await;
     later.has_listeners(&["bad", "good", "http"]).await;
@@ -81,14 +73,13 @@ async fn is_undone_for_all(variant: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_written_while_nothing_ran_falls_back_to_what_was_confirmed_before() {
-    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
-    let port = free_port();
-    let mut control_plane = ControlPlane::start(&file(port, &[], ""), &[]).await;
+    let (taken, port) = (TakenPort::take(), free_port());
+    let mut control_plane = ControlPlane::start(file(port, &[]), ALONE).await;
     let envoy = Envoy::join(&control_plane, "envoy", &[]).await;
     control_plane.at(1, 1, 0).await;
     let kept = control_plane.path(".legation/confirmed.yaml");
     eventually("it is kept", || async { kept.exists() }).await;
-    control_plane.write(&file(port, &[("bad", taken.local_addr().unwrap().port())], ""));
+    control_plane.write(file(port, &[("bad", taken.port)]));
     control_plane.restart().await;
     control_plane.at(1, 1, 2).await;
     control_plane.node_is("envoy", "NACKED").await;
@@ -98,14 +89,14 @@ async fn a_file_written_while_nothing_ran_falls_back_to_what_was_confirmed_befor
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_confirmation_only_the_node_that_rejects_is_put_back() {
     let (port, more) = (free_port(), free_port());
-    let control_plane = ControlPlane::start(&file(port, &[], ""), &["--canary", "1"]).await;
+    let control_plane = ControlPlane::start(file(port, &[]), ["--canary", "1"]).await;
     // By the order of their ids, Envoy is the canary.
     let envoy = Envoy::join(&control_plane, "a-envoy", &[]).await;
     let node = Node::join(control_plane.xds, "b-node", "picky").await;
     control_plane.at(1, 1, 0).await;
     node.has_listeners(&["http"]).await;
 
-    control_plane.write(&file(port, &[("more", more), ("picky", free_port())], ""));
+    control_plane.write(file(port, &[("more", more), ("picky", free_port())]));
     control_plane.at(2, 2, 0).await;
     control_plane.process.says(&["node b-node alone is put back from generation 2 to 1"]).await;
     node.has_listeners(&["http"]).await;
@@ -113,7 +104,7 @@ async fn after_a_confirmation_only_the_node_that_rejects_is_put_back() {
     envoy.has_listeners(&["http", "more", "picky"]).await;
     control_plane.at(2, 2, 0).await;
 
-    control_plane.write(&file(port, &[("more", more)], ""));
+    control_plane.write(file(port, &[("more", more)]));
     control_plane.at(3, 3, 0).await;
     node.has_listeners(&["http", "more"]).await;
     envoy.has_listeners(&["http", "more"]).await;
@@ -122,8 +113,8 @@ async fn after_a_confirmation_only_the_node_that_rejects_is_put_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_canary_rejects_never_reaches_the_others_and_what_it_accepts_does() {
     let ports = [free_port(), free_port(), free_port()];
-    let canary = "defaults: {rollout: {canary: 1}}\n";
-    let control_plane = ControlPlane::start(&file(ports[0], &[], canary), &[]).await;
+    let file = |more: &[(&str, u16)]| file(ports[0], more).top("defaults: {rollout: {canary: 1}}");
+    let control_plane = ControlPlane::start(file(&[]), ALONE).await;
     let first = Node::join(control_plane.xds, "a", "bad").await;
     first.has_listeners(&["http"]).await;
     let others = [Node::join(control_plane.xds, "b", "").await, Node::join(control_plane.xds, "c", "").await];
@@ -132,11 +123,11 @@ async fn what_a_canary_rejects_never_reaches_the_others_and_what_it_accepts_does
         node.has_listeners(&["http"]).await;
     }
 
-    control_plane.write(&file(ports[0], &[("good", ports[1]), ("bad", ports[2])], canary));
+    control_plane.write(file(&[("good", ports[1]), ("bad", ports[2])]));
     control_plane.at(1, 1, 2).await;
     first.has_listeners(&["http"]).await;
     assert!(first.was_sent("bad"));
-    control_plane.write(&file(ports[0], &[("good", ports[1])], canary));
+    control_plane.write(file(&[("good", ports[1])]));
     control_plane.at(3, 3, 0).await;
     for node in others.iter().chain([&first]) {
         node.has_listeners(&["good", "http"]).await;
@@ -146,7 +137,7 @@ async fn what_a_canary_rejects_never_reaches_the_others_and_what_it_accepts_does
     // The canary leaves; the next one takes its place, and accepts.
     drop(first);
     control_plane.node_is("a", "GONE").await;
-    control_plane.write(&file(ports[0], &[("good", ports[1]), ("bad", ports[2])], canary));
+    control_plane.write(file(&[("good", ports[1]), ("bad", ports[2])]));
     control_plane.at(4, 4, 0).await;
     for node in &others {
         node.has_listeners(&["bad", "good", "http"]).await;

@@ -1,64 +1,80 @@
-//! Which route a request takes, and what becomes of it on the way.
+//! Which route a request takes, and what becomes of it on the way. All tests share a gateway: each has prefixes of its own.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{SocketAddr, TcpListener},
+};
 
 use http::Method;
+use legation_testing::{File, Shared, upstream};
 
-use crate::support::{Gateway, upstream};
+static GATEWAY: Shared = Shared::new(|| Box::pin(file()));
+
+async fn file() -> File {
+    let routes = r#"
+        - {name: any, match: {prefix: /any}, respond: {status: 200, body: any}}
+        - {name: api, match: {prefix: /any/api}, respond: {status: 200, body: api}}
+        - {name: api-post, match: {prefix: /any/api, methods: [POST, PUT]}, respond: {status: 201, body: post}}
+        - {name: api-beta, match: {prefix: /any/api, headers: {x-beta: "1"}}, respond: {status: 200, body: beta}}
+        - {name: long, match: {prefix: /any/api/long}, respond: {status: 200, body: long}}
+        - {name: exact, match: {path: /any/api/long/er}, respond: {status: 418, body: exact}}
+        - {name: svc, match: {prefix: /any/svc}, cluster: svc}
+
+        - {name: strip, match: {prefix: /strip}, cluster: svc, rewrite: {prefix: /}}
+        - {name: swap, match: {prefix: /swap}, cluster: svc, rewrite: {prefix: /v2/other}}
+        - {name: under, match: {prefix: /}, cluster: svc, rewrite: {prefix: /under}}
+
+        - {name: canary, match: {prefix: /canary}, clusters: [{name: svc, weight: 90}, {name: two, weight: 10}]}
+
+        - {name: maglev, match: {prefix: /maglev}, cluster: maglev}
+        - {name: ring_hash, match: {prefix: /ring_hash}, cluster: ring_hash}
+        - {name: round_robin, match: {prefix: /round_robin}, cluster: round_robin}
+
+        - {name: first, match: {prefix: /first}, cluster: silent, timeouts: {first_byte: 200ms}}
+        - {name: whole, match: {prefix: /whole}, cluster: svc, timeouts: {request: 2s}}
+        - {name: both, match: {prefix: /both}, cluster: silent, timeouts: {request: 200ms, max_stream: 1h}}
+        - {name: begun, match: {prefix: /begun}, cluster: svc, stream: sse, timeouts: {first_byte: 2s}}
+        - {name: usual, match: {prefix: /usual}, cluster: svc}
+    "#;
+    let clusters = "
+        - {name: maglev, endpoints: $THREE, lb: maglev}
+        - {name: ring_hash, endpoints: $THREE, lb: ring_hash}
+        - {name: round_robin, endpoints: $THREE}
+    ";
+    let (svc, two) = (upstream("one").await, upstream("two").await);
+    let three = [svc, two, upstream("three").await].map(|endpoint| endpoint.to_string());
+    let file = File::routes(routes).cluster("svc", svc).cluster("two", two).cluster("silent", silent());
+    file.clusters(clusters).set("THREE", format!("{three:?}"))
+}
+
+/// A server that accepts and says nothing.
+fn silent() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::mem::forget(listener);
+    address
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_most_specific_route_wins() {
-    let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| {
-        format!(
-            r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: any, match: {{prefix: /}}, respond: {{status: 200, body: any}}}}
-- {{name: api, match: {{prefix: /api}}, respond: {{status: 200, body: api}}}}
-- {{name: api-post, match: {{prefix: /api, methods: [POST, PUT]}}, respond: {{status: 201, body: post}}}}
-- {{name: api-beta, match: {{prefix: /api, headers: {{x-beta: "1"}}}}, respond: {{status: 200, body: beta}}}}
-- {{name: long, match: {{prefix: /api/long}}, respond: {{status: 200, body: long}}}}
-- {{name: exact, match: {{path: /api/long/er}}, respond: {{status: 418, body: exact}}}}
-- {{name: svc, match: {{prefix: /svc}}, cluster: svc}}
-clusters: [{{name: svc, endpoints: ["{svc}"]}}]
-"#
-        )
-    })
-    .await;
+    let gateway = GATEWAY.get().await;
     let ask = async |method, path, headers: &[(&str, &str)]| {
-        let response = gateway.client.try_send(method, &gateway.url(path), headers).await.unwrap();
-        String::from_utf8(response.body.to_vec()).unwrap()
+        gateway.client.try_send(method, &gateway.url(path), headers).await.unwrap().text()
     };
-    assert_eq!(ask(Method::GET, "/api", &[]).await, "api");
-    assert_eq!(ask(Method::GET, "/api/x", &[]).await, "api");
-    assert_eq!(ask(Method::GET, "/apix", &[]).await, "any");
-    assert_eq!(ask(Method::PUT, "/api/x", &[]).await, "post");
-    assert_eq!(ask(Method::GET, "/api", &[("x-beta", "1")]).await, "beta");
-    assert_eq!(ask(Method::GET, "/api", &[("x-beta", "2")]).await, "api");
-    assert_eq!(ask(Method::GET, "/api/long", &[]).await, "long");
-    assert_eq!(ask(Method::GET, "/api/long/er", &[]).await, "exact");
-    assert_eq!(gateway.get("/svc/status/404", &[]).await.status, 404);
+    assert_eq!(ask(Method::GET, "/any/api", &[]).await, "api");
+    assert_eq!(ask(Method::GET, "/any/api/x", &[]).await, "api");
+    assert_eq!(ask(Method::GET, "/any/apix", &[]).await, "any");
+    assert_eq!(ask(Method::PUT, "/any/api/x", &[]).await, "post");
+    assert_eq!(ask(Method::GET, "/any/api", &[("x-beta", "1")]).await, "beta");
+    assert_eq!(ask(Method::GET, "/any/api", &[("x-beta", "2")]).await, "api");
+    assert_eq!(ask(Method::GET, "/any/api/long", &[]).await, "long");
+    assert_eq!(ask(Method::GET, "/any/api/long/er", &[]).await, "exact");
+    assert_eq!(gateway.get("/any/svc/status/404", &[]).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_is_rewritten_segment_by_segment() {
-    let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| {
-        format!(
-            r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: strip, match: {{prefix: /strip}}, cluster: svc, rewrite: {{prefix: /}}}}
-- {{name: swap, match: {{prefix: /swap}}, cluster: svc, rewrite: {{prefix: /v2/other}}}}
-- {{name: under, match: {{prefix: /}}, cluster: svc, rewrite: {{prefix: /under}}}}
-clusters: [{{name: svc, endpoints: ["{svc}"]}}]
-"#
-        )
-    })
-    .await;
+    let gateway = GATEWAY.get().await;
     for (asked, seen) in [
         ("/strip", "/"),
         ("/strip/", "/"),
@@ -74,25 +90,10 @@ clusters: [{{name: svc, endpoints: ["{svc}"]}}]
 
 #[tokio::test(flavor = "multi_thread")]
 async fn weights_share_the_traffic() {
-    let (one, two) = (upstream("one").await, upstream("two").await);
-    let gateway = Gateway::start(|port| {
-        format!(
-            r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: canary, match: {{prefix: /}}, clusters: [{{name: one, weight: 90}}, {{name: two, weight: 10}}]}}
-clusters:
-- {{name: one, endpoints: ["{one}"]}}
-- {{name: two, endpoints: ["{two}"]}}
-"#
-        )
-    })
-    .await;
+    let gateway = GATEWAY.get().await;
     let mut counts = BTreeMap::new();
     for _ in 0..400 {
-        let upstream = gateway.get("/", &[]).await.json()["upstream"].as_str().unwrap().to_owned();
-        *counts.entry(upstream).or_insert(0) += 1;
+        *counts.entry(gateway.get("/canary", &[]).await.upstream()).or_insert(0) += 1;
     }
     // 40 of 400 expected; a fair coin strays outside of this range less often than once in a million runs.
     assert!((10..=75).contains(&counts["two"]), "{counts:?}");
@@ -100,29 +101,11 @@ clusters:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balancer_that_hashes_sends_a_client_to_one_endpoint() {
-    let endpoints =
-        [upstream("a").await, upstream("b").await, upstream("c").await].map(|it| format!("\"{it}\"")).join(", ");
-    let gateway = Gateway::start(|port| {
-        format!(
-            r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: maglev, match: {{prefix: /maglev}}, cluster: maglev}}
-- {{name: ring_hash, match: {{prefix: /ring_hash}}, cluster: ring_hash}}
-- {{name: round_robin, match: {{prefix: /round_robin}}, cluster: round_robin}}
-clusters:
-- {{name: maglev, endpoints: [{endpoints}], lb: maglev}}
-- {{name: ring_hash, endpoints: [{endpoints}], lb: ring_hash}}
-- {{name: round_robin, endpoints: [{endpoints}]}}
-"#
-        )
-    })
-    .await;
+    let gateway = GATEWAY.get().await;
     for (path, answering) in [("/maglev", 1), ("/ring_hash", 1), ("/round_robin", 3)] {
-        let mut names = std::collections::BTreeSet::new();
+        let mut names = BTreeSet::new();
         for _ in 0..40 {
-            names.insert(gateway.get(path, &[]).await.json()["upstream"].to_string());
+            names.insert(gateway.get(path, &[]).await.upstream());
         }
         assert_eq!(names.len(), answering, "{path}");
     }
@@ -130,49 +113,26 @@ clusters:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_takes_longer_than_allowed_to_begin_or_to_end_is_cut() {
-    let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| {
-        format!(
-            r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: first, match: {{prefix: /first}}, cluster: silent, timeouts: {{first_byte: 200ms}}}}
-- {{name: whole, match: {{prefix: /whole}}, cluster: svc, timeouts: {{request: 500ms}}}}
-- {{name: both, match: {{prefix: /both}}, cluster: silent, timeouts: {{request: 200ms, max_stream: 1h}}}}
-- {{name: begun, match: {{prefix: /begun}}, cluster: svc, stream: sse, timeouts: {{first_byte: 300ms}}}}
-- {{name: usual, match: {{prefix: /usual}}, cluster: svc}}
-clusters:
-- {{name: svc, endpoints: ["{svc}"]}}
-- {{name: silent, endpoints: ["{silent}"]}}
-"#,
-            silent = silent()
-        )
-    })
-    .await;
+    let gateway = GATEWAY.get().await;
+    let events = async |path: &str, headers: &[(&str, &str)]| {
+        gateway.client.try_get(&gateway.url(path), headers).await.map(|answer| answer.text().matches("id: ").count())
+    };
     assert_eq!(gateway.get("/first", &[]).await.status, 504);
     assert_eq!(gateway.get("/both", &[]).await.status, 504);
-    // Three events take 600 ms: the response ends before its end.
-    assert!(gateway.client.try_get(&gateway.url("/whole/sse?count=4"), &[]).await.is_err());
     // No client changes that by the headers that Envoy heeds from those whom it trusts.
     for (name, value) in [("x-envoy-upstream-rq-timeout-ms", "1"), ("x-envoy-upstream-rq-per-try-timeout-ms", "1")] {
         for path in ["/usual/sse?count=2", "/begun/sse?count=2"] {
-            let events = gateway.get(path, &[(name, value)]).await;
-            assert_eq!(String::from_utf8_lossy(&events.body).matches("id: ").count(), 2, "{path} {name}");
+            assert_eq!(events(path, &[(name, value)]).await, Ok(2), "{path} {name}");
         }
     }
     let longer = [("x-envoy-upstream-rq-timeout-ms", "60000")];
     assert_eq!(gateway.get("/both", &longer).await.status, 504);
-    assert!(gateway.client.try_get(&gateway.url("/whole/sse?count=4"), &longer).await.is_err());
-    // A response that has begun in time goes on.
-    let events = gateway.get("/begun/sse?count=4", &[]).await;
-    assert_eq!(String::from_utf8_lossy(&events.body).matches("id: ").count(), 4);
-}
-
-/// A server that accepts and says nothing, until the test ends.
-fn silent() -> std::net::SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::mem::forget(listener);
-    address
+    // Fourteen events take 2.6 s: the response is cut before its end, unless only its beginning is limited.
+    let (cut, cut_too, goes_on) = tokio::join!(
+        events("/whole/sse?count=14", &[]),
+        events("/whole/sse?count=14", &longer),
+        events("/begun/sse?count=14", &[])
+    );
+    assert!(cut.is_err() && cut_too.is_err(), "{cut:?} {cut_too:?}");
+    assert_eq!(goes_on, Ok(14));
 }

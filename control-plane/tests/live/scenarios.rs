@@ -5,37 +5,19 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::Full;
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
-
-use crate::{
-    scenario::{self, Seen, Send, flat},
-    support::{
-        Client, eventually, free_port,
-        mesh::{Mesh, module, wasm_filter},
-    },
+use hyper::body::Incoming;
+use legation_testing::{
+    Client, Http, Upstream, empty, eventually, free_port,
+    mesh::{self, Mesh, module, wasm_filter},
 };
+use serde_json::{Value, json};
+
+use crate::scenario::{self, Seen, Send, flat};
 
 /// By this header the upstream is told what to answer: `name=value`, once for each header.
 const RESPOND: &str = "x-respond";
 
-/// An upstream that tells what it saw, until the test's runtime ends.
-async fn upstream() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let answer = service_fn(|request: Request<Incoming>| async move { Ok::<_, Infallible>(answer(&request)) });
-            let server = hyper::server::conn::http1::Builder::new();
-            // How it ends is Envoy's business.
-            tokio::spawn(async move { server.serve_connection(TokioIo::new(stream), answer).await });
-        }
-    });
-    address
-}
-
+/// What an upstream answers that tells what it saw.
 fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: Vec<_> = request.headers().iter().map(|(name, value)| [name.to_string(), text(value)]).collect();
@@ -57,7 +39,7 @@ fn listener(port: u16, name: &str, config: &Value, module: &std::path::Path) -> 
         {"name": "named", "match": {"prefix": "/named"}, "route": {"cluster": "svc"}},
         {"match": {"prefix": "/"}, "route": {"cluster": "svc"}},
     ]);
-    let mut listener = crate::support::mesh::listener(port, &[wasm_filter(name, config, module)], &routes);
+    let mut listener = mesh::listener(port, &[wasm_filter(name, config, module)], &routes);
     let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
     // The client's address is what the scenario says it is.
     manager["use_remote_address"] = json!(false);
@@ -76,7 +58,7 @@ async fn send(client: &Client, port: u16, send: &Send) -> Seen {
     for (name, value) in flat(&send.respond) {
         request = request.header(RESPOND, format!("{name}={value}"));
     }
-    let response = client.send(request.body(Full::default()).expect("a request")).await.expect("an answer");
+    let response = client.send(request.body(empty()).expect("a request")).await.expect("an answer");
     let told: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let pair = |pair: &Value| Some((text(&pair[0])?, text(&pair[1])?));
@@ -95,7 +77,8 @@ async fn send(client: &Client, port: u16, send: &Send) -> Seen {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_scenario_goes_in_envoy_as_it_is_written() {
-    let svc = upstream().await;
+    let answer = async |request: Request<Incoming>| Ok::<_, Infallible>(answer(&request));
+    let svc = Upstream::start(Http::One, answer).await.address;
     let folder = tempfile::tempdir().unwrap();
     let module = module(folder.path());
     let scenarios = scenario::all();

@@ -3,11 +3,10 @@
 
 use std::{collections::BTreeSet, fs, net::SocketAddr};
 
+use legation_testing::{File, Gateway, Response, free_port, legation, upstream};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-
-use crate::support::{Gateway, Response, free_port, legation, upstream};
 
 /// What all keys of these tests have in common, also where one is escaped in part.
 const SECRET: &str = "3cr3t";
@@ -19,38 +18,37 @@ const NOBODY: &str = "s3cr3t-of-nobody";
 /// In the form of `legation key new`, but for its checksum.
 const MISTYPED: &str = "lg_abcdefgh_s3cr3ts3cr3ts3cr3ts3cr3ts3cr3t";
 
-fn file(port: u16, svc: SocketAddr) -> String {
+fn file(svc: SocketAddr) -> File {
     let sha256 = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let (alice, bob, carol) = (sha256(ALICE), sha256(BOB), sha256(CAROL));
-    let places = "header: x-api-key, bearer: true, cookie: key, query: key";
-    format!(
-        r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: any, match: {{prefix: /any}}, cluster: svc, api_key: {{{places}}}}}
-- {{name: pro, match: {{prefix: /pro}}, cluster: svc, api_key: {{{places}, plans: [pro]}}}}
-- {{name: kept, match: {{prefix: /kept}}, cluster: svc, api_key: {{{places}, keep: true, plans: [nobody]}}}}
-- name: moved
-  match: {{prefix: /moved}}
-  cluster: svc
-  rewrite: {{prefix: /elsewhere}}
-  api_key: {{{places}}}
-- name: limited
-  match: {{prefix: /limited}}
-  cluster: svc
-  api_key: {{{places}}}
-  rate_limit: {{limit: 2, window: 1h, by: consumer}}
-- {{name: open, match: {{prefix: /open}}, cluster: svc}}
-clusters:
-- {{name: svc, endpoints: ["{svc}"]}}
-consumers:
-- {{name: alice, plan: pro, api_keys: [{{sha256: {alice}}}]}}
-- {{name: bob, plan: pro, api_keys: [{{sha256: {bob}, expires: "2020-01-01"}}]}}
-- {{name: carol, api_keys: [{{sha256: {carol}}}]}}
-plans: [{{name: pro}}, {{name: nobody}}]
-"#
-    )
+    let routes = "
+        - {name: any, match: {prefix: /any}, cluster: svc, api_key: {$PLACES}}
+        - {name: pro, match: {prefix: /pro}, cluster: svc, api_key: {$PLACES, plans: [pro]}}
+        - {name: kept, match: {prefix: /kept}, cluster: svc, api_key: {$PLACES, keep: true, plans: [nobody]}}
+        - name: moved
+          match: {prefix: /moved}
+          cluster: svc
+          rewrite: {prefix: /elsewhere}
+          api_key: {$PLACES}
+        - name: limited
+          match: {prefix: /limited}
+          cluster: svc
+          api_key: {$PLACES}
+          rate_limit: {limit: 2, window: 1h, by: consumer}
+        - {name: open, match: {prefix: /open}, cluster: svc}
+    ";
+    let consumers = "
+        - {name: alice, plan: pro, api_keys: [{sha256: $HERS}]}
+        - {name: bob, plan: pro, api_keys: [{sha256: $HIS, expires: \"2020-01-01\"}]}
+        - {name: carol, api_keys: [{sha256: $CAROLS}]}
+    ";
+    File::routes(routes)
+        .cluster("svc", svc)
+        .consumers(consumers)
+        .plans("- {name: pro}\n- {name: nobody}")
+        .set("PLACES", "header: x-api-key, bearer: true, cookie: key, query: key")
+        .set("HERS", sha256(ALICE))
+        .set("HIS", sha256(BOB))
+        .set("CAROLS", sha256(CAROL))
 }
 
 /// Its listener once more on another port, with access logs: of paths and details, and of the headers where keys may
@@ -80,13 +78,13 @@ fn with_access_log(gateway: &Gateway, port: u16) -> Value {
     listener
 }
 
-/// A gateway whose second port logs what it may.
+/// A gateway whose second port logs what it may. Each test has its own, and ends it: Envoy writes its log to the end then.
 async fn gateway() -> (Gateway, u16) {
-    let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| file(port, svc)).await;
+    let file = file(upstream("svc").await);
+    let gateway = file.clone().start().await;
     let port = free_port();
     let listener = with_access_log(&gateway, port);
-    gateway.edit(&format!("{}envoy:\n- {listener}\n", file(gateway.port, svc))).await;
+    gateway.edit(format!("{}envoy:\n- {listener}\n", file.at(gateway.port))).await;
     (gateway, port)
 }
 
@@ -125,7 +123,7 @@ fn code(response: &Response) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_key_is_said_anywhere() {
-    let (mut gateway, port) = gateway().await;
+    let (gateway, port) = gateway().await;
     let mut outcomes = BTreeSet::new();
     for path in ["/any", "/pro/x", "/kept", "/moved/x", "/limited"] {
         for key in [ALICE, BOB, CAROL, NOBODY, MISTYPED] {
@@ -161,8 +159,7 @@ async fn no_key_is_said_anywhere() {
     for path in ["/stats", "/config_dump", "/clusters", "/listeners"] {
         shows_nothing(path, &gateway.envoy_admin(path).await);
     }
-    gateway.process.signal(Signal::SIGTERM);
-    gateway.process.wait();
+    gateway.process.end(Signal::SIGTERM);
     shows_nothing("the log", &gateway.process.output());
     let [paths, headers] = ["paths.log", "headers.log"]
         .map(|log| fs::read_to_string(gateway.directory().join(log)).expect("Envoy wrote it"));
@@ -175,7 +172,7 @@ async fn no_key_is_said_anywhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_access_log_shows_a_key_in_a_path_that_no_policy_was_asked_about() {
-    let (mut gateway, port) = gateway().await;
+    let (gateway, port) = gateway().await;
     let shown = [
         // A route that asks for no key, a path that has no route, and what Envoy answers before any filter.
         ("/open/1", "/open/1", 200),
@@ -187,8 +184,7 @@ async fn an_access_log_shows_a_key_in_a_path_that_no_policy_was_asked_about() {
         let url = format!("http://127.0.0.1:{port}{path}?key={ALICE}");
         assert_eq!(gateway.client.get(&url, &[]).await.status, status, "{path}");
     }
-    gateway.process.signal(Signal::SIGTERM);
-    gateway.process.wait();
+    gateway.process.end(Signal::SIGTERM);
     shows_nothing("the log", &gateway.process.output());
     let paths = fs::read_to_string(gateway.directory().join("paths.log")).unwrap();
     for (_, path, _) in shown {

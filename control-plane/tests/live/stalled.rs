@@ -11,9 +11,8 @@ use std::{
 };
 
 use futures::future::join_all;
+use legation_testing::{Client, Depot, Gateway, Http, Memory, PATIENCE, Unrest, body, eventually};
 use tokio::time::{self, Duration};
-
-use crate::support::{Depot, Exchanges, Gateway, Http, Memory, Options, PATIENCE, Unrest, body, eventually};
 
 const ROUTES: &[(&str, &str)] = &[("/down", "stream: download"), ("/up", "stream: upload")];
 const KIB: u64 = 1 << 10;
@@ -65,11 +64,11 @@ async fn still(count: impl Fn() -> u64) -> u64 {
 }
 
 /// A download and an upload of each client, as if nothing stood still.
-async fn others_pass(clients: &[Exchanges]) {
+async fn others_pass(gateway: &Gateway, clients: &[Client]) {
     for client in clients {
-        let read = client.download(&format!("/down/{}", 4 * MIB)).await.unwrap().finish().await;
+        let read = client.download(&gateway.url(&format!("/down/{}", 4 * MIB))).await.unwrap().finish().await;
         assert_eq!(read.unwrap(), 4 * MIB);
-        client.upload("/up", 4 * MIB, body::whole(4 * MIB)).await.unwrap();
+        client.upload(&gateway.url("/up"), 4 * MIB, body::whole(4 * MIB)).await.unwrap();
     }
 }
 
@@ -78,36 +77,35 @@ async fn streams_that_stand_still_hold_up_nobody(client: Http, cluster: Http, do
     let uploads = downloads / 4;
     let depot = Depot::start(cluster).await;
     // One worker, so that over HTTP/2 all streams share connections to the cluster.
-    let options = Options::from(&["--concurrency", "1"][..]);
-    let unrest = Unrest::start_with(options, ROUTES, cluster.protocol(), depot.upstream.address).await;
+    let one_worker = ["--concurrency", "1"];
+    let unrest = Unrest::start_with(one_worker, ROUTES, cluster.protocol(), depot.upstream.address).await;
     let gateway = &unrest.gateway;
-    let clients = (0..downloads.div_ceil(EACH)).map(|_| Exchanges::open(client, gateway.port));
-    let clients = &join_all(clients).await;
+    let clients = &(0..downloads.div_ceil(EACH)).map(|_| Client::over(client)).collect::<Vec<_>>();
     let client_of = |number: u64, count: u64| &clients[(number * clients.len() as u64 / count) as usize];
-    others_pass(clients).await;
+    others_pass(gateway, clients).await;
     let memory = Memory::of(gateway);
     let at_first = gateway.envoy_allocated().await;
 
-    let path = format!("/down/{LENGTH}");
+    let url = gateway.url(&format!("/down/{LENGTH}"));
     let read_nothing = async || {
-        let begun = join_all((0..downloads).map(|number| client_of(number, downloads).download(&path))).await;
+        let begun = join_all((0..downloads).map(|number| client_of(number, downloads).download(&url))).await;
         begun.into_iter().map(Result::unwrap).collect()
     };
     let (mut readers, down) = Each::of(downloads, gateway, || depot.given(), read_nothing).await;
-    others_pass(clients).await;
+    others_pass(gateway, clients).await;
 
     let sent = Arc::<AtomicU64>::default();
     let take_nothing = async || {
         let begin = |number| {
             let (writer, body) = body::writer(0, sent.clone());
             tokio::spawn(writer.finish(LENGTH));
-            let client = client_of(number, uploads).clone();
-            tokio::spawn(async move { client.upload("/up/allowed", LENGTH, body).await })
+            let (client, url) = (client_of(number, uploads).clone(), gateway.url("/up/allowed"));
+            tokio::spawn(async move { client.upload(&url, LENGTH, body).await })
         };
         (0..uploads).map(begin).collect()
     };
     let (mut waiting, up) = Each::of(uploads, gateway, || sent.load(Ordering::Relaxed), take_nothing).await;
-    others_pass(clients).await;
+    others_pass(gateway, clients).await;
     let connections = depot.upstream.connections() as u64;
     if cluster == Http::Two {
         assert_eq!(connections, (downloads + uploads + 1).div_ceil(100));
@@ -116,7 +114,7 @@ async fn streams_that_stand_still_hold_up_nobody(client: Http, cluster: Http, do
     unrest
         .during(async |mut edits| {
             edits.over().await;
-            others_pass(clients).await;
+            others_pass(gateway, clients).await;
         })
         .await;
     println!(

@@ -2,13 +2,12 @@
 
 use std::fs;
 
-use serde_json::json;
-
-use crate::support::{
-    ALICE_KEY, ALICE_SHA256, Client, bare_envoy, eventually, free_port, legation,
+use legation_testing::{
+    ALICE_KEY, ALICE_SHA256, Client, File, bare_envoy, eventually, free_port, legation,
     mesh::{Mesh, listener, module, wasm_filter},
     upstream,
 };
+use serde_json::json;
 
 async fn status(port: u16, key: &str) -> u16 {
     let url = format!("http://127.0.0.1:{port}/svc");
@@ -29,29 +28,25 @@ async fn a_static_dump_serves_the_same_in_a_bare_envoy() {
     let directory = tempfile::tempdir().unwrap();
     let port = free_port();
     let file = directory.path().join("gateway.yaml");
-    fs::write(
-        &file,
-        format!(
-            r#"
-version: 1
-listeners: [{{name: http, address: 127.0.0.1, port: {port}}}]
-routes:
-- name: svc
-  match: {{prefix: /svc}}
-  clusters: [{{name: svc, weight: 1}}, {{name: named, weight: 1}}]
-  api_key: {{}}
-  rate_limit: {{limit: 3, window: 1h, by: consumer}}
-- {{name: large, match: {{path: /large}}, respond: {{status: 200, body: "{}"}}}}
-clusters:
-- {{name: svc, endpoints: ["{svc}"], lb: maglev}}
-- {{name: named, endpoints: ["localhost:{}"], lb: least_request, connect_timeout: 1s, protocol: auto}}
-consumers: [{{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]
-"#,
-            "x".repeat(4096),
-            svc.port()
-        ),
-    )
-    .unwrap();
+    let routes = "
+        - name: svc
+          match: {prefix: /svc}
+          clusters: [{name: svc, weight: 1}, {name: named, weight: 1}]
+          api_key: {}
+          rate_limit: {limit: 3, window: 1h, by: consumer}
+        - {name: large, match: {path: /large}, respond: {status: 200, body: $LARGE}}
+    ";
+    let written = File::routes(routes)
+        .listener_with("address: 127.0.0.1")
+        .cluster_with("svc", svc, "lb: maglev")
+        .cluster_with(
+            "named",
+            format!("localhost:{}", svc.port()),
+            "lb: least_request, connect_timeout: 1s, protocol: auto",
+        )
+        .alice()
+        .set("LARGE", "x".repeat(4096));
+    fs::write(&file, written.at(port)).unwrap();
     let dump = legation().arg("dump").arg("--static").arg(&file).output().unwrap();
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     let config = directory.path().join("envoy.yaml");

@@ -1,38 +1,37 @@
 //! What happens to large exchanges with the filter on the route: refused before they begin, asked for in parts, ended by their
 //! connection. `pairings` has the others.
 
-use std::net::SocketAddr;
-
-use http::{Method, Request};
+use http::Method;
 use http_body_util::BodyExt;
+use legation_testing::{ALICE_KEY, Connection, File, Gateway, Http, PATIENCE, Shared, Wire, by_alice, empty, upstream};
 use tokio::{net::TcpListener, time::timeout};
 
-use crate::support::{ALICE_KEY, ALICE_SHA256, Caller, Gateway, Http, PATIENCE, Wire, empty, upstream};
+static GATEWAY: Shared = Shared::new(|| {
+    Box::pin(async {
+        let policy = "api_key: {}, rate_limit: {limit: 1, window: 1h, by: consumer}";
+        let up = format!("- {{name: up, match: {{prefix: /up}}, cluster: svc, stream: upload, {policy}}}");
+        File::routes(up).cluster("svc", upstream("svc").await).alice()
+    })
+});
 
-fn file(port: u16, svc: SocketAddr) -> String {
-    format!(
-        r#"
-version: 1
-listeners: [{{name: http, port: {port}}}]
-routes:
-- {{name: up, match: {{prefix: /up}}, cluster: svc, stream: upload, api_key: {{}}, rate_limit: {{limit: 1, window: 1h, by: consumer}}}}
-- {{name: down, match: {{prefix: /down}}, cluster: svc, stream: sse, api_key: {{}}, rate_limit: {{limit: 100, window: 1h}}}}
-clusters: [{{name: svc, endpoints: ["{svc}"]}}]
-consumers: [{{name: alice, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]
-"#
-    )
+/// A gateway whose upstream the test plays.
+async fn gateway_before(stream: &str) -> (Gateway, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let policy = "api_key: {}, rate_limit: {limit: 100, window: 1h}";
+    let down = format!("- {{name: down, match: {{prefix: /down}}, cluster: svc, stream: {stream}, {policy}}}");
+    let gateway = File::routes(down).cluster("svc", listener.local_addr().unwrap()).alice().start().await;
+    (gateway, listener)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_refused_is_answered_before_its_body_is_read() {
-    let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| file(port, svc)).await;
+    let gateway = GATEWAY.get().await;
     let ask = async |key: &str, body: &str| {
         let mut client = Wire::connect(gateway.port).await;
         let head =
             format!("POST /up HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\ncontent-length: 1073741824\r\n\r\n{body}");
-        client.say(&head).await;
-        client.head().await
+        client.say(head).await;
+        client.reader.head().await
     };
     // A gigabyte is announced, and not a byte of it is sent.
     assert!(ask("nobody's", "").await.starts_with("HTTP/1.1 401 "));
@@ -44,21 +43,19 @@ async fn an_upload_that_is_refused_is_answered_before_its_body_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_download_passes_as_it_is() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let svc = listener.local_addr().unwrap();
-    let gateway = Gateway::start(|port| file(port, svc).replace("stream: sse", "stream: download")).await;
+    let (gateway, listener) = gateway_before("download").await;
     let mut client = Wire::connect(gateway.port).await;
     let head = format!(
         "GET /down HTTP/1.1\r\nhost: a\r\nx-api-key: {ALICE_KEY}\r\nrange: bytes=5-9\r\naccept-encoding: gzip\r\n\r\n"
     );
-    client.say(&head).await;
+    client.say(head).await;
     let mut connection = Wire::accept(&listener).await;
-    let seen = connection.head().await;
+    let seen = connection.reader.head().await;
     assert!(seen.contains("range: bytes=5-9\r\n"), "{seen}");
     let answer =
         "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 5-9/100\r\ncontent-length: 5\r\netag: \"a\"\r\n\r\n56789";
     connection.say(answer).await;
-    let got = client.until("56789").await;
+    let got = client.reader.until("56789").await;
     assert!(got.starts_with("HTTP/1.1 206 "), "{got}");
     for header in ["content-range: bytes 5-9/100\r\n", "content-length: 5\r\n", "etag: \"a\"\r\n"] {
         assert!(got.contains(header), "{header}: {got}");
@@ -68,18 +65,16 @@ async fn a_part_of_a_download_passes_as_it_is() {
 /// Nobody can tell such an end from a cut.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_ends_with_its_connection_arrives_whole() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let svc = listener.local_addr().unwrap();
-    let gateway = Gateway::start(|port| file(port, svc)).await;
-    for http in [Http::One, Http::Two] {
+    let (gateway, listener) = gateway_before("sse").await;
+    for http in Http::BOTH {
         let answer = async {
             let mut connection = Wire::accept(&listener).await;
-            connection.head().await;
+            connection.reader.head().await;
             connection.say("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall of it").await;
         };
-        let request = Request::get("http://any/down").header("x-api-key", ALICE_KEY).body(empty()).unwrap();
-        let mut caller = Caller::connect(http, gateway.port).await;
-        let (got, ()) = tokio::join!(caller.ask(request), answer);
+        let request = by_alice(Method::GET, "http://any/down").body(empty()).unwrap();
+        let mut client = Connection::connect(http, gateway.port).await;
+        let (got, ()) = tokio::join!(client.ask(request), answer);
         let got = timeout(PATIENCE, got.unwrap().collect()).await.expect("it ends").unwrap();
         assert_eq!(got.to_bytes(), "all of it");
     }

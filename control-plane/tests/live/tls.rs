@@ -1,31 +1,41 @@
-//! TLS on listeners and clusters, with certificates that are renewed.
+//! TLS on listeners and clusters, with certificates that are renewed. Each test has certificates and settings of its own, and
+//! so its own gateway.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use http_body_util::BodyExt;
-use tokio_rustls::rustls::version::{TLS12, TLS13};
-
-use crate::support::{
-    Client, Gateway, Process, envoy, eventually, free_port, legation,
-    tls::{self, Authority, Offer, Pair, connect},
+use legation_testing::{
+    Client, File, Gateway, Variant, bare_envoy, both_variants, eventually, free_port, legation,
+    pki::{Authority, Pair},
+    tls::{self, Offer, connect},
     upstream,
 };
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+
+both_variants! {
+    a_renewed_certificate_is_shown_to_new_connections_alone,
+}
 
 const HOST: &str = "gateway.test";
 
-/// A file with one HTTPS listener, whose TLS has these further fields.
-fn file(port: u16, pair: (&Path, &str), fields: &str, rest: &str) -> String {
-    let path = |ending: &str| pair.0.join(format!("{}.{ending}", pair.1)).display().to_string();
-    format!(
-        "version: 1\nlisteners:\n- name: https\n  port: {port}\n  tls:\n    cert_file: {}\n    key_file: {}\n{fields}\n{rest}",
-        path("pem"),
-        path("key")
-    )
+/// The file with one HTTPS listener in place of the other one, whose TLS has these further fields.
+fn https(file: File, folder: &Path, fields: &str) -> File {
+    let listener = "
+        - name: https
+          port: $PORT
+          tls:
+            cert_file: $FILES.crt
+            key_file: $FILES.key
+            $FIELDS
+    ";
+    file.listeners(listener).set("FILES", folder.join("public").display()).set("FIELDS", fields)
 }
 
-const ANSWERS: &str = "routes:\n- {name: all, match: {prefix: /}, respond: {status: 200, body: here}}\n";
+fn answers() -> File {
+    File::answering("here")
+}
 
-/// The folder of the tests' certificates.
+/// A folder with the certificate of a listener.
 fn folder_with(pair: &Pair) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     pair.write(folder.path(), "public");
@@ -47,8 +57,8 @@ async fn shown(port: u16, offer: Offer<'_>) -> Option<Vec<u8>> {
 async fn a_listener_speaks_both_versions_of_http_and_no_older_tls_than_asked_for() {
     let authority = Authority::new("public");
     let folder = folder_with(&authority.issue(HOST));
-    let pair = (folder.path(), "public");
-    let gateway = Gateway::start(|port| file(port, pair, "    min_version: 1.3", ANSWERS)).await;
+    let file = |fields: &str| https(answers(), folder.path(), fields);
+    let gateway = file("min_version: 1.3").start().await;
     let offer = Offer::trusting(&authority);
     for (alpn, version) in [(&["h2", "http/1.1"][..], http::Version::HTTP_2), (&["http/1.1"], http::Version::HTTP_11)] {
         let stream = connect(gateway.port, HOST, Offer { alpn, ..offer }).await.unwrap();
@@ -62,7 +72,7 @@ async fn a_listener_speaks_both_versions_of_http_and_no_older_tls_than_asked_for
     let clear = Client::new().try_get(&gateway.url("/"), &[]).await;
     assert!(clear.is_err(), "{clear:?}");
 
-    gateway.edit(&file(gateway.port, pair, "    min_version: '1.2'", ANSWERS)).await;
+    gateway.edit(file("min_version: '1.2'")).await;
     eventually("TLS 1.2 is spoken", || async { status(gateway.port, old).await == Ok(200) }).await;
     assert_eq!(status(gateway.port, new).await, Ok(200));
 }
@@ -71,9 +81,9 @@ async fn a_listener_speaks_both_versions_of_http_and_no_older_tls_than_asked_for
 async fn a_client_without_a_certificate_of_the_right_authority_is_refused() {
     let (authority, clients, others) = (Authority::new("public"), Authority::new("clients"), Authority::new("others"));
     let folder = folder_with(&authority.issue(HOST));
-    fs::write(folder.path().join("clients.pem"), &clients.pem).unwrap();
-    let fields = format!("    client_ca_file: {}", folder.path().join("clients.pem").display());
-    let gateway = Gateway::start(|port| file(port, (folder.path(), "public"), &fields, ANSWERS)).await;
+    let trusted = clients.write(folder.path(), "clients.crt");
+    let fields = format!("client_ca_file: {}", trusted.display());
+    let gateway = https(answers(), folder.path(), &fields).start().await;
     let (good, bad) = (clients.issue("client"), others.issue("client"));
     let offer = Offer::trusting(&authority);
     assert_eq!(status(gateway.port, Offer { certificate: Some(&good), ..offer }).await, Ok(200));
@@ -81,7 +91,7 @@ async fn a_client_without_a_certificate_of_the_right_authority_is_refused() {
     assert!(status(gateway.port, Offer { certificate: Some(&bad), ..offer }).await.is_err());
 
     // Other authorities are no change of the listener, and count at once.
-    fs::write(folder.path().join("clients.pem"), &others.pem).unwrap();
+    others.write(folder.path(), "clients.crt");
     eventually("the other authority counts", || async {
         status(gateway.port, Offer { certificate: Some(&bad), ..offer }).await == Ok(200)
     })
@@ -91,9 +101,7 @@ async fn a_client_without_a_certificate_of_the_right_authority_is_refused() {
 
 /// Envoy's statistics whose names match.
 async fn statistics(gateway: &Gateway, names: &str) -> String {
-    let admin = fs::read_to_string(gateway.directory().join(".legation/envoy-admin.address")).unwrap();
-    let url = format!("http://{}/stats?filter={names}", admin.trim());
-    String::from_utf8(Client::new().get(&url, &[]).await.body.to_vec()).unwrap()
+    gateway.envoy_admin(&format!("/stats?filter={names}")).await
 }
 
 /// What they say of listeners that changed or drain.
@@ -102,17 +110,13 @@ async fn listener_changes(gateway: &Gateway) -> String {
     statistics(gateway, &format!("listener_manager\\.({names})$")).await
 }
 
-async fn a_renewed_certificate_is_shown_to_new_connections_alone(arguments: &[&str]) {
+async fn a_renewed_certificate_is_shown_to_new_connections_alone(variant: Variant) {
     let svc = upstream("svc").await;
     let authority = Authority::new("public");
     let (first, second) = (authority.issue(HOST), authority.issue(HOST));
     let folder = folder_with(&first);
-    let rest = format!(
-        "routes:\n- {{name: all, match: {{prefix: /}}, cluster: svc, stream: sse}}\nclusters:\n- {{name: svc, endpoints: ['{svc}']}}\n"
-    );
-    let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let options = crate::support::Options { arguments, ..Default::default() };
-    let gateway = Gateway::start_with(options, |port| file(port, (folder.path(), "public"), "", &rest)).await;
+    let file = File::routes("- {name: all, match: {prefix: /}, cluster: svc, stream: sse}").cluster("svc", svc);
+    let gateway = https(file, folder.path(), "").start_with(variant).await;
     let offer = Offer::trusting(&authority);
     assert_eq!(shown(gateway.port, offer).await, Some(first.der().to_vec()));
     let before = listener_changes(&gateway).await;
@@ -135,32 +139,22 @@ async fn a_renewed_certificate_is_shown_to_new_connections_alone(arguments: &[&s
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewed_certificate_is_shown_to_new_connections_alone_in_delta() {
-    a_renewed_certificate_is_shown_to_new_connections_alone(&[]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_renewed_certificate_is_shown_to_new_connections_alone_in_state_of_the_world() {
-    a_renewed_certificate_is_shown_to_new_connections_alone(&["--sotw"]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_pair_is_refused_and_the_old_one_kept_and_no_key_is_shown() {
     let authority = Authority::new("public");
     let (first, second) = (authority.issue(HOST), authority.issue(HOST));
     let folder = folder_with(&first);
-    let gateway = Gateway::start(|port| file(port, (folder.path(), "public"), "", ANSWERS)).await;
+    let gateway = https(answers(), folder.path(), "").start().await;
     let offer = Offer::trusting(&authority);
     let diagnostic = async || gateway.status().await["file"]["diagnostics"][0].clone();
 
-    fs::write(folder.path().join("public.pem"), &second.certificate).unwrap();
+    fs::write(folder.path().join("public.crt"), &second.cert).unwrap();
     eventually("the pair is refused", || async { diagnostic().await["code"] == "bad_certificate" }).await;
-    let at = format!("{}:6:16", gateway.path().display());
-    assert_eq!(diagnostic().await["at"], at);
+    let place = gateway.place(&folder.path().join("public.crt").display().to_string());
+    assert!(diagnostic().await["at"].as_str().unwrap().ends_with(&place), "{}", diagnostic().await);
     assert_eq!(shown(gateway.port, offer).await, Some(first.der().to_vec()));
 
     // Nor is anything else of the file used as long as it is so.
-    gateway.write(&file(gateway.port, (folder.path(), "public"), "", &ANSWERS.replace("200", "201")));
+    gateway.write(https(answers(), folder.path(), "").to_string().replace("200", "201"));
     fs::remove_file(folder.path().join("public.key")).unwrap();
     eventually("the missing key is reported", || async { diagnostic().await["code"] == "unreadable" }).await;
     assert_eq!(status(gateway.port, offer).await, Ok(200));
@@ -175,8 +169,7 @@ async fn a_bad_pair_is_refused_and_the_old_one_kept_and_no_key_is_shown() {
     let dump = legation().args(["dump", "--type", "secrets"]).arg(gateway.path()).output().unwrap();
     let dump = String::from_utf8(dump.stdout).unwrap();
     assert!(dump.contains("name: listeners/https/cert_file") && dump.contains("private_key: <redacted>"), "{dump}");
-    let metrics = gateway.client.get(&gateway.admin_url("/metrics"), &[]).await;
-    let said = [dump, gateway.process.output(), gateway.status().await.to_string(), format!("{metrics:?}")].concat();
+    let said = [dump, gateway.process.output(), gateway.status().await.to_string(), gateway.metrics().await].concat();
     for pair in [&first, &second] {
         for line in pair.key.lines().filter(|line| !line.starts_with("-----")) {
             assert!(!said.contains(line), "{said}");
@@ -187,7 +180,7 @@ async fn a_bad_pair_is_refused_and_the_old_one_kept_and_no_key_is_shown() {
 /// What `/` of the gateway says, and with which status.
 async fn answer(gateway: &Gateway) -> (u16, String) {
     let response = gateway.get("/", &[]).await;
-    (response.status.as_u16(), String::from_utf8(response.body.to_vec()).unwrap())
+    (response.status.as_u16(), response.text())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,32 +190,29 @@ async fn endpoints_are_verified_by_authority_and_by_name() {
     let folder = tempfile::tempdir().unwrap();
     clients.issue("gateway").write(folder.path(), "client");
     for (name, authority) in [("internal", &internal), ("others", &others)] {
-        fs::write(folder.path().join(format!("{name}.pem")), &authority.pem).unwrap();
+        authority.write(folder.path(), &format!("{name}.crt"));
     }
     let at = |name: &str| folder.path().join(name).display().to_string();
-    let file = |port: u16, protocol: &str, host: &str, tls: &str| {
-        let certificate = format!("cert_file: {}, key_file: {}", at("client.pem"), at("client.key"));
-        format!(
-            "version: 1\nlisteners: [{{name: http, port: {port}}}]\n\
-             routes: [{{name: all, match: {{prefix: /}}, cluster: svc}}]\nclusters:\n\
-             - {{name: svc, endpoints: ['{host}:{}'], protocol: {protocol}, tls: {{{certificate}, {tls}}}}}\n",
-            svc.port()
-        )
+    let file = |protocol: &str, host: &str, tls: &str| {
+        let certificate = format!("cert_file: {}, key_file: {}", at("client.crt"), at("client.key"));
+        let fields = format!("protocol: {protocol}, tls: {{{certificate}, {tls}}}");
+        let file = File::routes("- {name: all, match: {prefix: /}, cluster: svc}");
+        file.cluster_with("svc", format!("{host}:{}", svc.port()), &fields)
     };
-    let good = format!("ca_file: {}", at("internal.pem"));
-    let gateway = Gateway::start(|port| file(port, "http1", "localhost", &good)).await;
+    let good = format!("ca_file: {}", at("internal.crt"));
+    let gateway = file("http1", "localhost", &good).start().await;
     assert_eq!(answer(&gateway).await, (200, "http/1.1 with a certificate".to_owned()));
 
     let with_name = format!("{good}, sni: localhost");
     for (protocol, host, tls) in [("http2", "localhost", &good), ("auto", "127.0.0.1", &with_name)] {
-        gateway.edit(&file(gateway.port, protocol, host, tls)).await;
+        gateway.edit(file(protocol, host, tls)).await;
         eventually("the endpoint is asked by HTTP/2", || async {
             answer(&gateway).await == (200, "h2 with a certificate".to_owned())
         })
         .await;
     }
 
-    let wrong_authority = format!("ca_file: {}", at("others.pem"));
+    let wrong_authority = format!("ca_file: {}", at("others.crt"));
     let wrong_name = format!("{good}, sni: other.test");
     let system = "sni: localhost".to_owned();
     for (tls, counter) in
@@ -231,12 +221,12 @@ async fn endpoints_are_verified_by_authority_and_by_name() {
         let refusals = async || statistics(&gateway, &format!("cluster.svc.ssl.{counter}$")).await;
         let before = refusals().await;
         assert!(before.starts_with("cluster.svc.ssl."), "{before}");
-        gateway.edit(&file(gateway.port, "http1", "localhost", &tls)).await;
+        gateway.edit(file("http1", "localhost", &tls)).await;
         eventually("an endpoint that is not verified gets no request", || async {
             answer(&gateway).await.0 == 503 && refusals().await != before
         })
         .await;
-        gateway.edit(&file(gateway.port, "http1", "localhost", &good)).await;
+        gateway.edit(file("http1", "localhost", &good)).await;
         eventually("the right one does", || async { answer(&gateway).await.0 == 200 }).await;
     }
 }
@@ -248,14 +238,12 @@ async fn a_static_dump_serves_https_from_the_same_files() {
     let folder = folder_with(&pair);
     let port = free_port();
     let path = folder.path().join("gateway.yaml");
-    fs::write(&path, file(port, (Path::new(""), "public"), "", ANSWERS)).unwrap();
+    fs::write(&path, https(answers(), Path::new(""), "").at(port)).unwrap();
     let dump = legation().args(["dump", "--static"]).arg(&path).output().unwrap();
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     let config = folder.path().join("envoy.yaml");
     fs::write(&config, dump.stdout).unwrap();
-    let mut command = Command::new(envoy());
-    command.arg("-c").arg(&config).args(["--disable-hot-restart", "--log-level", "warning"]);
-    let _envoy = Process::start("envoy", &mut command);
+    let _envoy = bare_envoy(&config);
     let offer = Offer::trusting(&authority);
     eventually("Envoy answers", || async { status(port, offer).await == Ok(200) }).await;
     assert_eq!(shown(port, offer).await, Some(pair.der().to_vec()));

@@ -8,13 +8,12 @@ use std::{
 };
 
 use http::{Method, header};
-use tokio::join;
-
-use crate::support::{
-    Depot, Edits, Exchanges, Http, Memory, Unrest,
+use legation_testing::{
+    Client, Depot, Edits, Http, Memory, Unrest,
     body::{self, Reader},
-    empty,
+    by_alice, empty,
 };
+use tokio::join;
 
 const ROUTES: &[(&str, &str)] = &[("/down", "stream: download"), ("/up", "stream: upload")];
 const MIB: u64 = 1 << 20;
@@ -32,22 +31,22 @@ async fn next_part(edits: &mut Edits, so_far: u64, length: u64) -> u64 {
     if edits.are_over() { length } else { so_far + length / PARTS }
 }
 
-async fn large_bodies_pass_whole_and_take_no_memory(client: Http, cluster: Http) {
+async fn large_bodies_pass_whole_and_take_no_memory(from: Http, cluster: Http) {
     let depot = Depot::start(cluster).await;
     let unrest = Unrest::start(ROUTES, cluster.protocol(), depot.upstream.address).await;
-    let exchanges = &Exchanges::open(client, unrest.gateway.port).await;
+    let (client, up) = (&Client::over(from), unrest.gateway.url("/up"));
     // Everything has run once.
-    exchanges.download(&format!("/down/{MIB}")).await.unwrap().finish().await.unwrap();
-    exchanges.upload("/up", MIB, body::whole(MIB)).await.unwrap();
+    client.download(&unrest.gateway.url(&format!("/down/{MIB}"))).await.unwrap().finish().await.unwrap();
+    client.upload(&up, MIB, body::whole(MIB)).await.unwrap();
     let length = length();
-    let path = format!("/down/{length}");
+    let (down, allowed) = (unrest.gateway.url(&format!("/down/{length}")), unrest.gateway.url("/up/allowed"));
 
     let memory = Memory::of(&unrest.gateway);
     unrest
         .during(async |edits| {
             let slow_reader = async {
                 let mut edits = edits.clone();
-                let mut reader = exchanges.download(&path).await.unwrap();
+                let mut reader = client.download(&down).await.unwrap();
                 while reader.offset < length {
                     reader.read_to(next_part(&mut edits, reader.offset, length).await).await.unwrap();
                 }
@@ -64,7 +63,7 @@ async fn large_bodies_pass_whole_and_take_no_memory(client: Http, cluster: Http)
                     }
                     drop(writer);
                 };
-                let (sent, ()) = join!(exchanges.upload("/up", length, body), write);
+                let (sent, ()) = join!(client.upload(&up, length, body), write);
                 sent.unwrap();
             };
             let slow_taker = async {
@@ -77,7 +76,7 @@ async fn large_bodies_pass_whole_and_take_no_memory(client: Http, cluster: Http)
                     }
                     depot.allow_all();
                 };
-                let (sent, ()) = join!(exchanges.upload("/up/allowed", length, body::whole(length)), allow);
+                let (sent, ()) = join!(client.upload(&allowed, length, body::whole(length)), allow);
                 sent.unwrap();
             };
             join!(slow_reader, slow_writer, slow_taker);
@@ -86,17 +85,17 @@ async fn large_bodies_pass_whole_and_take_no_memory(client: Http, cluster: Http)
     let edited = memory.peak();
 
     let start = Instant::now();
-    assert_eq!(exchanges.download(&path).await.unwrap().finish().await.unwrap(), length);
-    let down = start.elapsed();
+    assert_eq!(client.download(&down).await.unwrap().finish().await.unwrap(), length);
+    let took_down = start.elapsed();
     let start = Instant::now();
-    exchanges.upload("/up", length, body::whole(length)).await.unwrap();
-    let up = start.elapsed();
+    client.upload(&up, length, body::whole(length)).await.unwrap();
+    let took_up = start.elapsed();
     let rate = |elapsed: Duration| (length / MIB) as f64 / elapsed.as_secs_f64();
     println!(
-        "{client:?} to {cluster:?}, {} MiB: {:.0} MiB/s down, {:.0} MiB/s up; Envoy took {} KiB at most, {} during the edits",
+        "{from:?} to {cluster:?}, {} MiB: {:.0} MiB/s down, {:.0} MiB/s up; Envoy took {} KiB at most, {} during the edits",
         length / MIB,
-        rate(down),
-        rate(up),
+        rate(took_down),
+        rate(took_up),
         memory.peak() / 1024,
         edited / 1024,
     );
@@ -117,10 +116,10 @@ async fn large_bodies_pass_whole_and_take_no_memory_over_http2() {
 async fn a_body_of_unknown_length_passes_piece_by_piece() {
     let depot = Depot::start(Http::Two).await;
     let unrest = Unrest::start(ROUTES, Http::Two.protocol(), depot.upstream.address).await;
-    let echoed = async |client: Http, mut edits: Edits| {
-        let exchanges = Exchanges::open(client, unrest.gateway.port).await;
+    let echoed = async |from: Http, mut edits: Edits| {
+        let url = unrest.gateway.url("/up/echo");
         let (mut writer, body) = body::writer(0, Arc::default());
-        let response = exchanges.send(exchanges.request(Method::POST, "/up/echo").body(body).unwrap()).await.unwrap();
+        let response = Client::over(from).begin(by_alice(Method::POST, &url).body(body).unwrap()).await.unwrap();
         assert_eq!(response.headers()["x-length-was-said"], "false");
         assert!(!response.headers().contains_key(header::CONTENT_LENGTH));
         let mut reader = Reader::new(0, response.into_body());
@@ -150,16 +149,16 @@ async fn a_download_that_was_cut_is_resumed_where_it_was() {
     let depot = Depot::start(Http::One).await;
     let unrest = Unrest::start(ROUTES, Http::One.protocol(), depot.upstream.address).await;
     let length = length();
-    let ask = async |exchanges: &Exchanges, version: &str, offset: u64| {
-        let mut request = exchanges.request(Method::GET, &format!("/down/{length}"));
+    let ask = async |client: &Client, version: &str, offset: u64| {
+        let mut request = by_alice(Method::GET, &unrest.gateway.url(&format!("/down/{length}")));
         if offset > 0 {
             request = request.header(header::RANGE, format!("bytes={offset}-")).header(header::IF_RANGE, version);
         }
-        exchanges.send(request.body(empty()).unwrap()).await.unwrap()
+        client.begin(request.body(empty()).unwrap()).await.unwrap()
     };
-    let resumed = async |client: Http, mut edits: Edits| {
-        let exchanges = Exchanges::open(client, unrest.gateway.port).await;
-        let first = ask(&exchanges, "", 0).await;
+    let resumed = async |from: Http, mut edits: Edits| {
+        let client = Client::over(from);
+        let first = ask(&client, "", 0).await;
         assert_eq!(first.status(), 200);
         let version = first.headers()[header::ETAG].to_str().unwrap().to_owned();
         let mut reader = Reader::new(0, first.into_body());
@@ -169,7 +168,7 @@ async fn a_download_that_was_cut_is_resumed_where_it_was() {
             reader.read_to(reader.offset + length / PARTS).await.unwrap();
             let offset = reader.offset;
             // Drops the one before, and so cuts it.
-            let next = ask(&exchanges, &version, offset).await;
+            let next = ask(&client, &version, offset).await;
             assert_eq!(next.status(), 206);
             let range = format!("bytes {offset}-{}/{length}", length - 1);
             assert_eq!(next.headers()[header::CONTENT_RANGE], range);
@@ -179,9 +178,9 @@ async fn a_download_that_was_cut_is_resumed_where_it_was() {
         }
         assert_eq!(reader.finish().await.unwrap(), length);
         // Of another version than the client has, the whole is given.
-        let other = ask(&exchanges, "\"another\"", 5).await;
+        let other = ask(&client, "\"another\"", 5).await;
         assert_eq!(other.status(), 200);
-        println!("{client:?}: {} MiB, cut {cuts} times", length / MIB);
+        println!("{from:?}: {} MiB, cut {cuts} times", length / MIB);
     };
     unrest
         .during(async |edits| {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use http::{Request, StatusCode};
+use legation_testing::{ALICE_KEY, Gateway, PATIENCE, Unrest, upstream};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
@@ -21,8 +22,6 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, frame::coding::CloseCode},
     },
 };
-
-use crate::support::{ALICE_KEY, Gateway, PATIENCE, Unrest, upstream};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -174,10 +173,10 @@ async fn a_websocket_that_is_dropped_or_refused_is_so_for_the_other_side() {
         .await;
 }
 
-/// Envoy waits a second for a client that still sends to take the end (`delayed_close_timeout`), before it closes.
+/// Envoy gives a client that still sends a second to take the end (`delayed_close_timeout`), before it closes.
 async fn is_gone_for(mut other: Socket, drop_it: impl FnOnce()) {
     drop_it();
-    let ended = timeout(Duration::from_secs(2), other.next()).await.expect("within two seconds");
+    let ended = timeout(PATIENCE, other.next()).await.expect("it is gone");
     assert!(matches!(ended, Some(Err(_))), "{ended:?}");
 }
 
@@ -195,14 +194,8 @@ async fn is_refused(port: u16, path: &str, key: &str, status: StatusCode) {
 #[tokio::test(flavor = "multi_thread")]
 async fn websocket_over_http2_is_not_offered() {
     let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| {
-        format!(
-            "version: 1\nlisteners: [{{name: http, port: {port}}}]\n\
-             routes: [{{name: a, match: {{prefix: /ws}}, cluster: svc, stream: websocket}}]\n\
-             clusters: [{{name: svc, endpoints: [\"{svc}\"]}}]\n"
-        )
-    })
-    .await;
+    let file = Gateway::routes("- {name: a, match: {prefix: /ws}, cluster: svc, stream: websocket}");
+    let gateway = file.cluster("svc", svc).start().await;
     let stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
     let (sender, mut connection) = h2::client::handshake(stream).await.unwrap();
     let mut pings = connection.ping_pong().unwrap();
@@ -211,7 +204,7 @@ async fn websocket_over_http2_is_not_offered() {
     timeout(PATIENCE, pings.ping(h2::Ping::opaque())).await.expect("an answer").unwrap();
     let mut sender = sender.ready().await.unwrap();
     assert!(!sender.is_extended_connect_protocol_enabled());
-    // Who asks all the same is refused.
+    // A client that asks all the same is refused.
     let request = Request::connect("http://any/ws").extension(h2::ext::Protocol::from_static("websocket"));
     let (answer, _body) = sender.send_request(request.body(()).unwrap(), false).unwrap();
     let answer = timeout(PATIENCE, answer).await.expect("an answer");

@@ -3,7 +3,6 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use crate::pki::{Authority, Pair};
 use crate::support::{
     kind,
     server::{ADS_DELTA, ADS_SOTW, Server, Stream},
@@ -26,6 +25,7 @@ use legation_protos::pb::envoy::{
     },
     r#type::matcher::v3::{NodeMatcher, StringMatcher, StructMatcher, string_matcher::MatchPattern},
 };
+use legation_testing::pki::{Authority, Pair};
 use tokio::sync::mpsc;
 use tonic::{Code, transport::Channel};
 use tonic_reflection::pb::v1::{

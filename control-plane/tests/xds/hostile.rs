@@ -96,7 +96,7 @@ async fn a_connection_that_does_not_begin_to_speak_is_closed() {
 #[tokio::test]
 async fn a_tls_handshake_that_does_not_end_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
-    let (cert, key) = crate::pki::Authority::new("servers").pair(&["localhost"]).write(folder.path(), "xds");
+    let (cert, key) = legation_testing::pki::Authority::new("servers").pair(&["localhost"]).write(folder.path(), "xds");
     let tls = Some(Arc::new(Tls::new(Files { cert, key, client_ca: None }).unwrap()));
     let limits = Limits { handshake: SHORT, ..Limits::default() };
     let server = Server::start_with(Options { tls, limits, ..Options::default() }, None).await;

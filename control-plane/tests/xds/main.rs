@@ -7,8 +7,6 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../pki/mod.rs"]
-mod pki;
 #[macro_use]
 mod support;
 

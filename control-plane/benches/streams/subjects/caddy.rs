@@ -1,9 +1,10 @@
-//! Caddy. As it comes it limits nothing.
+//! Caddy. By default it has no rate limits.
 
 use std::{path::Path, process::Command};
 
+use legation_testing::ALICE_KEY;
+
 use super::{Check, program, write};
-use crate::support::ALICE_KEY;
 
 pub fn command(folder: &Path, port: u16, upstream: u16, check: Check) -> Command {
     let (mut checks, mut headers) = (String::new(), "");

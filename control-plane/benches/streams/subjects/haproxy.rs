@@ -1,9 +1,11 @@
-//! HAProxy, with a stick table by the consumer. Without `http-no-delay` it holds each event of a stream back for 0.2 s.
+//! HAProxy, with a stick table by consumer. Without `http-no-delay` it holds each event of a stream
+//! back for 0.2 s.
 
 use std::{path::Path, process::Command};
 
+use legation_testing::ALICE_KEY;
+
 use super::{CONNECTIONS, Check, program, write};
-use crate::support::ALICE_KEY;
 
 pub fn command(folder: &Path, port: u16, upstream: u16, check: Check) -> Command {
     let mut checks = String::new();

@@ -1,10 +1,11 @@
-//! nginx, with `limit_req` by the consumer. It reads a page at a time unless told otherwise, and a download costs it three times
-//! as much.
+//! nginx, with `limit_req` by consumer. By default it reads a page at a time, and a download costs
+//! it three times as much.
 
 use std::{path::Path, process::Command};
 
+use legation_testing::ALICE_KEY;
+
 use super::{CONNECTIONS, Check, program, write};
-use crate::support::ALICE_KEY;
 
 pub fn command(folder: &Path, port: u16, upstream: u16, check: Check) -> Command {
     let (mut tables, mut checks) = (String::new(), String::new());

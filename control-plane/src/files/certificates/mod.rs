@@ -24,7 +24,7 @@ use crate::{
 /// read.
 pub type Contents = BTreeMap<String, Result<Vec<u8>, String>>;
 
-/// The paths of all files that a model names.
+/// Returns the paths of all files that a model names.
 pub fn paths(model: &Model) -> BTreeSet<String> {
     let files = wanted(model).into_iter().flat_map(|wanted| match wanted.of {
         Of::Pair(pair) => vec![&pair.certificate, &pair.key],

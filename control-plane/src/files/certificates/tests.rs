@@ -1,4 +1,4 @@
-//! What is said of certificate files that can't be served, or should not be.
+//! The problems of certificate files that cannot or should not be served.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
 
@@ -37,7 +37,7 @@ fn issued(authority: &Authority, key: &KeyPair) -> String {
     params("gateway.test").signed_by(key, &authority.0).expect("a certificate").pem()
 }
 
-/// What is said of `FILE` with these files, as `line:column code`.
+/// Returns the problems of `FILE` with these files, as `line:column code`.
 fn found(certificate: &str, key: &str, now: i64) -> (Vec<Secret>, Vec<String>) {
     let contents = [("a.pem", certificate), ("a.key", key)].map(|(path, text)| (path.to_owned(), Ok(text.into())));
     let (secrets, found) = check(&model(FILE), &contents.into(), now);

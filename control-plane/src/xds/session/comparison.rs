@@ -28,10 +28,10 @@ pub(super) struct Rules {
     pub(super) acquitted: BTreeSet<u64>,
 }
 
-/// What a comparison finds.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
-    /// What is to be sent.
+    /// The update to send.
     pub(super) update: Update,
     /// The names that the client had and then loses.
     pub(super) lost: Vec<Arc<str>>,
@@ -138,7 +138,7 @@ impl Comparison {
         Some(if held.refused.is_some() { Held { version: Some(Arc::default()), refused: None, ..held } } else { held })
     }
 
-    /// Lists what the client should have then, with what lingers.
+    /// Lists what the client should have after the update, with lingering resources.
     fn list(
         &mut self,
         subscription: &Subscription,
@@ -156,7 +156,7 @@ impl Comparison {
     }
 }
 
-/// The resources that a client wants, sorted by name.
+/// Returns the resources that a client wants, sorted by name.
 fn wanted_of<'a>(
     subscription: &'a Subscription,
     target: &'a Collection,
@@ -184,7 +184,7 @@ fn in_question(
     } else if subscription.wildcard() {
         names.extend(target.resources().keys().cloned());
     } else {
-        // What is owed, or known to be held, is among them.
+        // The subscription has all owed names and all exceptions.
         return subscription.names().iter().cloned().collect();
     }
     names.extend(owed.iter().cloned());

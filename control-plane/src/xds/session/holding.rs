@@ -36,14 +36,14 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Whether this version of the resource is what the client was last sent.
+    /// Returns whether the client was last sent this version of the resource.
     pub(super) fn is_at(&self, resource: &Resource) -> bool {
         self.version.as_ref() == Some(&resource.version)
     }
 }
 
 impl Holding {
-    /// What the client holds of a name that it wants.
+    /// Returns what the client holds of a name that it wants.
     pub(super) fn get(&self, name: &str) -> Option<Held> {
         if let Some(held) = self.except.get(name) {
             return held.clone();
@@ -52,19 +52,19 @@ impl Holding {
         Some(Held { version: Some(resource.version.clone()), refused: None, resource: Some(resource) })
     }
 
-    /// The client says that it holds this version.
+    /// Records that the client claims to hold this version.
     pub(super) fn claim(&mut self, name: Arc<str>, version: Arc<str>) {
         self.except.insert(name, Some(Held { version: Some(version), refused: None, resource: None }));
     }
 
-    /// The client wants this name from now on, and holds nothing of it.
+    /// Records that the client now wants this name and holds nothing of it.
     pub(super) fn lack(&mut self, name: &Arc<str>) {
         if self.base.resources().contains_key(name) {
             self.except.insert(name.clone(), None);
         }
     }
 
-    /// The client wants all names from now on, and holds only what the subscription wanted before.
+    /// Records that the client now wants all names, and holds only what it wanted before.
     pub(super) fn lack_all_but(&mut self, before: &Subscription) {
         let new = self.base.resources().keys().filter(|name| !before.covers(name) && !self.except.contains_key(*name));
         self.except.extend(new.map(|name| (name.clone(), None)).collect::<Vec<_>>());

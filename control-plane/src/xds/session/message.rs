@@ -23,7 +23,7 @@ const PREFIX: usize = 5;
 const WORTH_SHARING: usize = 4096;
 
 impl Message {
-    /// A response with these fields beside its resources.
+    /// Makes a response of its resources and of these other fields.
     pub(super) fn new(head: &impl prost::Message, parcel: Arc<Parcel>) -> Self {
         Self { head: head.encode_to_vec().into(), parcel }
     }
@@ -37,7 +37,7 @@ impl Message {
         Response::decode([&*self.head, &*self.parcel.bytes].concat().as_slice())
     }
 
-    /// The message with its gRPC frame, in pieces.
+    /// Returns the message in its gRPC frame, in pieces.
     ///
     /// # Errors
     ///

@@ -34,16 +34,16 @@ use self::{
 };
 use crate::snapshot::Snapshot;
 
-/// How many names of a kind a stream may subscribe to, or say that it holds.
+/// How many names of a kind a stream may subscribe to, or claim to hold.
 pub const MOST_NAMES: usize = 200_000;
 
-/// How long the names of a kind that a stream subscribes to may be together, in bytes.
+/// The most bytes of all names of a kind that a stream subscribes to.
 pub const MOST_NAME_BYTES: usize = 16 << 20;
 
 /// The memory of a name beside its bytes: in the subscription and in what the client holds.
 const NAME_OVERHEAD: usize = 64;
 
-/// How long a name or a version may be, of a resource or of the node, in bytes.
+/// The longest name or version, of a resource or of the node, in bytes.
 pub const LONGEST_NAME: usize = 4096;
 
 /// How much of a client's words the session keeps, in bytes. Envoy seldom says more than a line for
@@ -207,7 +207,7 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// Takes the events since the last call, in the order in which they happened.
+    /// Takes the events since the last call, in order.
     pub fn events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.events.drain(..)
     }
@@ -265,9 +265,9 @@ impl<V: Variant> Session<V> {
             // But a file that is saved all the time must not hold up this kind for ever.
             (Some(sent), _) if other.is_dirty() => Some(self.published_at.clamp(sent.at, sent.at + GATE)),
             (Some(sent), _) if sent.brings_changes() => Some(sent.at),
-            // A client that has nothing of the kind has nothing that could change too early.
+            // A client without resources of the kind has nothing that could change too early.
             _ if !self.substreams.get(kind).may_hold_any() => None,
-            // The other kind waits itself.
+            // The other kind itself waits.
             (None, _) if other.is_dirty() => Some(self.published_at),
             // The client keeps what it had, and with it its old routes. A roll-back is on its way.
             (_, Some(rejection)) => Some(rejection.at),

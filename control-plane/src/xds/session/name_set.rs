@@ -15,9 +15,9 @@ pub struct NameSet {
     common: Arc<BTreeSet<Arc<str>>>,
     /// Whether other streams may have equal common names that are not shared yet.
     unshared: bool,
-    /// Names beside the common ones.
+    /// The names besides the common ones.
     more: BTreeSet<Arc<str>>,
-    /// Common ones that are not in the set.
+    /// The common names that are not in the set.
     less: BTreeSet<Arc<str>>,
     /// The length of all names together.
     bytes: usize,

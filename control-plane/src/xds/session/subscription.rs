@@ -13,18 +13,18 @@ use crate::snapshot::Collection;
 /// The name that stands for all resources.
 pub(super) const WILDCARD: &str = "*";
 
-/// What a client wants of one kind of resource, on one stream.
+/// The names of one kind that a client wants on one stream.
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
     names: NameSet,
     wildcard: bool,
-    /// Whether any name was ever sent, which ends the legacy meaning of an empty list.
+    /// Whether the client ever sent a name, which ends the legacy meaning of an empty list.
     named: bool,
-    /// Whether there was a request at all.
+    /// Whether the client ever sent a request.
     asked: bool,
 }
 
-/// What one request changed.
+/// The changes by one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Names to which the server owes an answer, whatever the client already holds.
@@ -66,7 +66,7 @@ impl Subscription {
         }
     }
 
-    /// Delta: takes names out and in. A name in both lists ends up subscribed.
+    /// Removes names and adds others, as in delta. A name in both lists ends up subscribed.
     pub fn change(&mut self, subscribe: Vec<String>, unsubscribe: Vec<String>, legacy: bool) -> Change {
         let had_wildcard = self.wildcard;
         if !std::mem::replace(&mut self.asked, true) && legacy && subscribe.is_empty() {
@@ -112,7 +112,7 @@ impl Subscription {
         self.names.size()
     }
 
-    /// Whether the client ever asked for the kind.
+    /// Returns whether the client ever asked for the kind.
     pub fn asked(&self) -> bool {
         self.asked
     }
@@ -155,7 +155,7 @@ mod tests {
         names.split_whitespace().map(Arc::from).collect()
     }
 
-    /// A subscription as `* a b`.
+    /// Returns a subscription as `* a b`.
     fn shown(subscription: &Subscription) -> String {
         let mut names = subscription.names().iter().map(|name| &**name).collect::<Vec<_>>();
         if subscription.wildcard() {
@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// As `sotw`; a name is subscribed to, or with a `-` in front unsubscribed from.
+    /// Works as `sotw`. A `-` in front of a name unsubscribes from it.
     fn delta(legacy: bool, rows: &[Row]) {
         let mut subscription = Subscription::default();
         for (step, row) in rows.iter().enumerate() {

@@ -40,7 +40,7 @@ pub(super) struct Substream {
     answer: bool,
     /// What the server owes cannot wait for an ACK (O4).
     urgent: bool,
-    /// The client says that it holds resources from an earlier stream.
+    /// The client claims to hold resources from an earlier stream.
     held_before: bool,
     /// Something changed since the last comparison of the client's state with the snapshot.
     dirty: bool,
@@ -53,7 +53,7 @@ pub(super) struct Substream {
     in_flight: VecDeque<InFlight>,
     last_nonce: String,
     rejected: Option<Nack>,
-    /// The rejections of what the client still refuses, by their numbers.
+    /// The rejections that still stand, by their numbers.
     standing: BTreeMap<u64, Nack>,
     /// The generation of this kind that the client is known to have.
     current: Option<u64>,
@@ -71,9 +71,9 @@ pub(super) struct InFlight {
     carried: Arc<[Arc<Resource>]>,
     /// Those of them that it adds or changes. None if it adds or changes them all.
     changed: Option<Vec<Arc<Resource>>>,
-    /// What the client had and is to lose.
+    /// The names that the client loses.
     lost: Vec<Arc<str>>,
-    /// What the client had before.
+    /// What the client held before.
     before: Holding,
 }
 
@@ -88,26 +88,26 @@ impl InFlight {
     }
 }
 
-/// What is to be sent to a client, and what that changes for it.
+/// An update to send, and what it changes for the client.
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) update: Update,
-    /// What the client had and is to lose.
+    /// The names that the client loses.
     lost: Vec<Arc<str>>,
-    /// What it had before.
+    /// What the client held before.
     before: Holding,
 }
 
 /// A response that the client rejected.
 #[derive(Clone, Debug)]
 pub(super) struct Nack {
-    /// Which one it is, counted from 1.
+    /// Its number, from 1.
     number: u64,
     /// The generation that the rejection counts against.
     pub(super) generation: u64,
     /// When the response was sent.
     pub(super) at: Duration,
-    /// The client's words.
+    /// The client's error message.
     pub(super) message: String,
     /// The resource that it blames, where that is known.
     pub(super) culprit: Option<Arc<Resource>>,
@@ -117,7 +117,7 @@ pub(super) struct Nack {
     only_removed: bool,
 }
 
-/// What a client says to a response.
+/// A client's answer to a response.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// It accepts it, and has this generation.
@@ -138,23 +138,23 @@ pub(super) enum Standing {
 }
 
 impl Substream {
-    /// Whether the client wants anything of this kind now.
+    /// Returns whether the client now wants anything of this kind.
     pub(super) fn is_subscribed(&self) -> bool {
         !self.subscription.is_empty()
     }
 
-    /// Whether the client ever asked for this kind.
+    /// Returns whether the client ever asked for this kind.
     pub(super) fn asked(&self) -> bool {
         self.subscription.asked()
     }
 
-    /// Whether it was ever sent a response of this kind.
+    /// Returns whether it ever got a response of this kind.
     fn was_sent_any(&self) -> bool {
         !self.last_nonce.is_empty()
     }
 
-    /// Whether it may hold resources of this kind: from this stream, or by its own word from an
-    /// earlier one.
+    /// Returns whether it may hold resources of this kind: from this stream, or by its own claim
+    /// from an earlier one.
     pub(super) fn may_hold_any(&self) -> bool {
         self.was_sent_any() || self.held_before
     }
@@ -182,12 +182,12 @@ impl Substream {
         self.wanted_size() + self.holding.claimed() + in_flight.sum() + words
     }
 
-    /// How many resources of the snapshot the client wants, as of the last comparison.
+    /// Returns how many resources of the snapshot the client wants, as of the last comparison.
     pub(super) fn wanted(&self) -> usize {
         self.holding.wanted.unwrap_or_default()
     }
 
-    /// Whether something changed since the last comparison.
+    /// Returns whether something changed since the last comparison.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
     }
@@ -207,7 +207,7 @@ impl Substream {
         self.rejected.as_ref()
     }
 
-    /// Whether a response may go out now (O7).
+    /// Returns whether a response may go out now (O7).
     pub(super) fn may_send(&self) -> bool {
         self.in_flight.len() < if self.urgent { MOST_IN_FLIGHT } else { 1 }
     }
@@ -241,8 +241,8 @@ impl Substream {
         variant == VariantName::Sotw && self.was_sent_any() && !nonce.is_empty() && nonce != self.last_nonce
     }
 
-    /// Takes in what a request says about the subscription. `holds` is whether the client says that
-    /// it holds resources of the kind. Returns whether the subscription changed or owes an answer.
+    /// Takes in the names of a request. `holds` says whether the client claims to hold resources of
+    /// the kind. Returns whether the subscription changed or the server owes an answer.
     pub(super) fn subscribe(&mut self, names: Names, kind: ResourceType, holds: bool) -> bool {
         let first = !self.asked();
         self.held_before |= first && holds;
@@ -420,7 +420,7 @@ impl Substream {
     ) {
         let Due { update, lost, before } = due;
         self.last_nonce.clone_from(&nonce);
-        // A whole state carries more than what changed.
+        // A whole state carries more than the changes.
         let changed = (update.changed.len() < carried.len()).then_some(update.changed);
         self.in_flight.push_back(InFlight { nonce, generation, at, carried, changed, lost, before });
     }

@@ -7,7 +7,7 @@ use legation_protos::{ResourceType, pb::envoy::config::core::v3::Node};
 use super::subscription::{Change, Subscription, WILDCARD};
 use crate::snapshot::{Form, Resource};
 
-/// How this server names itself in responses.
+/// The server's name in responses.
 pub(super) const IDENTIFIER: &str = "legation";
 
 /// A variant of the protocol: how to read requests and write responses. A session is the same for
@@ -18,7 +18,7 @@ pub trait Variant: Send + 'static {
     /// The server's message.
     type Response: prost::Message + Default + 'static;
 
-    /// Which one it is.
+    /// Its name.
     const NAME: VariantName;
 
     /// The numbers of the request's fields for the node and for the reason of a rejection
@@ -28,7 +28,7 @@ pub trait Variant: Send + 'static {
     /// Reads a request.
     fn read(request: Self::Request) -> Ask;
 
-    /// What a response wraps a resource in.
+    /// The message around a resource in a response.
     const FORM: Form;
 
     /// Writes a response without its resources. `generation` is for people who debug, where the
@@ -46,7 +46,7 @@ pub enum VariantName {
 }
 
 impl VariantName {
-    /// Whether a client can be told that resources of this kind are gone.
+    /// Returns whether the variant can tell a client that resources of this kind are gone.
     pub fn removes(self, kind: ResourceType) -> bool {
         match self {
             // A response that always holds all resources can leave them out (S3). The other kinds
@@ -59,7 +59,8 @@ impl VariantName {
         }
     }
 
-    /// Whether a response holds everything that the client should have, not only what changed (S1).
+    /// Returns whether a response has everything that the client should have, not only changes
+    /// (S1).
     pub fn whole(self, kind: ResourceType) -> bool {
         self == Self::Sotw && kind.has_wildcard()
     }
@@ -77,18 +78,18 @@ impl fmt::Display for VariantName {
 /// A request of either variant.
 #[derive(Debug)]
 pub struct Ask {
-    /// Who asks, if the request says so.
+    /// The client, if the request names it.
     pub node: Option<Node>,
-    /// What is asked for.
+    /// The kind of resource.
     pub type_url: String,
-    /// The nonce of the response that this answers, or empty.
+    /// The nonce of the response that this answers. May be empty.
     pub nonce: String,
     /// Why the client rejected that response, if it did.
     pub error: Option<String>,
-    /// Whether the client says that it holds resources of the kind. It says so in the first request
-    /// of a stream: by their versions in delta, by the last version in state of the world.
+    /// Whether the client claims to hold resources of the kind. The first request of a stream says
+    /// so: in delta by their versions, in state of the world by the last version.
     pub holds: bool,
-    /// What the client wants from now on.
+    /// The names in the request.
     pub names: Names,
 }
 
@@ -101,7 +102,7 @@ pub enum Names {
     Change {
         /// Names to add.
         subscribe: Vec<String>,
-        /// Names to take out.
+        /// Names to remove.
         unsubscribe: Vec<String>,
         /// What the client holds from an earlier stream: name to version.
         initial: BTreeMap<String, String>,
@@ -115,13 +116,13 @@ impl Names {
         names.iter().any(|name| name == WILDCARD)
     }
 
-    /// The names that are asked for.
+    /// Returns the size of the names that they ask for.
     pub fn asked(&self) -> Size {
         let (Self::All(names) | Self::Change { subscribe: names, .. }) = self;
         names.iter().map(|name| Size::of(name)).sum()
     }
 
-    /// The length of the longest name or version, in bytes.
+    /// Returns the length of the longest name or version, in bytes.
     pub fn longest(&self) -> usize {
         let longest = |names: &[String]| names.iter().map(String::len).max().unwrap_or_default();
         match self {
@@ -145,7 +146,7 @@ impl Names {
             Self::All(names) => (subscription.replace(names, kind.has_wildcard()), BTreeMap::new()),
             Self::Change { subscribe, unsubscribe, initial } => {
                 let change = subscription.change(subscribe, unsubscribe, kind.has_wildcard());
-                // Only the first request of a kind may say so (D9).
+                // Only the first request of a kind may claim this (D9).
                 (change, if first { initial } else { BTreeMap::new() })
             }
         }
@@ -187,14 +188,15 @@ impl Sum for Size {
 pub struct Update {
     /// Resources that the client lacks or has at another version, sorted by name.
     pub changed: Vec<Arc<Resource>>,
-    /// Names that are gone.
+    /// Names of resources that are gone.
     pub removed: Vec<Arc<str>>,
-    /// State of the world: all that the client should have then, sorted by name. Empty in delta.
+    /// State of the world: everything that the client should have then, sorted by name. Empty in
+    /// delta.
     pub all: Vec<Arc<Resource>>,
 }
 
 impl Update {
-    /// Whether it brings and removes nothing.
+    /// Returns whether it changes and removes nothing.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty() && self.removed.is_empty()
     }

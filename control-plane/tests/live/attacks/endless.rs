@@ -1,4 +1,4 @@
-//! Bodies without an end, one side of which is not read: Envoy holds little of them and takes no more.
+//! Bodies without an end, of which one side reads nothing: Envoy holds little of them and takes no more.
 
 use std::{
     future,
@@ -10,21 +10,24 @@ use std::{
 };
 
 use futures::future::join_all;
+use legation_testing::{
+    Wire, eventually,
+    wire::{
+        head,
+        http2::{END_STREAM, HELLO, SETTINGS, block, frame, headers},
+    },
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
     time,
 };
 
-use super::scene::{MIB, Parts, Scene, block, connect, head, upstream_that};
-use crate::support::{
-    PATIENCE, eventually,
-    http2::{Connection, END_STREAM, HELLO, SETTINGS, frame, headers},
-};
+use super::scene::{MIB, Scene, file, upstream_that, with};
 
 /// What is taken of one body at most: most of it lies in the system's buffers, on either side of Envoy.
 const MOST: usize = 32 * MIB;
-/// Who takes nothing for so long takes nothing more.
+/// Whoever takes nothing for so long takes nothing more.
 const STALLED: Duration = Duration::from_millis(500);
 
 /// Writes the same again and again until nobody takes it any more, and gives how much was taken.
@@ -44,11 +47,10 @@ const BODIES: usize = 32;
 async fn a_body_without_an_end_is_held_back_by_who_does_not_read_it() {
     let counts = Arc::<Counts>::default();
     let counted = counts.clone();
-    let mut parts = Parts::default();
-    parts.add("up", upstream_that(never_read).await, "stream: upload, timeouts: {idle: 2s}", "");
+    let up = upstream_that(never_read).await;
+    let file = with(file().await, "up", up, "stream: upload, timeouts: {idle: 2s}", "");
     let endless = upstream_that(move |connection| answer_without_an_end(connection, counted.clone())).await;
-    parts.add("down", endless, "stream: download, timeouts: {idle: 3s}", "");
-    let scene = Scene::open(&parts).await;
+    let scene = Scene::open(with(file, "down", endless, "stream: download, timeouts: {idle: 3s}", "")).await;
     tokio::join!(uploads(scene.gateway.port), answers(scene.gateway.port, &counts));
     scene.ends_unharmed(64).await;
 }
@@ -61,12 +63,10 @@ async fn never_read(connection: TcpStream) {
 async fn uploads(port: u16) {
     let chunk = [b"10000\r\n", &*vec![b'a'; 0x10000], b"\r\n"].concat();
     let taken = join_all((0..BODIES).map(async |_| {
-        let (mut reader, mut writer) = connect(port).await.into_split();
-        writer.write_all(head("POST /up", "transfer-encoding: chunked\r\n").as_bytes()).await.unwrap();
-        let taken = write_until_stalled(&mut writer, &chunk).await;
-        let mut answer = [0; 13];
-        time::timeout(PATIENCE, reader.read_exact(&mut answer)).await.expect("an answer").unwrap();
-        assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 408 ");
+        let mut client = Wire::connect(port).await;
+        client.say(head("POST /up", "transfer-encoding: chunked\r\n")).await;
+        let taken = write_until_stalled(&mut client.writer, &chunk).await;
+        assert_eq!(client.reader.until(" 408 ").await, "HTTP/1.1 408 ");
         taken
     }))
     .await;
@@ -100,11 +100,11 @@ async fn answers(port: u16, counts: &Counts) {
     }))
     .await;
     // A connection of HTTP/2 whose streams have no window.
-    let mut over_http2 = Connection::connect(port).await;
+    let mut over_http2 = Wire::connect(port).await;
     let no_window = [&[0, 4], &0_u32.to_be_bytes()[..]].concat();
     let asked = (0..BODIES).flat_map(|number| headers(END_STREAM, 2 * number as u32 + 1, &block("GET", "/down")));
     let asked: Vec<u8> = HELLO.iter().copied().chain(frame(SETTINGS, 0, 0, &no_window)).chain(asked).collect();
-    over_http2.writer.write_all(&asked).await.unwrap();
+    over_http2.say(asked).await;
     eventually("all are held back", || async { counts.held.load(Ordering::Relaxed) == 2 * BODIES }).await;
     // Not for ever: nothing moves.
     eventually("all have ended", || async { counts.ended.load(Ordering::Relaxed) == 2 * BODIES }).await;

@@ -3,23 +3,23 @@
 use std::iter::{once, repeat};
 
 use futures::future::join_all;
-use tokio::{io::AsyncWriteExt as _, time};
-
-use super::scene::{MIB, Scene, block};
-use crate::support::{
-    PATIENCE,
-    http2::{
-        CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, field,
-        frame, headers,
+use legation_testing::{
+    PATIENCE, Wire,
+    wire::http2::{
+        CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, block, field, frame,
+        headers,
     },
 };
+use tokio::{io::AsyncWriteExt as _, time};
+
+use super::scene::{MIB, Scene, file};
 
 /// The most that Envoy may take of a flood. It ends the connection far earlier; what is more is on the way.
 const MOST: usize = 64 * MIB;
 
 /// Sends these, without reading what comes back or reading it, until Envoy ends the connection.
 async fn flood(name: &str, port: u16, reads: bool, mut frames: impl Iterator<Item = Vec<u8>>) {
-    let Connection { mut reader, mut writer } = Connection::open(port).await;
+    let Wire { mut reader, mut writer } = Wire::open_http2(port).await;
     let writing = async {
         let mut sent = 0;
         loop {
@@ -33,7 +33,7 @@ async fn flood(name: &str, port: u16, reads: bool, mut frames: impl Iterator<Ite
     };
     let reading = async {
         let mut last = None;
-        while reads && let Some(frame) = reader.next().await {
+        while reads && let Some(frame) = reader.frame().await {
             last = if frame.kind == GOAWAY { Some(frame.error_code()) } else { last };
         }
         last
@@ -55,7 +55,7 @@ fn resets(path: &str) -> impl Iterator<Item = Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_frames_ends_its_connection_alone() {
-    let scene = Scene::open(&<_>::default()).await;
+    let scene = Scene::open(file().await).await;
     let port = scene.gateway.port;
     let after = |flags, method, path| once(frame(HEADERS, flags, 1, &block(method, path)));
     let (get, post) = (after(END_STREAM, "GET", "/"), after(END_HEADERS, "POST", "/fine"));

@@ -3,22 +3,26 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use tokio::{io::AsyncWriteExt as _, time};
-
-use super::scene::{Scene, block, exchange, head, statuses};
-use crate::support::{
-    PATIENCE,
-    http2::{Connection, DATA, END_STREAM, HEADERS, HELLO, RST_STREAM, field, frame, headers, length},
+use legation_testing::{
+    PATIENCE, Wire,
+    wire::{
+        head,
+        http2::{DATA, END_STREAM, HEADERS, HELLO, RST_STREAM, block, field, frame, headers, length},
+        statuses,
+    },
 };
+use tokio::time;
+
+use super::scene::{Scene, file};
 
 /// How a stream was refused that may be tried again, as it was not begun.
 const REFUSED_STREAM: u32 = 7;
 
 /// The next stream that was answered (`None`) or reset.
-async fn next_end(connection: &mut Connection) -> (u32, Option<u32>) {
+async fn next_end(connection: &mut Wire) -> (u32, Option<u32>) {
     let next = async {
         loop {
-            let frame = connection.reader.next().await.expect("the connection goes on");
+            let frame = connection.reader.frame().await.expect("the connection goes on");
             match frame.kind {
                 RST_STREAM => return (frame.stream, Some(frame.error_code())),
                 HEADERS | DATA if frame.flags & END_STREAM != 0 => return (frame.stream, None),
@@ -31,7 +35,7 @@ async fn next_end(connection: &mut Connection) -> (u32, Option<u32>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_beyond_the_limits_of_a_listener_is_refused_alone() {
-    let scene = Scene::open(&<_>::default()).await;
+    let scene = Scene::open(file().await).await;
     let port = scene.gateway.port;
     tokio::join!(headers_over_http1(port), headers_over_http2(port), a_stream_beyond_a_hundred(port));
     scene.ends_unharmed(32).await;
@@ -48,11 +52,11 @@ async fn headers_over_http1(port: u16) {
         (format!("{}: b\r\n", "x".repeat(10_000_000)), "431"),
     ];
     join_all(cases.map(async |(headers, status)| {
-        let answer = exchange(port, head("GET /", &format!("connection: close\r\n{headers}")).as_bytes()).await;
+        let answer = Wire::exchange(port, head("GET /", &format!("connection: close\r\n{headers}"))).await;
         assert_eq!(statuses(&answer), [status], "{} bytes: {answer}", headers.len());
     }))
     .await;
-    let long = exchange(port, format!("GET /{} HTTP/1.1\r\n", "a".repeat(10_000_000)).as_bytes()).await;
+    let long = Wire::exchange(port, format!("GET /{} HTTP/1.1\r\n", "a".repeat(10_000_000))).await;
     assert_eq!(statuses(&long), ["431"], "{long}");
 }
 
@@ -61,7 +65,7 @@ async fn headers_over_http2(port: u16) {
     let bomb = |name: &[u8], value: &[u8]| {
         [&[0x40], &*length(name.len()), name, &*length(value.len()), value, &[0xbe; 16_000]].concat()
     };
-    let mut connection = Connection::open(port).await;
+    let mut connection = Wire::open_http2(port).await;
     let mut stream = 1;
     for (more, is_answered) in [
         (field(b"x-a", b"b").repeat(80), true),
@@ -72,7 +76,7 @@ async fn headers_over_http2(port: u16) {
         (bomb(b"cookie", &[b'b'; 3900]), false),
         (Vec::new(), true),
     ] {
-        connection.writer.write_all(&headers(END_STREAM, stream, &[block("GET", "/"), more].concat())).await.unwrap();
+        connection.say(headers(END_STREAM, stream, &[block("GET", "/"), more].concat())).await;
         let (ended, error) = next_end(&mut connection).await;
         assert_eq!((ended, error.is_none()), (stream, is_answered), "{error:?}");
         stream += 2;
@@ -81,33 +85,32 @@ async fn headers_over_http2(port: u16) {
 
 async fn a_stream_beyond_a_hundred(port: u16) {
     // Before it has acknowledged Envoy's settings a client need not know of the limit.
-    let mut connection = Connection::connect(port).await;
-    connection.writer.write_all(HELLO).await.unwrap();
+    let mut connection = Wire::connect(port).await;
+    connection.say(HELLO).await;
     let begin = |stream| headers(0, stream, &block("POST", "/fine/hold"));
     let end = |stream| frame(DATA, END_STREAM, stream, b"");
     let mut open: BTreeSet<u32> = (0..100).map(|number| 2 * number + 1).collect();
     let all: Vec<u8> = open.iter().copied().flat_map(begin).chain(begin(201)).collect();
-    connection.writer.write_all(&all).await.unwrap();
+    connection.say(all).await;
     assert_eq!(next_end(&mut connection).await, (201, Some(REFUSED_STREAM)));
 
     // The hundred go on, and where one ends there is room for another.
-    connection.writer.write_all(&end(1)).await.unwrap();
+    connection.say(end(1)).await;
     assert_eq!(next_end(&mut connection).await, (1, None));
-    connection.writer.write_all(&begin(203)).await.unwrap();
+    connection.say(begin(203)).await;
     open.remove(&1);
     open.insert(203);
     let ends: Vec<u8> = open.iter().copied().flat_map(end).collect();
-    connection.writer.write_all(&ends).await.unwrap();
+    connection.say(ends).await;
     while !open.is_empty() {
         let (stream, error) = next_end(&mut connection).await;
         assert_eq!(error, None, "{stream}");
         assert!(open.remove(&stream), "{stream}");
     }
 
-    // Who knows of the limit and goes beyond it is ended.
-    let mut connection = Connection::open(port).await;
+    // A client that knows of the limit and goes beyond it is disconnected.
+    let mut connection = Wire::open_http2(port).await;
     let all: Vec<u8> = (0..101).flat_map(|number| begin(2 * number + 1)).collect();
-    connection.writer.write_all(&all).await.unwrap();
-    let ended = async { while connection.reader.next().await.is_some() {} };
-    time::timeout(PATIENCE, ended).await.expect("it ends");
+    connection.say(all).await;
+    connection.reader.rest().await;
 }

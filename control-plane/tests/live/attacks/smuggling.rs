@@ -3,12 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
+use legation_testing::{
+    Wire,
+    wire::{head, statuses},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use super::scene::{Parts, Scene, exchange, head, statuses, upstream_that};
+use super::scene::{Scene, file, upstream_that, with};
 
 /// What came over the connections to an upstream: of each request the first line, and its body as it was framed.
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
@@ -135,9 +139,7 @@ async fn no_request_hides_another() {
     let seen = Seen::default();
     let recorded = seen.clone();
     let svc = upstream_that(move |connection| record(connection, recorded.clone())).await;
-    let mut parts = Parts::default();
-    parts.add("svc", svc, "", "");
-    let scene = Scene::open(&parts).await;
+    let scene = Scene::open(with(file().await, "svc", svc, "", "")).await;
     let port = scene.gateway.port;
     let mut expected = Vec::new();
     let cases = CASES.iter().enumerate().map(|(number, (headers, body, outcome))| {
@@ -154,7 +156,7 @@ async fn no_request_hides_another() {
             }
         };
         async move {
-            let answers = exchange(port, bytes.as_bytes()).await;
+            let answers = Wire::exchange(port, &bytes).await;
             assert_eq!(statuses(&answers), statuses_expected, "{bytes:?}: {answers}");
         }
     });

@@ -1,13 +1,20 @@
 //! Upstreams that answer with something else than a response: the client gets an answer all the same, soon.
 
 use futures::future::join_all;
+use legation_testing::{
+    Wire,
+    wire::{
+        head,
+        http2::{ACK, CONTINUATION, END_HEADERS, HEADERS, SETTINGS, field, frame, headers},
+        statuses,
+    },
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use super::scene::{Parts, Scene, exchange, head, statuses, upstream_that};
-use crate::support::http2::{ACK, CONTINUATION, END_HEADERS, HEADERS, Reader, SETTINGS, field, frame, headers};
+use super::scene::{Scene, file, upstream_that, with};
 
 /// What an upstream sends once, and then again and again for as long as it is listened to.
 struct Says {
@@ -27,12 +34,11 @@ fn says_in_http2(status: &'static str, first: impl Into<Vec<u8>>, again: impl In
 }
 
 async fn answer(connection: TcpStream, http2: bool, first: Vec<u8>, again: Vec<u8>) {
-    let (mut reader, mut writer) = connection.into_split();
+    let Wire { mut reader, mut writer } = Wire::new(connection);
     // A request's beginning, which Envoy sends in one piece, or what a connection of HTTP/2 begins with.
-    let _ = reader.read_exact(&mut [0; 24]).await;
-    let mut frames = Reader::new(reader);
+    let _ = reader.skip(24).await;
     if http2 {
-        while frames.next().await.is_some_and(|frame| frame.kind != HEADERS) {}
+        while reader.frame().await.is_some_and(|frame| frame.kind != HEADERS) {}
         let _ = writer.write_all(&[frame(SETTINGS, 0, 0, b""), frame(SETTINGS, ACK, 0, b"")].concat()).await;
     }
     let mut sent = writer.write_all(&first).await;
@@ -40,7 +46,7 @@ async fn answer(connection: TcpStream, http2: bool, first: Vec<u8>, again: Vec<u
         sent = writer.write_all(&again).await;
     }
     // Until Envoy ends it.
-    while frames.next().await.is_some() {}
+    reader.rest().await;
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
@@ -75,17 +81,16 @@ fn cases() -> Vec<Says> {
 async fn whatever_an_upstream_answers_the_client_gets_an_answer() {
     let (cases, ends) = (cases(), ["timeouts: {request: 2s}", "stream: sse, timeouts: {idle: 2s}"]);
     let asked: Vec<_> = cases.iter().flat_map(|case| ends.map(|end| (case, end))).enumerate().collect();
-    let mut parts = Parts::default();
+    let mut file = file().await;
     for (number, (Says { http2, first, again, .. }, end)) in &asked {
         let (http2, first, again) = (*http2, first.clone(), again.clone());
         let address = upstream_that(move |connection| answer(connection, http2, first.clone(), again.clone())).await;
-        parts.add(&number.to_string(), address, end, if http2 { "protocol: http2" } else { "" });
+        file = with(file, &number.to_string(), address, end, if http2 { "protocol: http2" } else { "" });
     }
-    parts.add("stray", upstream_that(say_more).await, "", "");
-    let scene = Scene::open(&parts).await;
+    let scene = Scene::open(with(file, "stray", upstream_that(say_more).await, "", "")).await;
     let asking = join_all(asked.iter().map(async |(number, (case, end))| {
         let request = head(&format!("GET /{number}"), "connection: close\r\n");
-        let answers = exchange(scene.gateway.port, request.as_bytes()).await;
+        let answers = Wire::exchange(scene.gateway.port, request).await;
         let first = String::from_utf8_lossy(&case.first[..case.first.len().min(80)]);
         let (interim, last): (Vec<_>, Vec<_>) =
             statuses(&answers).into_iter().partition(|status| status.starts_with('1'));
@@ -107,7 +112,7 @@ async fn say_more(mut connection: TcpStream) {
 
 async fn nobody_gets_what_is_more(port: u16) {
     for _ in 0..20 {
-        let answer = exchange(port, head("GET /stray", "connection: close\r\n").as_bytes()).await;
+        let answer = Wire::exchange(port, head("GET /stray", "connection: close\r\n")).await;
         assert!(answer.starts_with(OK) && answer.ends_with("mine"), "{answer}");
     }
 }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use legation_testing::{
+    PATIENCE, Wire,
+    wire::http2::{self, DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM, field, frame},
+};
 use tokio::{io::AsyncWriteExt as _, time};
 
 use super::request::Request;
-use crate::support::{
-    PATIENCE,
-    http2::{self, DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM, field, frame},
-};
 
 pub struct Connection {
-    connection: http2::Connection,
+    wire: Wire,
     next: u32,
 }
 
@@ -34,7 +34,7 @@ pub fn encode(request: &Request, stream: u32) -> Vec<u8> {
 
 impl Connection {
     pub async fn open(port: u16) -> Self {
-        Self { connection: http2::Connection::open(port).await, next: 1 }
+        Self { wire: Wire::open_http2(port).await, next: 1 }
     }
 
     /// Sends all of these at once, and gives how many were answered rather than reset, if the connection did not end.
@@ -45,11 +45,11 @@ impl Connection {
             open.insert(self.next);
             self.next += 2;
         }
-        let http2::Connection { reader, writer } = &mut self.connection;
+        let Wire { reader, writer } = &mut self.wire;
         let reading = async {
             let mut answered = 0;
             while !open.is_empty()
-                && let Some(frame) = reader.next().await
+                && let Some(frame) = reader.frame().await
             {
                 match frame.kind {
                     DATA | HEADERS if frame.flags & END_STREAM != 0 && open.remove(&frame.stream) => answered += 1,
@@ -73,14 +73,6 @@ impl Connection {
 
     /// Sends bytes and nothing more, and waits until Envoy ends the connection.
     pub async fn end(self, bytes: &[u8]) {
-        let http2::Connection { mut reader, mut writer } = self.connection;
-        let writing = async {
-            // It may end it early.
-            let _ = writer.write_all(bytes).await;
-            let _ = writer.shutdown().await;
-        };
-        let reading = async { while reader.next().await.is_some() {} };
-        let both = async { tokio::join!(writing, reading) };
-        time::timeout(PATIENCE, both).await.expect("Envoy ends the connection");
+        self.wire.ends_after(bytes).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Requests that make no sense, as two protocols can carry them.
 
-use crate::support::{ALICE_KEY, Chance};
+use legation_testing::{ALICE_KEY, Chance};
 
 type Bytes = Vec<u8>;
 

@@ -1,0 +1,91 @@
+//! What excludes what, with the words for it. Where exactly one of several fields must be written, their mapping
+//! declares it (`one_of`).
+
+use std::time::Duration;
+
+use super::{
+    code,
+    leaf::{TimeLimit, Word},
+    node::Span,
+    report::Report,
+    route::Route,
+};
+use crate::model::Stream;
+
+/// Two things that exclude each other in a mapping `T`.
+pub struct Clash<T> {
+    /// The place of the one that is reported, where the file says it.
+    here: fn(&T) -> Option<Span>,
+    /// The place of the other one, where the file says it.
+    there: fn(&T) -> Option<Span>,
+    /// What is wrong. `{}` stands for the place of the other one.
+    message: &'static str,
+    help: Option<&'static str>,
+}
+
+/// What excludes what on a route.
+pub const ROUTE: &[Clash<Route>] = &[
+    Clash {
+        here: |route| route.rewrite.key(),
+        there: |route| route.respond.key(),
+        message: "`rewrite` has no effect with `respond`: nothing goes to a cluster",
+        help: None,
+    },
+    Clash {
+        here: |route| route.features.timeouts.key(),
+        there: |route| route.respond.key(),
+        message: "`timeouts` has no effect with `respond`: nothing goes to a cluster",
+        help: None,
+    },
+    Clash {
+        here: |route| route.features.stream.key(),
+        there: |route| route.respond.key(),
+        message: "`stream` has no effect with `respond`: nothing goes to a cluster",
+        help: None,
+    },
+    Clash {
+        here: |route| route.features.max_request_body.key(),
+        there: |route| route.respond.key(),
+        message: "`max_request_body` has no effect with `respond`: nothing goes to a cluster",
+        help: None,
+    },
+    Clash {
+        here: |route| route.rewrite.key(),
+        there: |route| route.r#match.get()?.path.key(),
+        message: "`rewrite` needs a prefix to replace; the route matches a path at {}",
+        help: Some("match by `prefix`"),
+    },
+    Clash {
+        here: |route| route.features.max_request_body.key(),
+        there: websocket,
+        message: "`stream: websocket` and `max_request_body` exclude each other: a WebSocket has no body",
+        help: None,
+    },
+    Clash {
+        here: request_timeout,
+        there: websocket,
+        message: "`request` has no effect with `stream: websocket`: such a request has no end to count from",
+        help: Some("say `max_stream`"),
+    },
+];
+
+/// Reports what clashes.
+pub fn check<T>(clashes: &[Clash<T>], written: &T, report: &mut Report) {
+    for Clash { here, there, message, help } in clashes {
+        if let (Some(here), Some(there)) = (here(written), there(written)) {
+            let message = message.replace("{}", &report.origin(there).to_string());
+            report.error_with_help(code::CONFLICT, here, message, help.map(str::to_owned));
+        }
+    }
+}
+
+fn websocket(route: &Route) -> Option<Span> {
+    let stream = route.features.stream.get()?;
+    (stream.value == Word(Stream::Websocket)).then_some(stream.span)
+}
+
+/// Where a request timeout is written that is one.
+fn request_timeout(route: &Route) -> Option<Span> {
+    let request = route.features.timeouts.get()?.request.written()?;
+    matches!(request.value, TimeLimit(Some(Duration { .. }))).then_some(request.span)
+}

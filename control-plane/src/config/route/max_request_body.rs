@@ -1,0 +1,23 @@
+//! `max_request_body`: the largest body of a request.
+
+use super::{Edit, Features, Route};
+use crate::{
+    config::{decode::Said, file::Known, leaf::Size, report::Report},
+    model::route::max_request_body::Meaning,
+};
+
+super::shape! {
+    /// The largest body of a request. A larger one is refused with 413. Without it, the listener's
+    /// `limits.request_body` counts.
+    Size
+}
+
+/// What it means.
+pub fn resolve(route: &Said<Route>, _: &Known<'_>, _: &mut Report) -> Option<Meaning> {
+    route.features.max_request_body.resolve(|size| Some(size.0))
+}
+
+/// It edits no header.
+pub fn edits(_: &Features) -> Vec<Edit> {
+    Vec::new()
+}

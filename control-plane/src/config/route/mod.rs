@@ -1,0 +1,166 @@
+//! `routes`: which request goes where, and on what terms. Each feature of a route has a room of its own, see
+//! [`route_features`].
+
+mod action;
+mod r#match;
+mod rerouting;
+mod rewrite;
+mod shadow;
+mod unsaid_stream;
+
+use std::collections::BTreeSet;
+
+use self::{
+    action::{Respond, WeightedCluster},
+    r#match::Match,
+    rewrite::Rewrite,
+};
+use super::{
+    clashes,
+    cluster::Cluster,
+    code,
+    decode::{self, Field, List, Part, Said, mapping},
+    describe,
+    file::{File, Known},
+    leaf::{Name, Named, Ref, name::Kind},
+    node::{Entry, Span},
+    report::Report,
+};
+use crate::{
+    model::{self, Host},
+    route_features::route_features,
+};
+
+mapping! {
+    /// A route takes the requests that match, and says what becomes of them. The most specific route wins, wherever it
+    /// stands: exact paths come before prefixes, longer prefixes before shorter ones, then more conditions before fewer.
+    Route, "a route", "{name: api, match: {prefix: /api}, cluster: svc}" {
+        /// The route's name. Access logs and metrics use it.
+        required name: Name<Route>,
+        /// Which requests the route takes.
+        required r#match: Match,
+        /// The cluster that the requests go to.
+        optional cluster: Ref<Cluster>,
+        /// The clusters that share the requests.
+        optional clusters: List<WeightedCluster>,
+        /// What the gateway answers by itself.
+        optional respond: Respond,
+        /// What changes in a request on its way to the cluster.
+        optional rewrite: Rewrite,
+    }
+    one_of: cluster clusters respond;
+    part: features: Features;
+    planned: listeners hosts redirect aggregate retry headers mirror transcode grpc_web decompress sticky cors errors
+        callers any_of compress allow deny jwt basic_auth oauth2 ext_authz key_service csrf version cache graphql
+        token_limit fault;
+}
+
+impl Named for Route {
+    const KIND: Kind = Kind::plain("route", code::INVALID_VALUE);
+
+    fn name(&self) -> &Field<Name<Self>> {
+        &self.name
+    }
+}
+
+/// A header that a feature changes or takes away once a route is chosen.
+pub struct Edit {
+    /// Its name in lower case.
+    pub header: String,
+    /// The place in the file that has it changed.
+    pub at: Span,
+}
+
+/// Declares what the schema and the reference say of a feature, and the type that it is read as.
+macro_rules! shape {
+    ($(#[doc = $doc:literal])* $type:ty) => {
+        /// How the feature is written.
+        pub type Shape = $type;
+        /// What the schema and the reference say of it.
+        pub const ABOUT: &str = concat!($($doc, "\n"),*);
+    };
+}
+use shape;
+
+macro_rules! features {
+    ($($word:ident),* $(,)?) => {
+        $(mod $word;)*
+
+        /// The features of a route, as they are written.
+        #[derive(Debug, Default)]
+        pub struct Features {
+            $(
+                #[doc = concat!("`", stringify!($word), "`.")]
+                pub $word: Field<$word::Shape>,
+            )*
+        }
+
+        impl Part for Features {
+            const NAMES: &'static [&'static str] = &[$(decode::word(stringify!($word))),*];
+
+            fn take(&mut self, entry: &Entry, report: &mut Report) -> bool {
+                match entry.key.as_str() {
+                    $( key if key == const { decode::word(stringify!($word)) } => {
+                        self.$word = Field::decode(entry, report);
+                    } )*
+                    _ => return false,
+                }
+                true
+            }
+
+            fn fields() -> Vec<describe::Field> {
+                vec![$( describe::Field {
+                    name: decode::word(stringify!($word)),
+                    doc: $word::ABOUT,
+                    required: false,
+                    default: None,
+                    shape: <$word::Shape as decode::Decode>::shape(),
+                } ),*]
+            }
+        }
+
+        impl Features {
+            /// The headers that the features change or take away.
+            fn edits(&self) -> Vec<Edit> {
+                let mut edits = Vec::new();
+                $( edits.extend($word::edits(self)); )*
+                edits
+            }
+        }
+
+        /// What the features mean.
+        fn features(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<model::route::Features> {
+            $( let $word = $word::resolve(route, known, report); )*
+            Some(model::route::Features { $($word: $word?),* })
+        }
+    };
+}
+route_features!(features);
+
+/// The valid routes.
+pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<model::Route> {
+    let resolved: Vec<_> = file.routes.items().filter_map(|route| one(route, known, report)).collect();
+    shadow::warn(&resolved, report);
+    rerouting::check(file.routes.items(), report);
+    resolved.into_iter().map(|(route, _)| route).collect()
+}
+
+/// The route, and where its name is.
+fn one(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<(model::Route, Span)> {
+    clashes::check(clashes::ROUTE, &route.value, report);
+    let matcher = route.r#match.get().and_then(|matcher| r#match::resolve(matcher, report));
+    let features = features(route, known, report);
+    let action = action::resolve(route, known, report);
+    unsaid_stream::warn(route, report);
+    let name = route.name.get()?;
+    let model = model::Route {
+        name: name.text.clone(),
+        listeners: None,
+        hosts: BTreeSet::from([Host::Any]),
+        matcher: matcher?,
+        action: action?,
+        features: features?,
+        origin: report.origin(route.span),
+    };
+    Some((model, name.span))
+}
