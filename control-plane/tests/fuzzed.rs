@@ -1,5 +1,5 @@
-//! Replays what fuzzing found worth keeping: the seeds in `fuzz/seeds`, through the same functions
-//! that `fuzz/targets` call. A file that made one fail goes there with its mend.
+//! Replays the seeds in `fuzz/seeds` through the functions that `fuzz/targets` call. Whoever fixes
+//! a failure that fuzzing found adds its input there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

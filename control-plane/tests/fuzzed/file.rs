@@ -15,9 +15,8 @@ pub fn source(bytes: impl Into<Vec<u8>>) -> Source {
     Source { file: Arc::from("gateway.yaml"), bytes: bytes.into() }
 }
 
-/// Whatever the bytes are: there is a model and no error, or an error and no model; the renderer
-/// takes every diagnostic; and a model becomes resources and a configuration that the filter
-/// accepts.
+/// Checks three things for any bytes: there is a model without errors, or there are errors without
+/// a model; the errors can be rendered; and a model becomes resources that the filter accepts.
 pub fn check(bytes: &[u8]) {
     let source = source(bytes);
     let Loaded { model, diagnostics } = config::load(&source, &|_| None);
@@ -33,7 +32,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// The filter must never refuse what the control plane tells it.
+/// The filter must never refuse what the control plane sends it.
 pub fn filter_accepts(model: &Model) {
     let config = filter::Config {
         version: 1,

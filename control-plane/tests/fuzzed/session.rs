@@ -1,7 +1,7 @@
-//! A session against a client that says anything: bytes decode to its requests, mixed with
-//! snapshots, answers and time.
+//! Runs a session with a client that sends any bytes as requests, mixed with snapshots, answers and
+//! time.
 //!
-//! The first byte chooses the variant and the service. Then a byte chooses what happens
+//! The first byte chooses the variant and the services. Then one byte chooses what happens
 //! ([`Conversation::step`]), and the bytes after it choose how. Missing bytes are 0.
 
 use std::{
@@ -21,11 +21,11 @@ use crate::support::{Wire, resource};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "xdstp://authority/d"];
 
-/// After more responses than this to one event, the server does not stop.
+/// More responses to one event mean that the server does not stop.
 const MOST_RESPONSES: usize = 64;
 
-/// Whatever the client says, there is no panic, no storm, no nonce or name twice, and no more in
-/// flight than there may be.
+/// Checks that no client causes a panic, a storm of responses, a nonce or name twice, or more
+/// responses in flight than allowed.
 pub fn check(bytes: &[u8]) {
     let mut input = Input(bytes);
     let first = input.byte();
@@ -70,7 +70,7 @@ struct Conversation<V: Wire> {
     now: Duration,
     generation: u64,
     published: Option<Arc<Snapshot>>,
-    /// Nonces of unanswered responses, in the order in which they came.
+    /// The nonces without an answer, in the order in which they came.
     unanswered: BTreeMap<ResourceType, Vec<String>>,
     nonces: BTreeSet<String>,
     held: BTreeMap<ResourceType, BTreeMap<String, String>>,
@@ -134,7 +134,7 @@ impl<V: Wire> Conversation<V> {
         self.generation += 1;
         let mut resources = Vec::new();
         for kind in ResourceType::ALL {
-            // Two bits for each name: none of it, or one of three versions.
+            // Two bits a name: absent, or one of three versions.
             let versions = input.byte();
             for (index, name) in NAMES.iter().enumerate() {
                 let version = versions >> (2 * index) & 3;
@@ -148,8 +148,7 @@ impl<V: Wire> Conversation<V> {
         self.session.publish(snapshot, self.now);
     }
 
-    /// The nonce with which a client of state of the world changes its mind. In delta it gives
-    /// none.
+    /// Returns the nonce of a request that changes the subscription. Delta requests have none.
     fn last(&self, kind: ResourceType) -> String {
         match V::NAME {
             VariantName::Sotw => {
@@ -168,10 +167,10 @@ impl<V: Wire> Conversation<V> {
         let ask = V::read(request.clone());
         let kind = self.scope.filter(|_| ask.type_url.is_empty()).or(ResourceType::from_type_url(&ask.type_url));
         if self.session.request(V::from_node(request, "client"), self.now).is_err() {
-            // The stream ends, and the client opens another.
+            // The stream has ended. The client opens another one.
             return self.begin();
         }
-        // An answer answers all responses before it, too.
+        // An answer also answers all responses before it.
         let waiting = kind.and_then(|kind| self.unanswered.get_mut(&kind));
         if let Some((nonces, position)) =
             waiting.and_then(|nonces| nonces.iter().position(|nonce| *nonce == ask.nonce).map(|at| (nonces, at)))
@@ -189,7 +188,7 @@ impl<V: Wire> Conversation<V> {
         }
     }
 
-    /// The client opens another stream and says what it holds of a kind, perhaps also what it
+    /// The client opens another stream and says what it holds of a kind, perhaps things that it
     /// never had.
     fn reconnect(&mut self, input: &mut Input<'_>) {
         self.begin();
