@@ -71,7 +71,7 @@ const IMPURE: &[&str] = &[
 /// The rooms that each room may use, as far as the architecture says so: config → model ←
 /// translate → snapshot ← session ← server. `xds::session` and the like are rooms within a room.
 const ONE_WAY: &[(&str, &[&str])] = &[
-    ("config", &["diagnostic", "model", "origin"]),
+    ("config", &["diagnostic", "model", "origin", "route_features"]),
     ("diagnostic", &["origin"]),
     ("model", &["origin", "route_features"]),
     ("origin", &[]),
