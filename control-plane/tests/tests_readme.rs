@@ -25,6 +25,7 @@ fn tests() -> BTreeSet<String> {
                 continue;
             }
             let file = path.strip_prefix(folder()).unwrap().with_extension("");
+            let file = if file.ends_with("mod") { file.parent().unwrap().to_owned() } else { file };
             let text = fs::read_to_string(&path).unwrap();
             // The function that follows an attribute `#[test]` or `#[tokio::test(…)]`.
             for part in text.split("test").skip(1).filter(|part| part.starts_with([']', '('])) {
