@@ -1,4 +1,5 @@
-//! A client that accepts everything, and reads no more of a response than it must: its nonce and how much there is.
+//! A client that accepts everything, and reads only the nonce and the number of resources of a
+//! response.
 
 use bytes::Buf;
 use legation_protos::{ResourceType, discovery::DeltaDiscoveryRequest, pb::envoy::config::core::v3::Node};
@@ -19,12 +20,12 @@ const DELTA_ADS: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/
 pub struct Client {
     requests: mpsc::Sender<DeltaDiscoveryRequest>,
     responses: Streaming<Response>,
-    /// How many bytes of responses it was sent.
+    /// The bytes of responses that it received.
     pub bytes: usize,
 }
 
 impl Client {
-    /// A client that has asked for the endpoints of all clusters.
+    /// Makes a client that has asked for the endpoints of all clusters.
     pub async fn connect(port: u16, number: usize, clusters: usize) -> Self {
         let endpoint = Channel::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
         // Envoy's windows.
@@ -44,7 +45,7 @@ impl Client {
         Self { requests, responses: answer.into_inner(), bytes: 0 }
     }
 
-    /// The client after it was sent so many resources and accepted them.
+    /// Returns the client once it has received this many resources and accepted them.
     pub async fn hears(mut self, resources: usize) -> Self {
         let mut heard = 0;
         while heard < resources {
@@ -66,14 +67,14 @@ fn request(nonce: &str) -> DeltaDiscoveryRequest {
     }
 }
 
-/// What the client looks at of a response.
+/// The parts of a response that the client reads.
 struct Response {
     nonce: String,
     resources: usize,
     bytes: usize,
 }
 
-/// Writes requests as usual, and skims responses.
+/// Writes requests as usual, and only skims responses.
 struct Skimming;
 
 impl Codec for Skimming {
@@ -95,7 +96,8 @@ impl Decoder for Skimming {
     type Item = Response;
     type Error = Status;
 
-    /// `DeltaDiscoveryResponse` has nothing but fields with a length: field 2 is a resource, field 5 the nonce.
+    /// `DeltaDiscoveryResponse` has only fields with a length. Field 2 is a resource, field 5 the
+    /// nonce.
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Response>, Status> {
         let mut response = Response { nonce: String::new(), resources: 0, bytes: buffer.remaining() };
         while buffer.has_remaining() {

@@ -1,8 +1,11 @@
-//! A fleet of Envoys without the Envoys: delta ADS clients over TCP that subscribe to the endpoints of every cluster by name and
-//! accept all that they are sent, against the real server in a process of its own. Measured are the first sync of all, one
-//! changed load assignment until the last stream has it, what is sent, and the server's memory and CPU time.
+//! A fleet without Envoys: delta ADS clients over TCP subscribe to the endpoints of every cluster
+//! by name and accept everything. The real server runs in its own process.
 //!
-//! `cargo bench -p legation --bench fleet -- 1000x1000 100x10000` says how many streams and clusters; those two unless said.
+//! The bench measures the first sync of all clients, the time until the last stream has one changed
+//! load assignment, the bytes sent, and the server's memory and CPU time.
+//!
+//! `cargo bench -p legation --bench fleet -- 1000x1000 100x10000` sets the numbers of streams and
+//! clusters. These are the defaults.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -17,7 +20,7 @@ use client::Client;
 use process::ServerProcess;
 use tokio::task::JoinSet;
 
-/// Changes at each size; the median counts.
+/// The number of changes at each size. The median counts.
 const CHANGES: usize = 11;
 
 struct Measured {
@@ -43,7 +46,7 @@ async fn measure(streams: usize, clusters: usize) -> Measured {
     let first_sync = start.elapsed();
     let bytes = |clients: &[Client]| clients.iter().map(|client| client.bytes).sum::<usize>();
     let first_sync_bytes = bytes(&clients);
-    // The last ACKs are on their way.
+    // The last ACKs are still on their way.
     server.settle().await;
     let (first_sync_cpu, first_sync_peak_mib) = (server.cpu(), server.peak_mib());
 
@@ -77,7 +80,7 @@ async fn measure(streams: usize, clusters: usize) -> Measured {
     }
 }
 
-/// All results, of work that goes on at the same time.
+/// Runs work concurrently and returns all results.
 async fn all<T: Send + 'static>(work: Vec<impl Future<Output = T> + Send + 'static>) -> Vec<T> {
     work.into_iter().collect::<JoinSet<_>>().join_all().await
 }

@@ -7,20 +7,20 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-/// The kernel counts CPU time in these, on every Linux.
+/// The kernel counts CPU time in ticks of this length, on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A server in a process of its own. It ends with its standard input.
+/// A server in its own process. It ends when its standard input closes.
 pub struct ServerProcess {
     child: Child,
     commands: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
-    /// Where it serves.
+    /// Its address.
     pub port: u16,
 }
 
 impl ServerProcess {
-    /// A server of so many clusters.
+    /// Starts a server with this many clusters.
     pub async fn start(clusters: usize) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .env(super::server::CLUSTERS, clusters.to_string())
@@ -35,14 +35,15 @@ impl ServerProcess {
         Self { child, commands, answers, port }
     }
 
-    /// Has it publish the next generation, in which one load assignment is another. Gives how long it took to translate.
+    /// Makes it publish the next generation, which changes one load assignment. Returns how long
+    /// the translation took.
     pub async fn publish(&mut self) -> Duration {
         self.commands.write_all(b"publish\n").await.unwrap();
         let microseconds = self.answers.next_line().await.unwrap().unwrap();
         Duration::from_micros(microseconds.parse().unwrap())
     }
 
-    /// Waits until it has nothing more to do.
+    /// Waits until it is idle.
     pub async fn settle(&self) {
         let mut before = self.cpu();
         loop {
@@ -55,15 +56,15 @@ impl ServerProcess {
         }
     }
 
-    /// The CPU time that it has used.
+    /// Returns the CPU time that it has used.
     pub fn cpu(&self) -> Duration {
         let stat = self.read("stat");
-        // Fields 14 and 15; the second is the command in parentheses.
+        // Fields 14 and 15. Field 2 is the command in parentheses.
         let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
         TICK * fields.map(|ticks| ticks.parse::<u32>().unwrap()).sum::<u32>()
     }
 
-    /// The most memory that it ever had in use.
+    /// Returns its peak memory.
     pub fn peak_mib(&self) -> f64 {
         let status = self.read("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

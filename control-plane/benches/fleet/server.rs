@@ -1,4 +1,4 @@
-//! The server under test: what `legation serve` runs for xDS, on a gateway file made here.
+//! The server under test: the xDS part of `legation serve`, with a gateway file made here.
 
 use std::{
     env,
@@ -24,18 +24,18 @@ use legation::{
 };
 use tokio::sync::{mpsc, watch};
 
-/// Says in the environment that this process is the server, and of how many clusters.
+/// The variable that makes this process the server. Its value is the number of clusters.
 pub const CLUSTERS: &str = "FLEET_CLUSTERS";
 
-/// So many make a load assignment about as large as those that the figures of others are of.
+/// With this many, a load assignment is about as large as those of other control planes' figures.
 const ENDPOINTS: usize = 18;
 
-/// The name of a cluster.
+/// Returns the name of a cluster.
 pub fn cluster(number: usize) -> String {
     format!("cluster-{number:05}")
 }
 
-/// Whether this process is to be the server.
+/// Returns whether this process is the server.
 pub fn is_wanted() -> bool {
     env::var_os(CLUSTERS).is_some()
 }
@@ -44,7 +44,7 @@ pub fn is_wanted() -> bool {
 pub fn run() {
     let clusters = env::var(CLUSTERS).unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    // Read before anything is measured: how long a file takes is another benchmark's.
+    // Reads the file before measuring. Another benchmark measures reading.
     let models = [model(clusters, 2), model(clusters, 3)];
     let listener = runtime.block_on(async { server::listen(([127, 0, 0, 1], 0).into()) }).unwrap();
     println!("{}", listener.local_addr().unwrap().port());
@@ -66,7 +66,7 @@ pub fn run() {
     }
 }
 
-/// Gives how long it took to make the snapshot.
+/// Returns how long making the snapshot took.
 fn publish(rollout: &Mutex<Rollout>, plans: &watch::Sender<Plan>, model: &Model) -> Duration {
     let start = Instant::now();
     let resources = translate::resources(model, &[], &MODULE);
@@ -77,7 +77,8 @@ fn publish(rollout: &Mutex<Rollout>, plans: &watch::Sender<Plan>, model: &Model)
     took
 }
 
-/// A gateway of so many clusters. Each edition has another endpoint in one of them.
+/// Returns a gateway file with this many clusters. Each edition has another endpoint in one of
+/// them.
 fn model(clusters: usize, edition: u16) -> Model {
     let mut file = "version: 1\nlisteners: [{name: http, port: 8000}]\n".to_owned();
     file += "routes: [{name: all, match: {prefix: /}, cluster: cluster-00000}]\nclusters:\n";

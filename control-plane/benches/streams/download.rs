@@ -1,4 +1,4 @@
-//! How fast a large answer comes, and the CPU time that the proxy takes for it.
+//! The speed of a large download, and the CPU time of the proxy for it.
 
 use std::time::Instant;
 

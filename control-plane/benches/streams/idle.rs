@@ -1,4 +1,4 @@
-//! The memory that a stream takes on which nothing is said after its first event.
+//! The memory of a stream that is silent after its first event.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::{
     upstream,
 };
 
-/// Longer than anything here takes.
+/// A bound that nothing here reaches.
 const NEVER: Duration = Duration::from_secs(3600);
-/// What is to be allocated or freed is by then.
+/// Long enough for proxies to allocate and free.
 const AFTER: Duration = Duration::from_secs(1);
 
-/// Once: another time it is the same.
+/// One round only, since every round gives the same.
 pub async fn measure(streams: usize) {
     let what = format!("memory with {streams} idle streams");
     let mut table = Table::new(&[&what, "KiB a stream", "times plain Envoy", "without streams, MiB"]);
@@ -31,17 +31,17 @@ pub async fn measure(streams: usize) {
     println!("\n{table}");
 }
 
-/// Of a proxy that has done nothing else yet, in MiB: without streams and with so many.
+/// Returns the memory of a fresh proxy in MiB: without streams, and with this many.
 async fn resident(subject: &Subject, streams: usize) -> [f64; 2] {
     let upstream = upstream::start("upstream");
     let variant = subject.start_for_streams(upstream.port).await;
-    // What is made for the first of all does not count.
+    // Allocations for the very first stream do not count.
     drop(Answer::to(variant.port, &path(NEVER)).await);
     sleep(AFTER).await;
     let before = variant.resident_mib();
     let mut crowd = Crowd::open(variant.port, streams, NEVER).await;
     sleep(AFTER).await;
-    // All of them are open still.
+    // All streams are still open.
     crowd.lags();
     [before, variant.resident_mib()]
 }

@@ -1,4 +1,5 @@
-//! An event and the time in it: when the upstream wrote it, by the clock that all processes of a machine have in common.
+//! Events with the time at which the upstream wrote them, by a clock that all processes of a
+//! machine share.
 
 use std::time::Duration;
 
@@ -6,23 +7,23 @@ use nix::time::ClockId;
 
 const FIELD: &[u8] = b"data: ";
 const DIGITS: usize = 20;
-/// With it an event has about the size of a word that a language model says.
+/// Padding. It makes an event about as large as a word of a language model.
 const PADDING: &str = " it goes with the stamp as far as the reader, which looks whether it is whole";
 const END: &[u8] = b"\n\n";
 
-/// Nanoseconds of `CLOCK_MONOTONIC`.
+/// Returns nanoseconds of `CLOCK_MONOTONIC`.
 pub fn now() -> u64 {
     let now = ClockId::CLOCK_MONOTONIC.now().expect("there is this clock");
     u64::try_from(Duration::from(now).as_nanos()).expect("below 500 years")
 }
 
-/// An event of this moment, as a chunk of a body.
+/// Returns an event with the current time, as a chunk of a body.
 pub fn chunk() -> String {
     let event = format!("data: {:0DIGITS$}{PADDING}\n\n", now());
     format!("{:x}\r\n{event}\r\n", event.len())
 }
 
-/// Takes the events that are there whole, and gives what their stamps say. What a proxy writes around them is passed over.
+/// Takes the complete events and returns their times. It skips what a proxy writes around them.
 pub fn take(body: &mut Vec<u8>) -> Vec<u64> {
     let mut stamps = Vec::new();
     while let Some(end) = find(body, END) {
@@ -35,7 +36,7 @@ pub fn take(body: &mut Vec<u8>) -> Vec<u64> {
     stamps
 }
 
-/// Where the one is in the other.
+/// Returns the position of `wanted` in `bytes`.
 pub fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }

@@ -1,8 +1,8 @@
-//! Tables as a README has them.
+//! Markdown tables.
 
 use std::fmt;
 
-/// A table, the names of its columns first.
+/// A table. The first row has the names of the columns.
 pub struct Table(Vec<Vec<String>>);
 
 impl Table {

@@ -1,4 +1,4 @@
-//! An Envoy that has the filter and no control plane.
+//! An Envoy with the filter and without a control plane.
 
 use std::{
     collections::BTreeMap,
@@ -19,11 +19,12 @@ pub struct Bare {
     directory: TempDir,
 }
 
-/// So many worker threads.
+/// The number of worker threads.
 const WORKERS: &str = "2";
 
 impl Bare {
-    /// Starts Envoy with the bootstrap that is made for a folder, in which the filter is `filter.wasm`.
+    /// Starts Envoy. `bootstrap` makes the bootstrap for a folder that has the filter as
+    /// `filter.wasm`.
     pub async fn start(bootstrap: impl FnOnce(&Path) -> String) -> Self {
         let directory = TempDir::new().expect("a temporary folder");
         let path = |name: &str| directory.path().join(name);
@@ -59,5 +60,5 @@ impl Bare {
     }
 }
 
-/// The part of a bootstrap that all have: an admin interface, whose port is free.
+/// The common part of all bootstraps: an admin interface on a free port.
 pub const ADMIN: &str = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n";

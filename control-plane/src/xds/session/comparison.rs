@@ -1,4 +1,5 @@
-//! What a client holds of one kind, beside what it should hold: only names are looked at that may differ.
+//! Compares what a client holds of one kind with what it should hold. The comparison looks only at
+//! names that may differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,40 +13,41 @@ use super::{
 };
 use crate::snapshot::{Collection, Resource};
 
-/// How a kind is compared.
+/// How to compare a kind.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
-    /// The client can be told that resources are gone.
+    /// The server can tell the client that resources are gone.
     pub(super) removes: bool,
-    /// And may be told so now; else they linger.
+    /// The server may tell it now. Otherwise the resources linger.
     pub(super) remove_now: bool,
-    /// A response holds everything, so that what lingers is sent along.
+    /// A response holds everything, so it also carries what lingers.
     pub(super) whole: bool,
-    /// All that the client should have is to be listed.
+    /// The update lists all that the client should have.
     pub(super) list: bool,
-    /// What the client refused with these rejections is sent again.
+    /// The server sends again what the client refused with these rejections.
     pub(super) acquitted: BTreeSet<u64>,
 }
 
-/// What a comparison finds.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
-    /// What is to be sent.
+    /// The update to send.
     pub(super) update: Update,
-    /// What the client had and then loses.
+    /// The names that the client had and then loses.
     pub(super) lost: Vec<Arc<str>>,
-    /// What it holds then.
+    /// What the client holds once it has the update.
     pub(super) holding: Holding,
-    /// Some of what the client has is gone, but may not be removed yet.
+    /// Some of what the client has is gone, but must not be removed yet.
     pub(super) lingering: bool,
-    /// Some of what the client should have, or lose, is what it refused.
+    /// The client refused some of what it should have or lose.
     pub(super) refused: bool,
-    /// Removals that the client refused. They are not sent for their own sake (G7).
+    /// Removals that the client refused. The server does not repeat them for their own sake (G7).
     refused_removals: Vec<Arc<str>>,
 }
 
 impl Comparison {
-    /// Compares what is held with what is wanted of `target`. Names that are owed are sent whatever is held.
+    /// Compares what the client holds with what it wants of `target`. Names that are owed go out
+    /// whatever the client holds.
     pub(super) fn of(
         holding: &Holding,
         subscription: &Subscription,
@@ -66,20 +68,21 @@ impl Comparison {
                     let acquitted = |held: &Held| held.refused.is_some_and(|it| rules.acquitted.contains(&it));
                     found.wanted(resource, held.filter(|held| !acquitted(held)))
                 }
-                // It is answered below, or the client forgot it by itself (D8).
+                // The answer follows below, or the client forgot it by itself (D8).
                 None if owed.contains(&name) => None,
                 None => held.and_then(|held| found.gone(&name, held, &rules)),
             };
             except.extend(stays.map(|held| (name, Some(held))));
         }
         if rules.removes {
-            // A name that does not exist is answered: in delta as removed (D6), in a whole state by leaving it out (S3).
+            // A name that does not exist gets an answer: in delta as removed (D6), in a whole state
+            // by its absence (S3).
             let unknown = owed.iter().filter(|name| !target.resources().contains_key(*name));
             found.update.removed.extend(unknown.cloned());
         }
         if found.update.is_empty() {
-            // While something else waits to be removed, what the client refused to lose is not all there is to say: it is
-            // said with that.
+            // While something else waits to be removed, the server repeats the refused removals
+            // along with that.
             found.refused |= !found.refused_removals.is_empty() && !found.lingering;
         } else {
             for name in found.refused_removals.drain(..) {
@@ -96,8 +99,8 @@ impl Comparison {
         found
     }
 
-    /// A resource that the client wants, and what it holds at the same version. Gives what there is to say of it once it is
-    /// sent.
+    /// Takes in a resource that the client wants, and what it holds at the same version. Returns
+    /// what stays to be said of it once the update is sent.
     fn wanted(&mut self, resource: &Arc<Resource>, held: Option<Held>) -> Option<Held> {
         match held {
             None => self.update.changed.push(resource.clone()),
@@ -110,10 +113,11 @@ impl Comparison {
         None
     }
 
-    /// A resource that the client has and that is gone. Gives what it then still has of it.
+    /// Takes in a resource that the client has and that is gone. Returns what the client then still
+    /// has of it.
     fn gone(&mut self, name: &Arc<str>, held: Held, rules: &Rules) -> Option<Held> {
         if !rules.removes {
-            // Should it come back, what the client refused or only says it has is tried again.
+            // If it comes back, the server tries again what the client refused or only says it has.
             return Some(held).filter(|held| held.resource.is_some() && held.refused.is_none());
         }
         let acquitted = held.refused.is_some_and(|rejection| rules.acquitted.contains(&rejection));
@@ -121,18 +125,20 @@ impl Comparison {
             self.refused_removals.push(name.clone());
             return Some(held);
         }
-        // In a whole state, one that the client never accepted must not be sent again, and nothing refers to it.
+        // A whole state must not carry a resource that the client never accepted. Nothing refers to
+        // it.
         if rules.remove_now || (rules.whole && held.resource.is_none()) {
             self.lost.push(name.clone());
             self.update.removed.push(name.clone());
             return None;
         }
         self.lingering = true;
-        // What it refused is tried again if it comes back before it could be removed.
+        // If it comes back before it could be removed, the server tries again what the client
+        // refused.
         Some(if held.refused.is_some() { Held { version: Some(Arc::default()), refused: None, ..held } } else { held })
     }
 
-    /// Lists what the client should have then, with what lingers.
+    /// Lists what the client should have after the update, with lingering resources.
     fn list(
         &mut self,
         subscription: &Subscription,
@@ -150,7 +156,7 @@ impl Comparison {
     }
 }
 
-/// The resources that a client wants, sorted by name.
+/// Returns the resources that a client wants, sorted by name.
 fn wanted_of<'a>(
     subscription: &'a Subscription,
     target: &'a Collection,
@@ -163,8 +169,8 @@ fn wanted_of<'a>(
     }
 }
 
-/// The names that may be held otherwise than they should be, sorted: those that changed since the generation that the client
-/// holds, those of which it holds something else, and those that are owed.
+/// The names that the client may hold otherwise than it should, sorted: names that changed since
+/// the generation that it holds, names of which it holds something else, and names that are owed.
 fn in_question(
     holding: &Holding,
     subscription: &Subscription,
@@ -178,12 +184,12 @@ fn in_question(
     } else if subscription.wildcard() {
         names.extend(target.resources().keys().cloned());
     } else {
-        // What is owed, or known to be held, is among them.
+        // The subscription has all owed names and all exceptions.
         return subscription.names().iter().cloned().collect();
     }
     names.extend(owed.iter().cloned());
     names.extend(holding.except.keys().cloned());
-    // Sorted runs: merged, not sorted anew.
+    // These are sorted runs, so sorting merges them.
     names.sort();
     names.dedup();
     names

@@ -1,5 +1,5 @@
-//! What a session tells the rest of the control plane: which node is there, what it was sent, and what
-//! it answered.
+//! What a session tells the rest of the control plane: which node is there, what it was sent, and
+//! what it answered.
 
 use std::{fmt, sync::Arc};
 
@@ -65,8 +65,8 @@ pub enum Event {
         /// The generation that the client has.
         generation: u64,
     },
-    /// The client rejected a response, or a new generation still holds what it rejected. The session
-    /// does not send that again.
+    /// The client rejected a response, or a new generation still holds what it rejected. The
+    /// session does not send that again.
     Nacked(Arc<Rejection>),
     /// The client has all that it subscribed to of this generation, and accepted it.
     Confirmed {
@@ -84,8 +84,8 @@ pub struct Rejection {
     pub generation: u64,
     /// The client's words.
     pub message: String,
-    /// The resource that the client blames, where that is known. The client may have applied others of
-    /// the response all the same.
+    /// The resource that the client blames, where that is known. The client may have applied
+    /// others of the response all the same.
     pub culprit: Option<Arc<Resource>>,
 }
 

@@ -1,5 +1,5 @@
-//! What a client holds of one kind. A client that has all that it wants of a generation costs no memory for it: what it
-//! holds is that generation, except for the names about which there is more to say.
+//! What a client holds of one kind. A client that has all that it wants of a generation costs no
+//! memory for it: it holds that generation, except for the names about which there is more to say.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,35 +12,38 @@ use crate::snapshot::{Collection, Resource};
 /// What a client holds of one kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holding {
-    /// It holds what it wants of these, as far as is known …
+    /// The client holds what it wants of these, as far as is known …
     pub(super) base: Arc<Collection>,
-    /// … except that it holds this, or nothing, of these names. Only names that it wants.
+    /// … except that it holds this, or nothing, of these names. Only names that it wants are here.
     pub(super) except: BTreeMap<Arc<str>, Option<Held>>,
-    /// How many of the base it wants; none if that is to be counted.
+    /// How many of the base the client wants; none if that has to be counted.
     pub(super) wanted: Option<usize>,
 }
 
 /// A resource at the client.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    /// The version that it was last sent, or says it has. None if it was told to remove the resource and refused.
+    /// The version that the client was last sent, or says it has. None if it was told to remove the
+    /// resource and refused.
     pub(super) version: Option<Arc<str>>,
-    /// Which of the client's rejections, counted from 1, was of what it was last sent. It then may have it or not; it is sent
-    /// another version, but not this one again (G7), unless what it was rejected with is gone.
+    /// The number of the client's rejection of what it was last sent, counted from 1. The client
+    /// then may have it or not. The server sends it another version, but not this one again (G7),
+    /// unless what it was rejected with is gone.
     pub(super) refused: Option<u64>,
-    /// What it accepted or was just sent, to send it once more while others still refer to it (state of the world).
+    /// What the client accepted or was just sent. A whole state repeats it while others still refer
+    /// to it.
     pub(super) resource: Option<Arc<Resource>>,
 }
 
 impl Held {
-    /// Whether this version of the resource is what the client was last sent.
+    /// Returns whether the client was last sent this version of the resource.
     pub(super) fn is_at(&self, resource: &Resource) -> bool {
         self.version.as_ref() == Some(&resource.version)
     }
 }
 
 impl Holding {
-    /// What the client holds of a name that it wants.
+    /// Returns what the client holds of a name that it wants.
     pub(super) fn get(&self, name: &str) -> Option<Held> {
         if let Some(held) = self.except.get(name) {
             return held.clone();
@@ -49,25 +52,25 @@ impl Holding {
         Some(Held { version: Some(resource.version.clone()), refused: None, resource: Some(resource) })
     }
 
-    /// The client says that it holds this version.
+    /// Records that the client claims to hold this version.
     pub(super) fn claim(&mut self, name: Arc<str>, version: Arc<str>) {
         self.except.insert(name, Some(Held { version: Some(version), refused: None, resource: None }));
     }
 
-    /// The client wants this name from now on, and holds nothing of it.
+    /// Records that the client now wants this name and holds nothing of it.
     pub(super) fn lack(&mut self, name: &Arc<str>) {
         if self.base.resources().contains_key(name) {
             self.except.insert(name.clone(), None);
         }
     }
 
-    /// The client wants all names from now on, and holds only what the subscription wanted before.
+    /// Records that the client now wants all names, and holds only what it wanted before.
     pub(super) fn lack_all_but(&mut self, before: &Subscription) {
         let new = self.base.resources().keys().filter(|name| !before.covers(name) && !self.except.contains_key(*name));
         self.except.extend(new.map(|name| (name.clone(), None)).collect::<Vec<_>>());
     }
 
-    /// What is held only by the client's word.
+    /// The size of what the client holds only by its own word.
     pub(super) fn claimed(&self) -> Size {
         let said = |(name, held): (&Arc<str>, &Option<Held>)| {
             let version = held.as_ref().and_then(|held| held.version.as_deref()).unwrap_or_default();
@@ -76,7 +79,7 @@ impl Holding {
         self.except.iter().map(said).sum()
     }
 
-    /// The client wants others than before: counts anew what it wants of the base.
+    /// The client changed its subscription. Counts anew what it wants of the base.
     pub(super) fn subscribed(&mut self, change: &Change, wildcard: bool) {
         if change.wildcard_began || change.wildcard_ended {
             self.wanted = None;
@@ -88,14 +91,14 @@ impl Holding {
         }
     }
 
-    /// The client wants these names no more.
+    /// The client does not want these names any more.
     pub(super) fn forget(&mut self, names: &[Arc<str>]) {
         for name in names {
             self.except.remove(name);
         }
     }
 
-    /// The client wants no more than this.
+    /// The client wants only what this subscription covers.
     pub(super) fn keep(&mut self, subscription: &Subscription) {
         self.except.retain(|name, _| subscription.covers(name));
     }

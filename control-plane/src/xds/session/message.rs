@@ -1,4 +1,4 @@
-//! A response, encoded but for what all streams share: its resources.
+//! A response, encoded except for its resources, which all streams share.
 
 use std::sync::Arc;
 
@@ -9,37 +9,39 @@ use crate::snapshot::Parcel;
 /// A response.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// All fields but the resources, encoded. Fields of a protobuf message may come in any order, and in pieces.
+    /// All fields but the resources, encoded. The fields of a protobuf message may come in any
+    /// order, and in pieces.
     head: Bytes,
     parcel: Arc<Parcel>,
 }
 
-/// A gRPC message is framed by a flag, here "not compressed", and its length (gRPC over HTTP/2, "Length-Prefixed-Message").
+/// A frame of a gRPC message begins with a flag, here "not compressed", and its length (gRPC over
+/// HTTP/2, "Length-Prefixed-Message").
 const PREFIX: usize = 5;
 
-/// Up to this size in bytes, resources are copied rather than sent in a frame of their own.
+/// Up to this size in bytes, a message copies the resources and sends no frame of their own.
 const WORTH_SHARING: usize = 4096;
 
 impl Message {
-    /// A response with these fields beside its resources.
+    /// Makes a response of its resources and of these other fields.
     pub(super) fn new(head: &impl prost::Message, parcel: Arc<Parcel>) -> Self {
         Self { head: head.encode_to_vec().into(), parcel }
     }
 
-    /// What a client reads.
+    /// The message as a client reads it.
     ///
     /// # Errors
     ///
-    /// If it is read as another message than it is.
+    /// The bytes are no such message.
     pub fn read<Response: prost::Message + Default>(&self) -> Result<Response, prost::DecodeError> {
         Response::decode([&*self.head, &*self.parcel.bytes].concat().as_slice())
     }
 
-    /// The message with its gRPC frame, in pieces.
+    /// Returns the message in its gRPC frame, in pieces.
     ///
     /// # Errors
     ///
-    /// If it is larger than a frame can be, 4 GiB.
+    /// The message is larger than a frame can be, 4 GiB.
     pub fn frames(self) -> Result<Vec<Bytes>, std::num::TryFromIntError> {
         let body = &self.parcel.bytes;
         let length = u32::try_from(self.head.len() + body.len())?;

@@ -1,8 +1,10 @@
-//! One stream: takes in requests and snapshots, gives out responses and events. It does no input or output and has no clock:
-//! all times are durations since one moment, which may be any.
+//! The state of one stream. It takes in requests and snapshots, and gives out responses and events.
+//! It does no input or output and has no clock: all times are durations since one moment, which may
+//! be any.
 //!
-//! The caller repeats [`Session::poll`] until it has nothing to send, then waits for a request, a snapshot or the time that
-//! `poll` named. It is only ever told which snapshot the client should be at; a roll-back is a snapshot like any other.
+//! The caller repeats [`Session::poll`] until there is nothing to send. Then it waits for a
+//! request, a snapshot or the time that `poll` named. The caller only says which snapshot the
+//! client should be at; a roll-back is a snapshot like any other.
 
 use std::{marker::PhantomData, mem::take, sync::Arc, time::Duration};
 
@@ -32,22 +34,23 @@ use self::{
 };
 use crate::snapshot::Snapshot;
 
-/// How many names of a kind a stream may subscribe to, or say that it holds.
+/// How many names of a kind a stream may subscribe to, or claim to hold.
 pub const MOST_NAMES: usize = 200_000;
 
-/// How long the names of a kind that a stream subscribes to may be together, in bytes.
+/// The most bytes of all names of a kind that a stream subscribes to.
 pub const MOST_NAME_BYTES: usize = 16 << 20;
 
-/// What a name takes beside its bytes: where it stands in the subscription and in what the client holds.
+/// The memory of a name beside its bytes: in the subscription and in what the client holds.
 const NAME_OVERHEAD: usize = 64;
 
-/// How long a name or a version may be, of a resource or of the node, in bytes.
+/// The longest name or version, of a resource or of the node, in bytes.
 pub const LONGEST_NAME: usize = 4096;
 
-/// How much is kept of a client's words, in bytes. Envoy's are seldom longer than a line for each resource.
+/// How much of a client's words the session keeps, in bytes. Envoy seldom says more than a line for
+/// each resource.
 const LONGEST_MESSAGE: usize = 8 << 10;
 
-/// Why a stream is ended.
+/// Why the server ends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// G3.
@@ -56,7 +59,7 @@ pub enum Refusal {
     /// G2.
     #[error("type_url is missing: on an aggregated stream every request must say what it asks for")]
     NoType,
-    /// A stream of one kind was asked for another.
+    /// The client asked for another kind on a stream of one kind.
     #[error("this service serves {} only", .0.type_url())]
     OtherType(ResourceType),
     /// [`MOST_NAMES`] or [`MOST_NAME_BYTES`].
@@ -69,7 +72,7 @@ pub enum Refusal {
     NameTooLong,
 }
 
-/// What is to be done next.
+/// What the caller does next.
 #[derive(Debug)]
 pub enum Next {
     /// Send this, then poll again.
@@ -81,7 +84,7 @@ pub enum Next {
 /// The state of one stream.
 #[derive(Debug)]
 pub struct Session<V> {
-    /// The one kind that the stream carries, or none on an aggregated stream.
+    /// The one kind that the stream carries; none on an aggregated stream.
     scope: Option<ResourceType>,
     opened: bool,
     target: Option<Arc<Snapshot>>,
@@ -96,7 +99,8 @@ pub struct Session<V> {
 }
 
 impl<V: Variant> Session<V> {
-    /// A stream that just began. `scope` is the one kind that it carries; none on an aggregated stream (ADS).
+    /// A stream that just began. `scope` is the one kind that it carries; none on an aggregated
+    /// stream (ADS).
     pub fn new(scope: Option<ResourceType>) -> Self {
         Self {
             scope,
@@ -112,7 +116,8 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// The client should be at this snapshot from now on. Until the first one nothing is answered (G15).
+    /// The client should be at this snapshot from now on. Before the first one the session answers
+    /// nothing (G15).
     pub fn publish(&mut self, snapshot: Arc<Snapshot>, now: Duration) {
         self.target = Some(snapshot);
         self.published_at = now;
@@ -122,11 +127,11 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// The client says something.
+    /// Takes in a request.
     ///
     /// # Errors
     ///
-    /// If the request breaks a rule so that the stream must end.
+    /// The request breaks a rule, so that the server must end the stream.
     pub fn request(&mut self, request: V::Request, now: Duration) -> Result<(), Refusal> {
         let ask = V::read(request);
         if !self.opened {
@@ -145,7 +150,8 @@ impl<V: Variant> Session<V> {
             (None, "") => return Err(Refusal::NoType),
             (None, url) => match ResourceType::from_type_url(url) {
                 Some(kind) => kind,
-                // A kind that is not served stays unanswered; the stream carries others (G14).
+                // The session does not answer a kind that is not served. The stream carries others
+                // (G14).
                 None => return Ok(()),
             },
         };
@@ -180,7 +186,7 @@ impl<V: Variant> Session<V> {
         Ok(())
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     pub fn poll(&mut self, now: Duration) -> Next {
         let Some(target) = self.target.clone() else { return Next::Wait(None) };
         loop {
@@ -193,7 +199,7 @@ impl<V: Variant> Session<V> {
                     Step::Nothing => {}
                 }
             }
-            // What one kind settled may be what an earlier one waits for.
+            // One kind may have settled what an earlier kind waits for.
             if !again {
                 self.confirm(&target, now, &mut wait);
                 return Next::Wait(wait.0);
@@ -201,12 +207,13 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// Takes the events since the last call, in the order in which they happened.
+    /// Takes the events since the last call, in order.
     pub fn events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.events.drain(..)
     }
 
-    /// How much is held of what the client said, in bytes: the names that it asked for, and what it says it has.
+    /// How much the session holds of what the client said, in bytes: the names that the client
+    /// asked for, and what it says it has.
     pub fn bytes(&self) -> usize {
         let kept = ResourceType::ALL.into_iter().map(|kind| self.substreams.get(kind).kept());
         kept.map(|size| size.bytes + size.count * NAME_OVERHEAD).sum()
@@ -241,12 +248,12 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// Until when a change of this kind waits for others, at the longest.
+    /// Until when at most a change of this kind waits for other kinds.
     fn gate(&self, kind: ResourceType) -> Option<Duration> {
         order::waits(kind).filter_map(|wait| Some(self.since(kind, wait)? + GATE)).max()
     }
 
-    /// Since when a change of this kind waits for another kind, if it does.
+    /// Since when a change of this kind waits for another kind, if it waits.
     fn since(&self, kind: ResourceType, wait: Wait) -> Option<Duration> {
         let other = self.substreams.get(wait.of);
         if !other.is_subscribed() {
@@ -254,13 +261,13 @@ impl<V: Variant> Session<V> {
         }
         match (other.in_flight(), other.rejected()) {
             _ if wait.until == Until::Sent => other.is_dirty().then_some(self.published_at),
-            // What was published since waits behind this response, and then takes its own time. But
-            // a file that is saved all the time holds up nobody for ever.
+            // What was published since goes out after this response, and then takes its own time.
+            // But a file that is saved all the time must not hold up this kind for ever.
             (Some(sent), _) if other.is_dirty() => Some(self.published_at.clamp(sent.at, sent.at + GATE)),
             (Some(sent), _) if sent.brings_changes() => Some(sent.at),
-            // A client that has nothing of the kind has nothing that could change too early.
+            // A client without resources of the kind has nothing that could change too early.
             _ if !self.substreams.get(kind).may_hold_any() => None,
-            // The other kind waits itself.
+            // The other kind itself waits.
             (None, _) if other.is_dirty() => Some(self.published_at),
             // The client keeps what it had, and with it its old routes. A roll-back is on its way.
             (_, Some(rejection)) => Some(rejection.at),
@@ -268,8 +275,9 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// Whether the client may lose what is gone of this kind, since nothing it has refers to it any more (O1). A client that
-    /// rejected what refers no more still has what does; it loses nothing.
+    /// Whether the client may lose what is gone of this kind, because nothing that it has refers to
+    /// it any more (O1). A client that rejected the resources that stop referring still has the old
+    /// ones, so it loses nothing.
     fn may_remove(&self, kind: ResourceType, target: &Snapshot, now: Duration, wait: &mut Earliest) -> bool {
         if self.substreams.get(kind).rejected().is_some() {
             return false;
@@ -280,7 +288,8 @@ impl<V: Variant> Session<V> {
                 return false;
             }
             let answered = referrer.in_flight().map(|sent| sent.at + GATE);
-            // On a new stream the client may be about to say what it has; with a new listener, to ask for its routes.
+            // On a new stream the client may be about to say what it has. With a new listener it
+            // may be about to ask for its routes.
             let asking =
                 self.scope.is_none() && (!referrer.asked() || referrer.wanted() < target.resources(kind).len());
             let asked = asking.then_some(self.heard_at + SETTLING);
@@ -307,8 +316,8 @@ impl<V: Variant> Session<V> {
             bytes: carried.bytes.len(),
         });
         if kind == ResourceType::Cluster {
-            // A cluster that is added or changed warms with its endpoints. Delta Envoy does not ask for those that it has,
-            // and then waits 15 s (O4).
+            // A cluster that is added or changed warms with its endpoints. Delta Envoy does not ask
+            // for endpoints that it has, and then waits 15 s (O4).
             let endpoints = target.resources(ResourceType::Endpoints);
             let names = due.update.changed.iter().map(|cluster| cluster.endpoints().clone());
             let with_endpoints = names.filter(|name| endpoints.contains_key(name));
@@ -318,7 +327,8 @@ impl<V: Variant> Session<V> {
         Message::new(&response, carried)
     }
 
-    /// Says so if the client has all of the snapshot that it asked for. One that has not asked for all of it may be about to.
+    /// Reports once that the client has all of the snapshot that it asked for. A client that has
+    /// not asked for everything may be about to.
     fn confirm(&mut self, target: &Snapshot, now: Duration, wait: &mut Earliest) {
         let mut kinds = ResourceType::ALL.into_iter().filter(|kind| self.scope.is_none_or(|scope| scope == *kind));
         let complete = |kind| self.substreams.get(kind).wanted() == target.resources(kind).len();
@@ -341,7 +351,7 @@ impl<V: Variant> Session<V> {
 
 enum Step {
     Send(Message),
-    /// There was nothing to send, but that was not known before.
+    /// There was nothing to send, but only the comparison showed that.
     Compared,
     Nothing,
 }
@@ -361,7 +371,7 @@ fn nacked(kind: ResourceType, nack: Nack) -> Event {
     Event::Nacked(Arc::new(Rejection { kind, generation, message, culprit }))
 }
 
-/// A client's words, as far as they are kept.
+/// A client's words, as far as the session keeps them.
 fn shortened(mut message: String) -> String {
     if message.len() > LONGEST_MESSAGE {
         message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
@@ -371,7 +381,7 @@ fn shortened(mut message: String) -> String {
     message
 }
 
-/// A substream a kind.
+/// One substream for each kind.
 #[derive(Debug, Default)]
 struct Substreams {
     extension: Substream,

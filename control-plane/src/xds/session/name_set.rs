@@ -1,50 +1,50 @@
-//! Names of which most are shared with other streams: a thousand nodes that want the same ten thousand hold them once, and each
-//! holds only in what it differs.
+//! A set of names that shares most of them with other streams. A thousand nodes that want the same
+//! ten thousand names hold them once, and each node holds only how it differs.
 
 use std::{collections::BTreeSet, iter, sync::Arc};
 
 use super::variant::Size;
 use crate::snapshot::Collection;
 
-/// So many differences are always small.
+/// A set with no more differences than this need not settle.
 const FEW: usize = 64;
 
 /// A set of names.
 #[derive(Clone, Debug, Default)]
 pub struct NameSet {
     common: Arc<BTreeSet<Arc<str>>>,
-    /// Whether other streams may have names equal to the common ones that are not shared yet.
+    /// Whether other streams may have equal common names that are not shared yet.
     unshared: bool,
-    /// Names beside the common ones.
+    /// The names besides the common ones.
     more: BTreeSet<Arc<str>>,
-    /// Common ones that are not in the set.
+    /// The common names that are not in the set.
     less: BTreeSet<Arc<str>>,
     /// The length of all names together.
     bytes: usize,
 }
 
 impl NameSet {
-    /// Whether the name is in it.
+    /// Whether the set contains the name.
     pub fn contains(&self, name: &str) -> bool {
         self.more.contains(name) || (self.common.contains(name) && !self.less.contains(name))
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many there are.
+    /// The number of names.
     pub fn len(&self) -> usize {
         self.common.len() + self.more.len() - self.less.len()
     }
 
-    /// How many there are, and how long they are.
+    /// The number of names, and their length.
     pub fn size(&self) -> Size {
         Size { count: self.len(), bytes: self.bytes }
     }
 
-    /// All of them, sorted.
+    /// All names, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
         let mut common = self.common.iter().filter(|name| !self.less.contains(*name)).peekable();
         let mut more = self.more.iter().peekable();
@@ -55,7 +55,7 @@ impl NameSet {
         })
     }
 
-    /// Puts a name in. Gives whether it was not in it.
+    /// Puts a name in. Returns whether it is new.
     pub fn insert(&mut self, name: Arc<str>) -> bool {
         let length = name.len();
         let is_new = self.less.remove(&name) || (!self.common.contains(&name) && self.more.insert(name));
@@ -65,7 +65,7 @@ impl NameSet {
         is_new
     }
 
-    /// Takes a name out, and gives it.
+    /// Takes a name out, and returns it.
     pub fn take(&mut self, name: &str) -> Option<Arc<str>> {
         let taken = self.more.take(name).or_else(|| {
             let common = self.common.get(name)?;
@@ -75,7 +75,8 @@ impl NameSet {
         Some(taken)
     }
 
-    /// After some names were put in or taken out: many differences become common names, which other streams may have, too.
+    /// Turns many differences into common names, which other streams may have, too. Call it after
+    /// some names were put in or taken out.
     pub fn settle(&mut self) {
         if self.more.len() + self.less.len() > FEW + self.common.len() / 8 {
             *self = self.iter().cloned().collect();
@@ -108,7 +109,8 @@ impl PartialEq for NameSet {
 mod tests {
     use super::*;
 
-    /// What a plain set does, step by step; a number is put in if it is even, else the one before it is taken out.
+    /// The set does what a plain set does, step by step. An even number is put in; for an odd one
+    /// the number before it is taken out.
     #[test]
     fn it_does_what_a_plain_set_does() {
         let mut set = NameSet::default();

@@ -6,13 +6,14 @@ use std::time::Duration;
 use legation_protos::ResourceType;
 
 /// How long a change waits for another kind. Envoy holds the ACK of CDS until the clusters are
-/// warm, and gives up on a cluster without endpoints after its `initial_fetch_timeout` of 15 s (O3).
+/// warm, and gives up on a cluster without endpoints after its `initial_fetch_timeout` of 15 s
+/// (O3).
 pub const GATE: Duration = Duration::from_secs(15);
 
-/// How long a client may take to ask for more after it last said something. On a new stream it asks
-/// for one kind after the other, and for routes only once it has the listeners that use them. Until
-/// it has asked for everything, the server removes nothing that the next request may still refer
-/// to, and the generation does not count as confirmed.
+/// How long a client may take to ask for more after it last said something. On a new stream it
+/// asks for one kind after the other, and for routes only once it has the listeners that use them.
+/// Until it has asked for everything, the server removes nothing that the next request may still
+/// refer to, and the generation does not count as confirmed.
 pub const SETTLING: Duration = Duration::from_secs(2);
 
 /// One line of the table of waits: a change of `kind` goes out only after `of`, where the client
@@ -36,14 +37,14 @@ pub(super) enum Until {
     Accepted,
 }
 
-/// What each kind waits for. ECDS waits for nothing. EDS and SDS must not wait for CDS: the clusters
-/// warm with them (O3).
+/// What each kind waits for. ECDS waits for nothing. EDS and SDS must not wait for CDS: the
+/// clusters warm with them (O3).
 const WAITS: [Wait; 4] = [
     // A listener or route leads only to clusters that are in place (O1, O2).
     Wait { kind: ResourceType::Listener, of: ResourceType::Cluster, until: Until::Accepted },
     Wait { kind: ResourceType::Route, of: ResourceType::Cluster, until: Until::Accepted },
-    // A generation whose listeners Envoy rejects changes no answer (O9). This does not hold up a new
-    // listener that warms until its routes are there: Envoy accepts it before it is warm.
+    // A generation whose listeners Envoy rejects changes no answer (O9). This does not hold up a
+    // new listener that warms until its routes are there: Envoy accepts it before it is warm.
     Wait { kind: ResourceType::Route, of: ResourceType::Listener, until: Until::Accepted },
     // A route that turns a filter on finds there what it asks for.
     Wait { kind: ResourceType::Route, of: ResourceType::Extension, until: Until::Sent },
@@ -54,8 +55,8 @@ pub(super) fn waits(kind: ResourceType) -> impl Iterator<Item = Wait> {
     WAITS.into_iter().filter(move |wait| wait.kind == kind)
 }
 
-/// The kinds that may refer to resources of this kind. The server removes a resource only when they
-/// no longer do (O1).
+/// The kinds that may refer to resources of this kind. The server removes a resource only when
+/// they no longer do (O1).
 pub(super) fn referrers(kind: ResourceType) -> &'static [ResourceType] {
     match kind {
         ResourceType::Extension | ResourceType::Secret | ResourceType::Listener => &[],

@@ -1,4 +1,5 @@
-//! State-of-the-world xDS on the wire: for LDS and CDS all resources in every response, for other kinds those that changed.
+//! State-of-the-world xDS on the wire: LDS and CDS responses carry all resources, those of other
+//! kinds the changed ones.
 
 use legation_protos::{
     ResourceType,
@@ -47,8 +48,8 @@ impl Variant for Sotw {
     }
 }
 
-/// The version of all that the client then has: a hash of names and versions, so that the same resources have the same
-/// version after a restart and on another replica (S7).
+/// The version of all that the client then has. It is a hash of names and versions, so that the
+/// same resources have the same version after a restart and on another replica (S7).
 fn version(update: &Update) -> String {
     let mut hash = Xxh3::new();
     for resource in &update.all {

@@ -1,8 +1,9 @@
-//! Which names a client wants of one kind of resource.
+//! The names that a client wants of one kind of resource.
 //!
-//! The rules are those of `xds_protocol`, "How the client specifies what resources to return" and "Unsubscribing From
-//! Resources". A wildcard is the name `*`, or no name at all as long as none was ever sent (the legacy form, which only LDS
-//! and CDS have). Once a name was sent, an empty list means nothing (G12).
+//! The rules are those of `xds_protocol`, "How the client specifies what resources to return" and
+//! "Unsubscribing From Resources". A wildcard is the name `*`. It is also an empty list as long as
+//! the client never sent a name: the legacy form, which only LDS and CDS have. Once the client sent
+//! a name, an empty list means nothing (G12).
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,47 +13,49 @@ use crate::snapshot::Collection;
 /// The name that stands for all resources.
 pub(super) const WILDCARD: &str = "*";
 
-/// What a client wants of one kind of resource, on one stream.
+/// The names of one kind that a client wants on one stream.
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
     names: NameSet,
     wildcard: bool,
-    /// Whether any name was ever sent, which ends the legacy meaning of an empty list.
+    /// Whether the client ever sent a name, which ends the legacy meaning of an empty list.
     named: bool,
-    /// Whether there was a request at all.
+    /// Whether the client ever sent a request.
     asked: bool,
 }
 
-/// What one request changed.
+/// The changes by one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Names to which an answer is owed, whatever the client already holds.
+    /// Names to which the server owes an answer, whatever the client already holds.
     pub owed: Vec<Arc<str>>,
-    /// Those of them that were not asked for before.
+    /// Those of them that the client did not ask for before.
     pub gained: Vec<Arc<str>>,
-    /// Names that are wanted no more.
+    /// Names that the client does not want any more.
     pub lost: Vec<Arc<str>>,
-    /// A wildcard began: an answer is owed, if only an empty one.
+    /// A wildcard began. The server owes an answer, if only an empty one.
     pub wildcard_began: bool,
-    /// The wildcard ended: only names that were asked for are still wanted.
+    /// The wildcard ended. The client still wants the names that it asked for.
     pub wildcard_ended: bool,
 }
 
 impl Subscription {
-    /// State of the world: `names` is the whole subscription (S5). `legacy` says whether the kind has the legacy wildcard.
+    /// State of the world: `names` is the whole subscription (S5). `legacy` says whether the kind
+    /// has the legacy wildcard.
     pub fn replace(&mut self, names: Vec<String>, legacy: bool) -> Change {
         self.asked = true;
         self.named |= !names.is_empty();
         let wildcard = names.iter().any(|name| name == WILDCARD) || (legacy && !self.named);
         let names = names.into_iter().filter(|name| name != WILDCARD).map(Arc::from).collect::<NameSet>();
-        // Most requests only answer: the names stay the very same, which other streams share.
+        // Most requests only answer. They keep the very same names, which other streams share.
         let names = if names == self.names { self.names.clone() } else { names };
         let before = std::mem::replace(&mut self.names, names);
         let had_wildcard = std::mem::replace(&mut self.wildcard, wildcard);
         let missing = |some: &NameSet, others: &NameSet| -> Vec<Arc<str>> {
             some.iter().filter(|name| !others.contains(name)).cloned().collect()
         };
-        // Also one that the client dropped and now wants again, or that it was once sent unasked (S6).
+        // Also a name that the client dropped and now wants again, or that it was once sent unasked
+        // (S6).
         let gained = missing(&self.names, &before);
         Change {
             owed: gained.clone(),
@@ -63,7 +66,7 @@ impl Subscription {
         }
     }
 
-    /// Delta: takes names out and in. A name in both lists ends up subscribed.
+    /// Removes names and adds others, as in delta. A name in both lists ends up subscribed.
     pub fn change(&mut self, subscribe: Vec<String>, unsubscribe: Vec<String>, legacy: bool) -> Change {
         let had_wildcard = self.wildcard;
         if !std::mem::replace(&mut self.asked, true) && legacy && subscribe.is_empty() {
@@ -78,7 +81,7 @@ impl Subscription {
                 unsubscribed.extend(self.names.take(&name));
             }
         }
-        // Every name is answered, also one that was subscribed to before (D3).
+        // The server answers every name, also one that the client subscribed to before (D3).
         self.wildcard |= subscribe.iter().any(|name| name == WILDCARD);
         let names = subscribe.into_iter().filter(|name| name != WILDCARD).map(Arc::from);
         let mut owed = names.collect::<BTreeSet<Arc<str>>>().into_iter().collect::<Vec<_>>();
@@ -88,7 +91,8 @@ impl Subscription {
         gained.retain(|name| !taken.contains(name));
         unsubscribed.retain(|name| !self.names.contains(name));
         let lost = if self.wildcard {
-            // The client forgets the name at once, although the wildcard may still hold it: it is told (D8).
+            // The client forgets the name at once, although the wildcard may still cover it. So the
+            // server tells it (D8).
             owed.append(&mut unsubscribed);
             Vec::new()
         } else {
@@ -103,37 +107,37 @@ impl Subscription {
         }
     }
 
-    /// The names that were asked for one by one.
+    /// The size of the names that the client asked for one by one.
     pub fn size(&self) -> Size {
         self.names.size()
     }
 
-    /// Whether the client ever asked for the kind.
+    /// Returns whether the client ever asked for the kind.
     pub fn asked(&self) -> bool {
         self.asked
     }
 
-    /// Whether it wants nothing (any more).
+    /// Whether the client wants nothing, or nothing any more.
     pub fn is_empty(&self) -> bool {
         !self.wildcard && self.names.is_empty()
     }
 
-    /// Whether it wants all resources.
+    /// Whether the client wants all resources.
     pub fn wildcard(&self) -> bool {
         self.wildcard
     }
 
-    /// Whether it wants the resource of this name, now or when it comes into being.
+    /// Whether the client wants the resource of this name, now or once it exists.
     pub fn covers(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)
     }
 
-    /// Shares its names with those of other streams, if there are equal ones.
+    /// Shares its names with streams that have equal ones.
     pub(super) fn share(&mut self, collection: &Collection) {
         self.names.share(collection);
     }
 
-    /// The names that were asked for one by one, sorted.
+    /// The names that the client asked for one by one, sorted.
     pub fn names(&self) -> &NameSet {
         &self.names
     }
@@ -151,7 +155,7 @@ mod tests {
         names.split_whitespace().map(Arc::from).collect()
     }
 
-    /// A subscription as `* a b`.
+    /// Returns a subscription as `* a b`.
     fn shown(subscription: &Subscription) -> String {
         let mut names = subscription.names().iter().map(|name| &**name).collect::<Vec<_>>();
         if subscription.wildcard() {
@@ -160,7 +164,8 @@ mod tests {
         names.join(" ")
     }
 
-    /// Each row: the list that a client sends, the subscription then, names owed, names lost, wildcard began or ended.
+    /// Each row: the list that a client sends, the subscription then, names owed, names lost,
+    /// wildcard began or ended.
     type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
     fn check(change: &Change, subscription: &Subscription, row: Row, step: usize) {
@@ -183,7 +188,7 @@ mod tests {
         }
     }
 
-    /// As `sotw`; a name is subscribed to, or with a `-` in front unsubscribed from.
+    /// Works as `sotw`. A `-` in front of a name unsubscribes from it.
     fn delta(legacy: bool, rows: &[Row]) {
         let mut subscription = Subscription::default();
         for (step, row) in rows.iter().enumerate() {

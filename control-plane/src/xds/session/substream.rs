@@ -1,7 +1,9 @@
-//! One kind of resource on one stream: what the client wants, what it holds, and what is still owed to it.
+//! One kind of resource on one stream: what the client wants, what it holds, and what the server
+//! still owes it.
 //!
-//! What the client holds is written down when a response goes out and not when it is ACKed, since nothing else of the kind
-//! is sent in between; a NACK then says which of it is in doubt. So an ACK costs no more than the response that it answers.
+//! The substream writes down what the client holds when a response goes out, not when the client
+//! ACKs it, since nothing else of the kind goes out in between. A NACK then says which of it is in
+//! doubt. So an ACK costs no more than the response that it answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::snapshot::{Collection, Resource};
 
-/// How many responses of a kind may be on their way: one, and one more that warms clusters (O4, O7).
+/// How many responses of a kind may be unanswered: one, and one more that warms clusters (O4, O7).
 const MOST_IN_FLIGHT: usize = 2;
 
 /// One kind of resource on one stream.
@@ -30,34 +32,34 @@ pub(super) struct Substream {
     subscription: Subscription,
     /// What the client has.
     holding: Holding,
-    /// Names that must be answered whatever the client holds.
+    /// Names that the server must answer whatever the client holds.
     owed: BTreeSet<Arc<str>>,
-    /// Names to send whatever the client will say it holds, when it first asks for the kind (O4).
+    /// Names to send when the client first asks for the kind, whatever it says it holds (O4).
     owed_on_asking: BTreeSet<Arc<str>>,
-    /// A first wildcard request must be answered, if only with nothing (S4, D10).
+    /// The server must answer a first wildcard request, if only with nothing (S4, D10).
     answer: bool,
-    /// What is owed cannot wait for an ACK (O4).
+    /// What the server owes cannot wait for an ACK (O4).
     urgent: bool,
-    /// The client says that it holds resources from an earlier stream.
+    /// The client claims to hold resources from an earlier stream.
     held_before: bool,
-    /// Something changed since the client's state was last compared with the snapshot.
+    /// Something changed since the last comparison of the client's state with the snapshot.
     dirty: bool,
-    /// There are resources that the client is to lose when nothing refers to them any more.
+    /// There are resources that the client is to lose once nothing refers to them any more.
     lingering: bool,
     /// Whether the snapshot holds a resource at a version that the client rejected.
     refused: bool,
-    /// How many responses it rejected so far.
+    /// How many responses the client has rejected.
     refusals: u64,
     in_flight: VecDeque<InFlight>,
     last_nonce: String,
     rejected: Option<Nack>,
-    /// The rejections of what the client still refuses, by their numbers.
+    /// The rejections that still stand, by their numbers.
     standing: BTreeMap<u64, Nack>,
-    /// The generation that the client is known to have, of this kind.
+    /// The generation of this kind that the client is known to have.
     current: Option<u64>,
 }
 
-/// A response that was not answered yet.
+/// A response that the client has not answered yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
     nonce: String,
@@ -67,16 +69,16 @@ pub(super) struct InFlight {
     pub(super) at: Duration,
     /// The resources that it carries.
     carried: Arc<[Arc<Resource>]>,
-    /// Those of them that it adds or changes, unless it is all.
+    /// Those of them that it adds or changes. None if it adds or changes them all.
     changed: Option<Vec<Arc<Resource>>>,
-    /// What the client had and is to lose.
+    /// The names that the client loses.
     lost: Vec<Arc<str>>,
-    /// What the client had before.
+    /// What the client held before.
     before: Holding,
 }
 
 impl InFlight {
-    /// Whether it brings anything: a response may be empty, or only remove.
+    /// Whether it adds or changes a resource. A response may be empty, or only remove.
     pub(super) fn brings_changes(&self) -> bool {
         !self.changed().is_empty()
     }
@@ -86,36 +88,36 @@ impl InFlight {
     }
 }
 
-/// What is to be sent to a client, and what that changes for it.
+/// An update to send, and what it changes for the client.
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) update: Update,
-    /// What the client had and is to lose.
+    /// The names that the client loses.
     lost: Vec<Arc<str>>,
-    /// What it had before.
+    /// What the client held before.
     before: Holding,
 }
 
 /// A response that the client rejected.
 #[derive(Clone, Debug)]
 pub(super) struct Nack {
-    /// Which one it is, counted from 1.
+    /// Its number, from 1.
     number: u64,
-    /// The generation that it is held against.
+    /// The generation that the rejection counts against.
     pub(super) generation: u64,
     /// When the response was sent.
     pub(super) at: Duration,
-    /// The client's words.
+    /// The client's error message.
     pub(super) message: String,
-    /// What it blames, where that is known.
+    /// The resource that it blames, where that is known.
     pub(super) culprit: Option<Arc<Resource>>,
-    /// What else it may blame: all that the response brought.
+    /// The resources that it may blame as well: all that the response brought.
     suspects: Arc<[Arc<Resource>]>,
-    /// Whether the response only removed, so that no resource can be blamed.
+    /// Whether the response only removed names, so that the client can blame no resource.
     only_removed: bool,
 }
 
-/// What a client says to a response.
+/// A client's answer to a response.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// It accepts it, and has this generation.
@@ -124,52 +126,53 @@ pub(super) enum Answer {
     Nack(Nack),
 }
 
-/// What a comparison found that gave nothing to send.
+/// What it means that a comparison found nothing to send.
 #[derive(Debug)]
 pub(super) enum Standing {
     /// The client has the generation.
     Current,
-    /// The generation holds what the client rejected of an earlier one.
+    /// The generation still holds what the client rejected of an earlier one.
     StillRejected(Nack),
-    /// Nothing new to say.
+    /// There is nothing new to say.
     Unchanged,
 }
 
 impl Substream {
-    /// Whether the client wants anything of this kind now.
+    /// Returns whether the client now wants anything of this kind.
     pub(super) fn is_subscribed(&self) -> bool {
         !self.subscription.is_empty()
     }
 
-    /// Whether the client ever asked for this kind.
+    /// Returns whether the client ever asked for this kind.
     pub(super) fn asked(&self) -> bool {
         self.subscription.asked()
     }
 
-    /// Whether it was ever sent a response of this kind.
+    /// Returns whether it ever got a response of this kind.
     fn was_sent_any(&self) -> bool {
         !self.last_nonce.is_empty()
     }
 
-    /// Whether it may hold resources of this kind: from this stream, or by its own word from an
-    /// earlier one.
+    /// Returns whether it may hold resources of this kind: from this stream, or by its own claim
+    /// from an earlier one.
     pub(super) fn may_hold_any(&self) -> bool {
         self.was_sent_any() || self.held_before
     }
 
-    /// The names that it asked for, or whose answers it is owed though it asks for them no more.
+    /// The size of the names that the client asked for. Names that it asks for no more count while
+    /// an answer is owed.
     pub(super) fn wanted_size(&self) -> Size {
         let Size { count, bytes } = self.owed_size();
         let names = self.subscription.size();
         Size { count: count.max(names.count), bytes: bytes.max(names.bytes) }
     }
 
-    /// The names that it is owed. Most of them it asked for.
+    /// The size of the names that are owed. The client asked for most of them.
     pub(super) fn owed_size(&self) -> Size {
         self.owed.iter().map(|name| Size::of(name)).sum()
     }
 
-    /// All that is kept of what the client said.
+    /// The size of all that is kept of what the client said.
     pub(super) fn kept(&self) -> Size {
         let in_flight = self
             .in_flight
@@ -179,47 +182,47 @@ impl Substream {
         self.wanted_size() + self.holding.claimed() + in_flight.sum() + words
     }
 
-    /// How many resources of the snapshot the client wants, as of the last comparison.
+    /// Returns how many resources of the snapshot the client wants, as of the last comparison.
     pub(super) fn wanted(&self) -> usize {
         self.holding.wanted.unwrap_or_default()
     }
 
-    /// Whether something changed since the last comparison.
+    /// Returns whether something changed since the last comparison.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
     }
 
-    /// Whether there are removals that wait for what refers to the resources.
+    /// Whether there are removals that wait until nothing refers to the resources.
     pub(super) fn is_lingering(&self) -> bool {
         self.lingering
     }
 
-    /// The newest response that was not answered yet.
+    /// The newest response that the client has not answered yet.
     pub(super) fn in_flight(&self) -> Option<&InFlight> {
         self.in_flight.back()
     }
 
-    /// The rejection that stands: what was rejected is still in the snapshot.
+    /// The rejection that stands: the snapshot still holds what the client rejected.
     pub(super) fn rejected(&self) -> Option<&Nack> {
         self.rejected.as_ref()
     }
 
-    /// Whether a response may go out now (O7).
+    /// Returns whether a response may go out now (O7).
     pub(super) fn may_send(&self) -> bool {
         self.in_flight.len() < if self.urgent { MOST_IN_FLIGHT } else { 1 }
     }
 
-    /// Whether nothing of this kind is left to say, and nothing unanswered.
+    /// Whether there is nothing of this kind left to send, and no response unanswered.
     pub(super) fn is_settled(&self) -> bool {
         !self.dirty && !self.lingering && self.in_flight.is_empty() && self.rejected.is_none()
     }
 
-    /// There is another snapshot.
+    /// There is a new snapshot.
     pub(super) fn touch(&mut self) {
         self.dirty |= self.asked();
     }
 
-    /// These names are sent even if unchanged, and without waiting for an ACK (O4).
+    /// Sends these names even if they are unchanged, and without waiting for an ACK (O4).
     pub(super) fn owe(&mut self, names: impl Iterator<Item = Arc<str>>) {
         if !self.asked() {
             return self.owed_on_asking.extend(names);
@@ -231,14 +234,15 @@ impl Substream {
         }
     }
 
-    /// Whether the names of a request with this nonce are superseded. In state of the world they are, when the nonce is not
-    /// the newest: another request will answer that one (S8). In delta every request counts (D2).
+    /// Whether the names of a request with this nonce are superseded. In state of the world they
+    /// are when the nonce is not the newest: another request will answer that nonce (S8). In delta
+    /// every request counts (D2).
     pub(super) fn is_superseded(&self, variant: VariantName, nonce: &str) -> bool {
         variant == VariantName::Sotw && self.was_sent_any() && !nonce.is_empty() && nonce != self.last_nonce
     }
 
-    /// Takes in what a request says about the subscription. `holds` is whether the client says that
-    /// it holds resources of the kind. Returns whether the subscription changed or owes an answer.
+    /// Takes in the names of a request. `holds` says whether the client claims to hold resources of
+    /// the kind. Returns whether the subscription changed or the server owes an answer.
     pub(super) fn subscribe(&mut self, names: Names, kind: ResourceType, holds: bool) -> bool {
         let first = !self.asked();
         self.held_before |= first && holds;
@@ -264,9 +268,9 @@ impl Substream {
         self.dirty |= changed;
         self.holding.subscribed(&change, subscription.wildcard());
         self.answer |= change.wildcard_began;
-        // What the client says it holds is compared, and sent only if it differs (D9) …
+        // The comparison sends what the client says it holds only if that differs (D9) …
         let mut owed = change.owed.into_iter().filter(|name| !claimed.contains_key(&**name)).collect::<BTreeSet<_>>();
-        // … unless its cluster was just sent (O4).
+        // … unless the server just sent its cluster (O4).
         owed.extend(std::mem::take(&mut self.owed_on_asking).into_iter().filter(|name| subscription.covers(name)));
         self.owed.append(&mut owed);
         for (name, version) in claimed.into_iter().filter(|(name, _)| subscription.covers(name)) {
@@ -275,10 +279,11 @@ impl Substream {
         changed
     }
 
-    /// Takes in what a request says about a response. Nothing, if it answers none, or one that is long settled.
+    /// Takes in what a request says about a response. Returns none if the request answers no
+    /// response, or one that is long settled.
     pub(super) fn answer(&mut self, nonce: &str, error: Option<String>) -> Option<Answer> {
         let position = self.in_flight.iter().position(|sent| sent.nonce == nonce)?;
-        // Those before it were passed over by the client, which need answer only the latest (S10).
+        // The client passed over the responses before it. It need answer only the latest (S10).
         let sent = self.in_flight.drain(..=position).next_back()?;
         if let Some(message) = error {
             self.dirty = true;
@@ -295,7 +300,8 @@ impl Substream {
         }
         self.accept(&sent);
         if self.refused {
-            // It accepted this response, but what it rejected before is still in the snapshot.
+            // The client accepted this response, but the snapshot still holds what it rejected
+            // before.
             self.dirty = true;
         } else {
             self.rejected = None;
@@ -304,8 +310,9 @@ impl Substream {
         Some(Answer::Ack(sent.generation))
     }
 
-    /// The client rejected a response: of what that brought or removed, it holds what it had before, or not. Names that it
-    /// wants no more, or that were sent again, are passed over.
+    /// The client rejected a response. Of what that brought or removed, the client may hold what it
+    /// had before, or not. Names that it does not want any more, or that were sent again since, do
+    /// not matter.
     fn refuse(&mut self, sent: &InFlight) {
         for resource in sent.changed().iter().filter(|resource| self.subscription.covers(&resource.name)) {
             let name = &resource.name;
@@ -323,8 +330,9 @@ impl Substream {
         }
     }
 
-    /// The client accepted a response. What it held anew was written down when that was sent, so that only what it rejected
-    /// before or meanwhile is to be mended: it accepts all that the response carried, also what that only repeated.
+    /// The client accepted a response. The substream wrote down what the client then holds when the
+    /// response went out. So only what the client rejected before or meanwhile has to change: an
+    /// ACK accepts all that the response carried, also what it only repeated.
     fn accept(&mut self, sent: &InFlight) {
         if self.holding.except.is_empty() {
             return;
@@ -339,8 +347,9 @@ impl Substream {
         }
     }
 
-    /// Which rejections do not stand any more. Where what the client blamed is gone, or some of what it may have blamed, the
-    /// rest of the response is sent again: nobody knows whether the client has it.
+    /// The rejections that do not stand any more. If what the client blamed is gone, or a part of
+    /// what it may have blamed, the server sends the rest of the response again: nobody knows
+    /// whether the client has it.
     fn acquitted(&self, target: &Collection, retries: bool) -> BTreeSet<u64> {
         let is_there = |resource: &Arc<Resource>| {
             let now = target.resources().get(&resource.name).filter(|now| self.subscription.covers(&now.name));
@@ -354,8 +363,9 @@ impl Substream {
         acquitted.map(|(number, _)| *number).collect()
     }
 
-    /// Compares what the client has with what it should have. Nothing, if there is nothing to send; else it is to be sent. With
-    /// `remove` the client may lose what is gone; without, that lingers. With `retries` it is sent again what it rejected.
+    /// Compares what the client has with what it should have. Returns what to send, if there is
+    /// anything. With `remove` the client may lose what is gone; without, that lingers. With
+    /// `retries` the client gets again what it rejected.
     pub(super) fn update(
         &mut self,
         variant: VariantName,
@@ -384,7 +394,8 @@ impl Substream {
         (answer || !found.update.is_empty()).then_some(Due { update: found.update, lost: found.lost, before })
     }
 
-    /// Forgets rejections of what the client refuses no more. Of those that stand, the newest is what there is to say.
+    /// Forgets the rejections of what the client does not refuse any more. The newest rejection
+    /// that stands is what there is to report.
     fn reconsider(&mut self) {
         if self.standing.is_empty() {
             return;
@@ -398,7 +409,7 @@ impl Substream {
         }
     }
 
-    /// Writes down that what is due goes out, under this nonce.
+    /// Writes down that what is due goes out under this nonce.
     pub(super) fn sent(
         &mut self,
         due: Due,
@@ -409,15 +420,15 @@ impl Substream {
     ) {
         let Due { update, lost, before } = due;
         self.last_nonce.clone_from(&nonce);
-        // A whole state carries more than what changed.
+        // A whole state carries more than the changes.
         let changed = (update.changed.len() < carried.len()).then_some(update.changed);
         self.in_flight.push_back(InFlight { nonce, generation, at, carried, changed, lost, before });
     }
 
-    /// Says what it means that a comparison with this generation gave nothing to send.
+    /// Returns what it means that a comparison with this generation found nothing to send.
     pub(super) fn standing(&mut self, generation: u64) -> Standing {
         if !self.in_flight.is_empty() {
-            // Said when it is answered.
+            // The answer to the response in flight will say it.
             self.dirty = true;
             return Standing::Unchanged;
         }

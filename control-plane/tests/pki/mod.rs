@@ -1,3 +1,0 @@
-//! A certificate authority for a test.
-
-pub use legation_testing::pki::*;
