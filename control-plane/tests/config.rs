@@ -9,6 +9,8 @@ mod command;
 mod defaults;
 #[path = "config/describe.rs"]
 mod describe;
+#[path = "config/filter_rules.rs"]
+mod filter_rules;
 #[path = "fuzzed/file.rs"]
 mod fuzzed;
 #[path = "config/golden.rs"]
@@ -19,9 +21,13 @@ mod hosts;
 mod hostile;
 #[path = "config/interpolation.rs"]
 mod interpolation;
+#[path = "config/planned.rs"]
+mod planned;
 #[path = "config/raw.rs"]
 mod raw;
 #[path = "config/rules.rs"]
 mod rules;
+#[path = "config/streams.rs"]
+mod streams;
 #[path = "config/support.rs"]
 mod support;

@@ -1,4 +1,5 @@
-//! What the architecture forbids, looked for in the sources: pure modules stay pure, and dependencies point one way.
+//! Looks in the sources for what the architecture forbids: pure modules stay pure, and
+//! dependencies point one way.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -59,7 +60,7 @@ const IMPURE: &[&str] = &[
     "std::thread",
 ];
 
-/// For each room, those that it may use, as far as the architecture says so: config → model ←
+/// The rooms that each room may use, as far as the architecture says so: config → model ←
 /// translate → snapshot ← session ← server. `xds::session` and the like are rooms within a room.
 const ONE_WAY: &[(&str, &[&str])] = &[
     ("config", &["diagnostic", "model", "origin", "route_features"]),
@@ -116,7 +117,7 @@ fn dependencies_point_one_way() {
     for (room, allowed) in ONE_WAY {
         let inner = room.contains("::");
         for used in rooms(&source, if inner { 2 } else { 1 }).remove(*room).expect(room) {
-            // Of another room it does not matter which part is used.
+            // Which part of another room is used does not matter.
             let outer = used.split("::").next().unwrap();
             let is_allowed = allowed.contains(&used.as_str()) || (inner && outer != "xds" && allowed.contains(&outer));
             if !is_allowed {
@@ -191,7 +192,7 @@ fn rooms(source: &Path, depth: usize) -> Rooms {
         let of_file = rooms.entry(room(&module)).or_default();
         of_file.extend(used.iter().map(|path| room(path)));
     }
-    // What is no module is a type or function of the module that it is in.
+    // A path that is no module is a type or function of the module around it.
     let known = rooms.keys().cloned().collect::<BTreeSet<_>>();
     for (name, used) in &mut rooms {
         *used = used
@@ -213,7 +214,8 @@ fn module(file: &Path) -> Vec<String> {
     parts.filter(|part| part != "mod").collect()
 }
 
-/// The paths within the crate that a file of this module uses, from the root: `xds::session::Event`.
+/// The paths within the crate that a file of this module uses, from the root:
+/// `xds::session::Event`.
 fn uses(code: &str, module: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let outer = |levels: usize| module[..module.len().saturating_sub(levels)].to_vec();

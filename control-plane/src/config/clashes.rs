@@ -1,5 +1,5 @@
-//! What excludes what, with the words for it. Where exactly one of several fields must be written, their mapping
-//! declares it (`one_of`).
+//! What excludes what, with the words for it. Where exactly one of several fields must be
+//! written, their mapping declares it (`one_of`).
 
 use legation_filter::config;
 
@@ -69,7 +69,8 @@ pub const ROUTE: &[Clash<Route>] = &[
     },
 ];
 
-/// What excludes what in a limit, where the filter cannot see it: it says the same of values that are no defaults.
+/// What excludes what in a limit, where the filter cannot see it: it says the same of values that
+/// are no defaults.
 pub const RATE_LIMIT: &[Clash<RateLimit>] = &[
     Clash {
         here: |limit| limit.by.key().filter(|_| limit.by.get().is_some_and(|by| by.0 == config::By::Route)),

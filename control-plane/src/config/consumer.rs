@@ -22,8 +22,8 @@ mapping! {
         optional plan: Ref<Plan>,
         /// The consumer's keys. Several may be valid at once, so that one can take another's place.
         optional api_keys: List<ApiKey>,
-        /// What else is known of the consumer. Clusters see it in headers `x-consumer-metadata-NAME`,
-        /// on routes whose `api_key` says `forward_metadata: true`.
+        /// What else is known of the consumer. Clusters see it in headers
+        /// `x-consumer-metadata-NAME`, on routes whose `api_key` says `forward_metadata: true`.
         optional metadata: Pairs<MetadataName, MetadataValue>,
     }
     planned: password_hash user certificate jwt;
@@ -42,7 +42,8 @@ mapping! {
     ApiKey, "a key", "{id: laptop, sha256: 4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd}" {
         /// A name for the key, which is not secret.
         optional id: Name<ApiKey>,
-        /// The SHA-256 of the key as hexadecimal digits, or with `key_pepper_file` the HMAC-SHA-256.
+        /// The SHA-256 of the key as hexadecimal digits, or with `key_pepper_file` the
+        /// HMAC-SHA-256.
         unless_planned sha256: Digest,
         /// When the key ceases to be valid.
         optional expires: Time,
@@ -60,8 +61,8 @@ impl Named for ApiKey {
     }
 }
 
-/// In the filter's words: as many as are written. Where decoding has reported something, nothing stands
-/// in its place, and whatever the filter says of that is not shown.
+/// In the filter's words: as many as are written. Where decoding has reported something, nothing
+/// stands in its place, and whatever the filter says of that is not shown.
 pub fn of_filter(consumers: &Field<List<Consumer>>) -> Vec<config::Consumer> {
     let one = |consumer: &Option<Said<Consumer>>| consumer.as_ref().map(|consumer| one(consumer)).unwrap_or_default();
     consumers.slots().iter().map(one).collect()

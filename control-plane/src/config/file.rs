@@ -1,7 +1,7 @@
 //! The whole file: what stands at its top, and what its parts mean together.
 //!
-//! A function of this stage returns `None` where it has reported an error, or where decoding has. Whatever is valid
-//! enough is still checked, so that one fault never hides another.
+//! A function of this stage returns `None` where it has reported an error, or where decoding has.
+//! Whatever is valid enough is still checked, so that one fault never hides another.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,8 @@ mapping! {
         optional envoy: List<RawNode>,
         /// What holds for the whole file.
         optional defaults: Defaults,
-        /// A file with a secret of at least 16 bytes, by which the gateway makes digests of keys (HMAC-SHA-256).
+        /// A file with a secret of at least 16 bytes, by which the gateway makes digests of keys
+        /// (HMAC-SHA-256).
         optional key_pepper_file: FilePath,
     }
     planned: include jwt_providers oauth2_providers aws telemetry consumers_file;
@@ -56,7 +57,8 @@ pub struct Known<'a> {
     pub raw_clusters: BTreeSet<&'a str>,
 }
 
-/// The file's meaning; `node` is what it was decoded from. It may be used only if nothing was reported as an error.
+/// The file's meaning; `node` is what it was decoded from. It may be used only if nothing was
+/// reported as an error.
 pub fn resolve(file: &File, node: &Node, report: &mut Report) -> Option<Model> {
     check_version(file, report)?;
     let raw = envoy::resolve(file, report);

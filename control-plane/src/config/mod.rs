@@ -4,12 +4,13 @@
 //! bytes ─source─> text ─parse─> Node ─interpolate─> Node ─decode─> File ─resolve─> Model
 //!                      \_______________ diagnostics, each with its place _______________/
 //! ```
-//! Each word of the file has a room with its shape and its rules: `route/rate_limit.rs`, `cluster/tls.rs`, `plan.rs`.
-//! A shape is declared once (`mapping!`); the reader, `legation schema`, `legation explain` and `docs/reference.md` all
-//! come from that declaration.
+//! Each word of the file has a room with its shape and its rules: `route/rate_limit.rs`,
+//! `cluster/tls.rs`, `plan.rs`. A shape is declared once (`mapping!`); the reader, `legation
+//! schema`, `legation explain` and `docs/reference.md` all come from that declaration.
 //!
-//! `bootstrap` takes the place of the last two steps for a file that is a whole Envoy bootstrap. From `Node` on, nothing
-//! stops at the first fault. All of it is pure: no files, no environment, no clock; variables come in as a function.
+//! `bootstrap` takes the place of the last two steps for a file that is a whole Envoy bootstrap.
+//! From `Node` on, nothing stops at the first fault. All of it is pure: no files, no environment,
+//! no clock; variables come in as a function.
 
 use std::sync::Arc;
 

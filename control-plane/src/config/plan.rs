@@ -90,8 +90,8 @@ impl Named for Limit {
 /// The limit and window of which the filter has nothing to say.
 const HARMLESS: (u64, &str) = (legation_filter::compile::MAX_LIMIT, "1d");
 
-/// In the filter's words: as many as are written. Where decoding has reported something, something harmless
-/// stands in its place.
+/// In the filter's words: as many as are written. Where decoding has reported something,
+/// something harmless stands in its place.
 pub fn of_filter(plans: &Field<List<Plan>>) -> Vec<config::Plan> {
     let one = |plan: &Option<Said<Plan>>| plan.as_ref().map(|plan| one(plan)).unwrap_or_default();
     plans.slots().iter().map(one).collect()

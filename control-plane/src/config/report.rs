@@ -8,11 +8,11 @@ use crate::{
     origin::Origin,
 };
 
-/// How many diagnostics are listed. A file with more is broken in one way many times, and neither memory nor a status
-/// page should grow with it.
+/// How many diagnostics are listed. A file with more is broken in one way many times, and neither
+/// memory nor a status page should grow with it.
 const MAX_LISTED: usize = 1_000;
-/// How many names may be compared for "did you mean" over a whole file: thousands of unknown names against thousands of
-/// known ones would take minutes.
+/// How many names may be compared for "did you mean" over a whole file: thousands of unknown
+/// names against thousands of known ones would take minutes.
 const MAX_COMPARISONS: usize = 200_000;
 
 /// What was found so far.

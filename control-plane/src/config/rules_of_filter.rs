@@ -1,8 +1,9 @@
-//! The rules for consumers, plans, `api_key` and `rate_limit`: the filter's own compiler, run natively over what
-//! the file says. Its problems are put at their places in the file.
+//! The rules for consumers, plans, `api_key` and `rate_limit`: the filter's own compiler, run
+//! natively over what the file says. Its problems are put at their places in the file.
 //!
-//! The compiler names a place by a path of its configuration, whose words are those of the file. So the way to the
-//! place is walked in the file's own tree. Only `policies` have no such list in the file: each is a route's.
+//! The compiler names a place by a path of its configuration, whose words are those of the file.
+//! So the way to the place is walked in the file's own tree. Only `policies` have no such list in
+//! the file: each is a route's.
 
 use legation_filter::{
     compile,
@@ -21,8 +22,8 @@ use super::{
     route,
 };
 
-/// Reports what the filter would refuse or warn of. Returns what it was asked about: consumers and plans in its own
-/// words.
+/// Reports what the filter would refuse or warn of. Returns what it was asked about: consumers
+/// and plans in its own words.
 pub fn check(file: &File, node: &Node, report: &mut Report) -> Config {
     let routes = || file.routes.slots().iter().enumerate().filter_map(|(place, route)| Some((place, route.as_ref()?)));
     let (of_routes, policies): (Vec<usize>, Vec<Policy>) =
@@ -48,7 +49,8 @@ pub fn check(file: &File, node: &Node, report: &mut Report) -> Config {
     config
 }
 
-/// Whether it is a warning about something that an error is inside of. The warning may be wrong then.
+/// Whether it is a warning about something that an error is inside of. The warning may be wrong
+/// then.
 fn is_unsure(problem: &Problem, all: &[Problem]) -> bool {
     let is_inside = |other: &Problem| other.severity == Severity::Error && other.at.0.starts_with(&problem.at.0);
     problem.severity == Severity::Warning && all.iter().any(is_inside)

@@ -9,9 +9,8 @@ use legation_filter::{
     outside::{CountError, SharedState},
     rate_limit::counts::{Table, prepare},
 };
+use legation_testing::{ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Bare, Client, eventually, free_port};
 use serde_json::{Value, json};
-
-use crate::support::{ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Bare, Client, eventually, free_port};
 
 /// What the filter writes when it makes its tables.
 #[derive(Default)]

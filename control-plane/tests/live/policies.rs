@@ -1,40 +1,38 @@
 //! What the file says of policies beyond keys and plain limits, through the whole gateway.
 
-use std::fs;
+use std::{fs, net::SocketAddr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use legation_filter::consumer::pepper::Pepper;
-use serde_json::json;
-
-use crate::support::{
-    ALICE_KEY, ALICE_SHA256, BOB_KEY, Client, Gateway, eventually, free_port, legation,
+use legation_testing::{
+    ALICE_KEY, BOB_KEY, Client, File, Gateway, eventually, free_port, legation,
     mesh::{Mesh, listener, module, wasm_filter},
     upstream,
 };
+use serde_json::json;
 
-fn file(port: u16, svc: std::net::SocketAddr, bob: &str) -> String {
-    format!(
-        r#"
-version: 1
-key_pepper_file: pepper
-listeners: [{{name: http, port: {port}}}]
-routes:
-- name: told
-  match: {{prefix: /told}}
-  cluster: svc
-  api_key: {{forward_metadata: true}}
-  rate_limit: [{{plan: true, override: {{free: {{limit: 1, window: 1h}}}}}}, {{limit: 1, window: 1h, dry_run: true, name: tried}}]
-- {{name: events, match: {{prefix: /events}}, cluster: svc, stream: sse}}
-- {{name: open, match: {{prefix: /open}}, cluster: svc}}
-clusters: [{{name: svc, endpoints: ["{svc}"]}}]
-consumers:
-- {{name: alice, plan: pro, api_keys: [{{sha256: {ALICE_SHA256}}}], metadata: {{tier: gold}}}}
-- {{name: bob, plan: free, api_keys: [{{sha256: {bob}}}]}}
-plans:
-- {{name: pro, quota: {{limit: 3, window: day}}}}
-- {{name: free, limits: [{{limit: 9, window: 1s}}]}}
-"#
-    )
+fn file(svc: SocketAddr, bob: &str) -> File {
+    let routes = "
+        - name: told
+          match: {prefix: /told}
+          cluster: svc
+          api_key: {forward_metadata: true}
+          rate_limit:
+          - {plan: true, override: {free: {limit: 1, window: 1h}}}
+          - {limit: 1, window: 1h, dry_run: true, name: tried}
+        - {name: events, match: {prefix: /events}, cluster: svc, stream: sse}
+        - {name: open, match: {prefix: /open}, cluster: svc}
+    ";
+    let consumers = "
+        - {name: alice, plan: pro, api_keys: [{sha256: $ALICE}], metadata: {tier: gold}}
+        - {name: bob, plan: free, api_keys: [{sha256: $PEPPERED}]}
+    ";
+    let plans = "
+        - {name: pro, quota: {limit: 3, window: day}}
+        - {name: free, limits: [{limit: 9, window: 1s}]}
+    ";
+    let file = File::routes(routes).cluster("svc", svc).consumers(consumers).plans(plans).set("PEPPERED", bob);
+    file.top("key_pepper_file: pepper")
 }
 
 const PEPPER: &str = "a pepper of some length";
@@ -43,12 +41,12 @@ fn peppered(key: &str, pepper: &str) -> String {
     Pepper::new(pepper.as_bytes()).unwrap().digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A gateway whose pepper is in a file beside the gateway file.
-async fn gateway() -> (Gateway, std::net::SocketAddr) {
+/// A gateway whose pepper is in a file beside the gateway file. Each test that looks at counts or at the pepper has its own.
+async fn gateway() -> (Gateway, SocketAddr) {
     let svc = upstream("svc").await;
-    let gateway = Gateway::start(|port| format!("version: 1\nlisteners: [{{name: http, port: {port}}}]\n")).await;
+    let gateway = File::default().start().await;
     fs::write(gateway.directory().join("pepper"), format!("{PEPPER}\n")).unwrap();
-    gateway.edit(&file(gateway.port, svc, &peppered(BOB_KEY, PEPPER))).await;
+    gateway.edit(file(svc, &peppered(BOB_KEY, PEPPER))).await;
     (gateway, svc)
 }
 
@@ -120,7 +118,7 @@ async fn a_pepper_is_followed_and_shown_nowhere() {
     let digest = String::from_utf8(digest.unwrap().stdout).unwrap();
     let digest = digest.split('"').nth(1).unwrap();
     assert_eq!(digest, peppered(BOB_KEY, other));
-    gateway.edit(&file(gateway.port, svc, digest)).await;
+    gateway.edit(file(svc, digest)).await;
     assert_eq!(gateway.get("/told", &[("x-api-key", BOB_KEY)]).await.status, 429, "he is known again");
 
     // One that is too short changes nothing.
@@ -133,11 +131,10 @@ async fn a_pepper_is_followed_and_shown_nowhere() {
 
     fs::write(gateway.directory().join("pepper"), other).unwrap();
     let dump = legation().arg("dump").arg(gateway.path()).output().unwrap();
-    let metrics = gateway.client.get(&gateway.admin_url("/metrics"), &[]).await;
     for said in [
         String::from_utf8(dump.stdout).unwrap(),
         gateway.status().await.to_string(),
-        String::from_utf8(metrics.body.to_vec()).unwrap(),
+        gateway.metrics().await,
         gateway.process.output(),
     ] {
         assert!(!said.contains("pepper of some length"), "{said}");
@@ -203,6 +200,6 @@ async fn requests_are_counted_by_the_claims_that_envoy_verified() {
     assert_eq!(
         [ask("/none", &alice).await, ask("/none", &bob).await],
         [200, 429],
-        "who lacks it is known by the address"
+        "a caller that lacks it is known by its address"
     );
 }

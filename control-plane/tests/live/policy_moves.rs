@@ -10,17 +10,20 @@ use std::{
     },
 };
 
+use legation_testing::{
+    ALICE_KEY, Chance, Client, ControlPlane, Envoy, File, TakenPort, Variant, both_variants, eventually, free_port,
+};
 use tokio::task::JoinHandle;
 
-use crate::support::{
-    ALICE_KEY, ALICE_SHA256, Chance, Client, ControlPlane, DELTA, Envoy, SOTW, eventually, free_port,
-};
+both_variants! {
+    no_request_is_judged_by_the_policy_of_another_route,
+}
 
 /// Edits that Envoy has accepted or rejected by the end.
 const EDITS: usize = 200;
 /// Routes of each kind.
 const ROUTES: usize = 4;
-/// Each refuses who has no key, and admits alice.
+/// Each refuses a request without a key, and admits alice.
 const STRONG: &[&str] = &[
     "api_key: {}",
     "api_key: {plans: [pro]}",
@@ -28,7 +31,7 @@ const STRONG: &[&str] = &[
     "api_key: {}, rate_limit: {limit: 1000000, window: 1h, by: consumer}",
     "api_key: {plans: [pro]}, rate_limit: {plan: true}",
 ];
-/// Each admits who has no key.
+/// Each admits a request without a key.
 const WEAK: &[&str] = &[
     "",
     "rate_limit: {limit: 1000000, window: 1h}",
@@ -51,7 +54,7 @@ struct Edits {
 impl Edits {
     /// The next file: names swapped between all routes, some of them new, other policies; now and
     /// then a cluster that warms slowly beside, or a listener that Envoy can't have.
-    fn next(&mut self) -> String {
+    fn next(&mut self) -> File {
         self.made += 1;
         for place in (1..self.names.len()).rev() {
             let other = self.chance.below(place + 1);
@@ -66,43 +69,55 @@ impl Edits {
         self.file(rejected)
     }
 
-    fn file(&mut self, rejected: bool) -> String {
+    fn file(&mut self, rejected: bool) -> File {
         let Self { port, taken, silent, made, warm, .. } = *self;
-        let more = if rejected { format!("- {{name: taken, port: {taken}}}\n") } else { String::new() };
-        let mut routes = String::new();
+        let mut file = File::default().listeners(format!("- {{name: http, port: {port}}}"));
+        if rejected {
+            file = file.and_listener("taken", taken);
+        }
         for (place, name) in self.names.iter().enumerate() {
             let (path, policies) = if place < ROUTES { ("admin", STRONG) } else { ("public", WEAK) };
             let policy = self.chance.pick(policies);
             let comma = if policy.is_empty() { "" } else { ", " };
             let prefix = format!("/{path}/{}", place % ROUTES);
-            routes +=
-                &format!("- {{name: {name}, match: {{prefix: {prefix}}}, respond: {{status: 200}}{comma}{policy}}}\n");
+            file = file.and_routes(format!(
+                "- {{name: {name}, match: {{prefix: {prefix}}}, respond: {{status: 200}}{comma}{policy}}}"
+            ));
         }
-        format!(
-            r#"version: 1
-defaults: {{rollout: {{canary: 1}}}}
-listeners:
-- {{name: http, port: {port}}}
-{more}routes:
-{routes}- {{name: slow, match: {{prefix: /slow}}, cluster: slow}}
-- {{name: edit-{made}, match: {{prefix: /edit}}, respond: {{status: 200}}}}
-consumers: [{{name: alice, plan: pro, api_keys: [{{sha256: {ALICE_SHA256}}}]}}]
-plans:
-- {{name: pro, limits: [{{limit: 1000000, window: 1h}}]}}
-- {{name: free, limits: [{{limit: 1000000, window: 1h}}]}}
-envoy:
-- "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
-  name: slow
-  type: STATIC
-  connect_timeout: {}s
-  health_checks:
-  - {{timeout: 0.3s, interval: 60s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {{path: /}}}}
-  load_assignment:
-    cluster_name: slow
-    endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {silent}}}}}}}}}]}}]
-"#,
-            1 + warm
-        )
+        let routes = "
+            - {name: slow, match: {prefix: /slow}, cluster: slow}
+            - {name: edit-$MADE, match: {prefix: /edit}, respond: {status: 200}}
+        ";
+        let plans = "
+            - {name: pro, limits: [{limit: 1000000, window: 1h}]}
+            - {name: free, limits: [{limit: 1000000, window: 1h}]}
+        ";
+        let rest = "
+            defaults: {rollout: {canary: 1}}
+            envoy:
+            - '@type': type.googleapis.com/envoy.config.cluster.v3.Cluster
+              name: slow
+              type: STATIC
+              connect_timeout: $WARMs
+              health_checks:
+              - timeout: 0.3s
+                interval: 60s
+                unhealthy_threshold: 1
+                healthy_threshold: 1
+                http_health_check: {path: /}
+              load_assignment:
+                cluster_name: slow
+                endpoints:
+                - lb_endpoints:
+                  - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $SILENT}}}
+        ";
+        file.and_routes(routes)
+            .consumers("- {name: alice, plan: pro, api_keys: [{sha256: $ALICE}]}")
+            .plans(plans)
+            .top(rest)
+            .set("MADE", made)
+            .set("WARM", 1 + warm)
+            .set("SILENT", silent)
     }
 }
 
@@ -147,18 +162,19 @@ impl Asking {
     }
 }
 
-async fn no_request_is_judged_by_the_policy_of_another_route(variant: &[&str]) {
-    let (taken, silent) = (TcpListener::bind("0.0.0.0:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+async fn no_request_is_judged_by_the_policy_of_another_route(variant: Variant) {
+    let variant = variant.arguments();
+    let (taken, silent) = (TakenPort::take(), TcpListener::bind("127.0.0.1:0").unwrap());
     let mut edits = Edits {
         port: free_port(),
-        taken: taken.local_addr().unwrap().port(),
+        taken: taken.port,
         silent: silent.local_addr().unwrap().port(),
         chance: Chance(8),
         names: (0..2 * ROUTES).map(|number| format!("n{number}")).collect(),
         made: 0,
         warm: 0,
     };
-    let control_plane = ControlPlane::start(&edits.file(false), &[]).await;
+    let control_plane = ControlPlane::start(edits.file(false), [""; 0]).await;
     // Both have the same port, and connections come to either.
     let envoys = [Envoy::join(&control_plane, "a", variant).await, Envoy::join(&control_plane, "b", variant).await];
     control_plane.at(1, 1, 0).await;
@@ -177,10 +193,10 @@ async fn no_request_is_judged_by_the_policy_of_another_route(variant: &[&str]) {
     for edit in 0..EDITS {
         if edit % 4 == 0 {
             // One that nobody waits for.
-            control_plane.write(&edits.next());
+            control_plane.write(edits.next());
         }
         let before = latest(generations().await);
-        control_plane.write(&edits.next());
+        control_plane.write(edits.next());
         eventually("the edit is accepted or rejected", || async {
             let [serving, confirmed, rejected] = generations().await;
             let latest = latest([serving, confirmed, rejected]);
@@ -193,14 +209,4 @@ async fn no_request_is_judged_by_the_policy_of_another_route(variant: &[&str]) {
     }
     with_key.had_only(200).await;
     public.had_only(200).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_request_is_judged_by_the_policy_of_another_route_in_delta() {
-    no_request_is_judged_by_the_policy_of_another_route(DELTA).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_request_is_judged_by_the_policy_of_another_route_in_state_of_the_world() {
-    no_request_is_judged_by_the_policy_of_another_route(SOTW).await;
 }

@@ -71,7 +71,8 @@ pub fn named_header(written: &Written<'_>, report: &mut Report) -> Option<String
     written.fault(code::INVALID_VALUE, format!("{} {problem}", written.shown()), help, report)
 }
 
-/// A text that a header's value can be: HTTP strips spaces around it, and has no control characters in it.
+/// A text that a header's value can be: HTTP strips spaces around it, and has no control
+/// characters in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderValue(pub String);
 

@@ -131,7 +131,8 @@ impl<'a> Written<'a> {
         self.fault(code::WRONG_TYPE, message, help.map(str::to_owned), report)
     }
 
-    /// The text of a scalar that may be read as a number or a truth value. One that may not be is reported.
+    /// The text of a scalar that may be read as a number or a truth value. One that may not be is
+    /// reported.
     fn plain(&self, wanted: &str, report: &mut Report) -> Option<&'a str> {
         if self.plain {
             return Some(self.text);

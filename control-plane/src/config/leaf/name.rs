@@ -101,7 +101,8 @@ impl<T> Clone for Name<T> {
 }
 
 impl<T: Named> Leaf for Name<T> {
-    /// A name that is not allowed is reported and kept all the same, so that whatever refers to it finds it.
+    /// A name that is not allowed is reported and kept all the same, so that whatever refers to
+    /// it finds it.
     fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
         let (kind, noun) = (T::KIND, T::KIND.noun);
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
@@ -231,7 +232,8 @@ impl<'a, T: Named> Names<'a, T> {
     }
 }
 
-/// What to say of a name that the file does not have: the most similar one, or that there is none at all.
+/// What to say of a name that the file does not have: the most similar one, or that there is none
+/// at all.
 pub fn help_with_name<'a>(
     noun: &str,
     name: &str,

@@ -18,8 +18,9 @@ use crate::{
 };
 
 mapping! {
-    /// The route asks for a key. If no place is named, the key is in the header `x-api-key`. If one is, only the named
-    /// places count, in the order header, bearer, cookie, query. A key is not passed on to the cluster.
+    /// The route asks for a key. If no place is named, the key is in the header `x-api-key`. If
+    /// one is, only the named places count, in the order header, bearer, cookie, query. A key is
+    /// not passed on to the cluster.
     ApiKey, "`api_key`", "{header: x-token, plans: [pro]}" {
         /// A request header that may carry the key.
         optional header: KeyHeader,
@@ -49,7 +50,8 @@ super::shape! {
     ApiKey
 }
 
-/// What it means. The filter's compiler has the rules but one: an empty list and none look the same to it.
+/// What it means. The filter's compiler has the rules but one: an empty list and none look the
+/// same to it.
 pub fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
     if let Some(rule) = route.features.api_key.get() {
         for at in [empty(&rule.consumers), empty(&rule.plans)].into_iter().flatten() {
@@ -92,7 +94,8 @@ pub fn edits(features: &Features) -> Vec<Edit> {
     headers.into_iter().flatten().map(edit).collect()
 }
 
-/// Whether the filter writes this header, whatever the route says: clients cannot forge who they are.
+/// Whether the filter writes this header, whatever the route says: clients cannot forge who they
+/// are.
 pub fn writes_always(lower: &str) -> bool {
     is_identity(lower.as_bytes())
 }

@@ -1,5 +1,5 @@
-//! `routes`: which request goes where, and on what terms. Each feature of a route has a room of its own, see
-//! [`route_features`].
+//! `routes`: which request goes where, and on what terms. Each feature of a route has a room of
+//! its own, see [`route_features`].
 
 mod action;
 mod hosts;
@@ -37,9 +37,10 @@ use super::{
 use crate::{model, route_features::route_features};
 
 mapping! {
-    /// A route takes the requests that match, and says what becomes of them. The most specific route wins, wherever it
-    /// stands: exact hosts come before longer wildcards, these before any host; then exact paths before prefixes, longer
-    /// prefixes before shorter ones, then more conditions before fewer.
+    /// A route takes the requests that match, and says what becomes of them. The most specific
+    /// route wins, wherever it stands: exact hosts come before longer wildcards, these before any
+    /// host; then exact paths come before prefixes, longer prefixes before shorter ones, then more
+    /// conditions before fewer.
     Route, "a route", "{name: api, match: {prefix: /api}, cluster: svc}" {
         /// The route's name. Access logs and metrics use it.
         required name: Name<Route>,
@@ -148,7 +149,8 @@ macro_rules! features {
 }
 route_features!(features);
 
-/// What the filter is to judge the route's requests by, in its own words. `None` where it has nothing to do.
+/// What the filter is to judge the route's requests by, in its own words. `None` where it has
+/// nothing to do.
 pub fn of_filter(route: &Route) -> Option<config::Policy> {
     let (api_key, rate_limit) = (api_key::of_filter(&route.features), rate_limit::of_filter(&route.features));
     let asks = api_key.is_some() || !rate_limit.is_empty();

@@ -16,8 +16,8 @@ use crate::{
 };
 
 mapping! {
-    /// A limit on the rate of requests: one of its own (`limit` and `window`), or those of the consumer's plan
-    /// (`plan: true`).
+    /// A limit on the rate of requests: one of its own (`limit` and `window`), or those of the
+    /// consumer's plan (`plan: true`).
     RateLimit, "`rate_limit`", "{limit: 100, window: 1m, by: consumer}" {
         /// Requests a window.
         optional limit: Count,
@@ -29,11 +29,13 @@ mapping! {
         optional by: By = By(config::By::Route),
         /// How requests are counted.
         optional algorithm: Word<Algorithm> = Word(Algorithm::TokenBucket),
-        /// What clients read as the limit's name. Without it, they read the plan's name or the route's.
+        /// What clients read as the limit's name. Without it, they read the plan's name or the
+        /// route's.
         optional name: Name<Limit>,
         /// The consumer's plan says the limits.
         optional plan: bool = false,
-        /// Only with `plan`: the limits that consumers of these plans have on this route, in place of their plan's.
+        /// Only with `plan`: the limits that consumers of these plans have on this route, in
+        /// place of their plan's.
         optional r#override: Pairs<Ref<Plan>, OneOrMany<Limit>>,
         /// How much of the limit a request uses up.
         optional cost: Cost = Cost(config::Cost::Fixed(1)),
@@ -48,7 +50,8 @@ super::shape! {
     OneOrMany<RateLimit>
 }
 
-/// What it means. The filter's compiler has the rules but one: a default looks to it as if it were not written.
+/// What it means. The filter's compiler has the rules but one: a default looks to it as if it
+/// were not written.
 pub fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
     for limit in route.features.rate_limit.items() {
         clashes::check(clashes::RATE_LIMIT, &limit.value, report);
@@ -56,8 +59,8 @@ pub fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Optio
     Some(of_filter(&route.features))
 }
 
-/// In the filter's words: as many as are written. Where decoding has reported something, nothing stands in its
-/// place.
+/// In the filter's words: as many as are written. Where decoding has reported something, nothing
+/// stands in its place.
 pub fn of_filter(features: &Features) -> Vec<config::RateLimit> {
     features.rate_limit.slots().iter().map(|limit| limit.as_ref().map(|limit| one(limit)).unwrap_or_default()).collect()
 }

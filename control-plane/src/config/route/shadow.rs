@@ -1,9 +1,10 @@
 //! Routes that can never win, because another takes all of their requests first.
 //!
-//! The routes of one host are tried by [`RouteMatch::specificity`]. One that comes earlier and asks no more shadows a route.
-//! With another path that cannot be: of two prefixes that match one request the longer comes first, and it matches less.
-//! A route of a wider host comes later, so only one with the same hosts shadows a route, or one that has these among others.
-//! The same holds for listeners.
+//! The routes of one host are tried by [`RouteMatch::specificity`]. A route that comes earlier and
+//! asks no more shadows a later one. With another path that cannot be: of two prefixes that match
+//! one request the longer comes first, and it matches less. Routes of wider hosts come later. So
+//! only a route that serves the same hosts, and perhaps more, shadows another. The same holds for
+//! listeners.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ use crate::{
     model::{HeaderMatch, HeaderValueMatch, PathMatch, Route, RouteMatch},
 };
 
-/// How many routes with one path a route is compared with: all of them, in any file that a person wrote.
+/// How many routes with one path a route is compared with: all of them, in any file that a person
+/// wrote.
 const MOST_COMPARED: usize = 500;
 
 /// Warns of each route that can never win.

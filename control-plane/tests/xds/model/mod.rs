@@ -1,5 +1,8 @@
-//! Random conversations between a session and a model of a client, in both variants: whatever is said, in the end the client
-//! holds what it subscribed to, and on the way no rule of order is broken.
+//! Random conversations between a session and a model of a client, in both variants. Whatever the
+//! client says, in the end it holds what it subscribed to, and on the way the session breaks no
+//! rule of order.
+
+mod edits;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -73,9 +76,10 @@ struct Received {
     nonce: String,
     brought: Vec<(String, String)>,
     removed: Vec<String>,
-    /// All that it brought, also what the client asks for no more.
+    /// All that it brought, also what the client does not ask for any more.
     together: Vec<(String, String)>,
-    /// What of that is another version than was sent before, or was refused or asked for.
+    /// Those resources that have another version than was sent before, or that the client refused
+    /// or asked for.
     changes: Vec<(String, String)>,
 }
 
@@ -86,12 +90,13 @@ struct Kind {
     wildcard: bool,
     names: BTreeSet<String>,
     held: BTreeMap<String, String>,
-    /// What was rejected and not asked for again since, with all that was rejected along with it.
+    /// What the client rejected and did not ask for again since, with all that it rejected in the
+    /// same response.
     refused: BTreeMap<(String, String), Vec<(String, String)>>,
-    /// Names that it asked for and was not sent since.
+    /// Names that the client asked for and was not sent since.
     owed: BTreeSet<String>,
     unanswered: VecDeque<Received>,
-    /// The version of each name that was sent last.
+    /// The last version of each name that the session sent.
     sent: BTreeMap<String, String>,
     nonces: Vec<String>,
 }
@@ -114,11 +119,13 @@ struct Model<V: Wire> {
     generation: u64,
     target: Option<Arc<Snapshot>>,
     kinds: BTreeMap<ResourceType, Kind>,
-    /// All that it rejected and did not accept since.
+    /// All that the client rejected and did not accept since.
     rejected: BTreeSet<(ResourceType, String, String)>,
-    /// It rejected a response that brought nothing new: what that removed it may still have.
+    /// The client rejected a response that brought nothing new. It may still have what that
+    /// removed.
     rejected_a_removal: bool,
-    /// The generation that the session last said it has whole, unless it was said to reject since.
+    /// The generation that the session last said the client has whole, unless the client rejected
+    /// something since.
     confirmed: Option<u64>,
 }
 
@@ -178,7 +185,7 @@ impl<V: Wire> Model<V> {
         self.forget_what_is_gone();
     }
 
-    /// What is gone and comes back is tried again.
+    /// The session tries again what is gone and comes back.
     fn forget_what_is_gone(&mut self) {
         let Some(target) = &self.target else { return };
         for (kind, state) in &mut self.kinds {
@@ -296,7 +303,7 @@ impl<V: Wire> Model<V> {
             if state.asked {
                 let held = state.held.clone().into_iter().collect::<Vec<_>>();
                 let request = V::holding(V::request(kind.type_url(), &state.list(), "", None), &held);
-                // A client that wants nothing (any more) of a kind with a wildcard has nothing to say.
+                // A client that wants nothing of a kind with a wildcard has nothing to say.
                 if !(state.list().is_empty() && kind.has_wildcard()) {
                     self.session.request(V::from_node(request, "model"), self.now).unwrap();
                 } else {
@@ -345,7 +352,8 @@ impl<V: Wire> Model<V> {
                     let is_there = |(name, version): &(String, String)| {
                         state.covers(name) && target.get(kind, name).is_some_and(|now| *now.version == **version)
                     };
-                    // What may have been rejected for the sake of something that is gone is sent once more.
+                    // What may have been rejected for the sake of something that is gone goes out
+                    // once more.
                     let stands = state.refused.get(resource).is_some_and(|together| together.iter().all(is_there));
                     assert!(state.owed.contains(&resource.0) || !stands, "G7: {kind} {resource:?}");
                 }
@@ -354,17 +362,18 @@ impl<V: Wire> Model<V> {
             assert!(removable || removed.is_empty(), "D13");
             let is_new = |resource: &&(String, String)| {
                 let (name, version) = resource;
-                // Only a whole state repeats what has not changed; endpoints follow their clusters (O4).
+                // Only a whole state repeats what has not changed; endpoints follow their clusters
+                // (O4).
                 !V::NAME.whole(kind)
                     || state.sent.get(name) != Some(version)
                     || state.refused.contains_key(resource)
                     || state.owed.contains(name)
             };
             let changes = brought.iter().filter(is_new).cloned().collect();
-            // What a whole state leaves out is removed.
+            // A whole state removes what it leaves out.
             state.sent.retain(|name, _| !V::NAME.whole(kind) && !removed.contains(name));
             state.sent.extend(brought.iter().cloned());
-            // What is gone or changed and comes back is tried again.
+            // The session tries again what is gone or changed and comes back.
             state
                 .refused
                 .retain(|(name, _), _| !removed.contains(name) && !brought.iter().any(|(other, _)| other == name));
@@ -388,7 +397,7 @@ impl<V: Wire> Model<V> {
         assert!(self.kinds.values().all(|kind| kind.unanswered.is_empty()), "the server does not come to rest");
     }
 
-    /// The client holds what it wants, but for what it rejected.
+    /// The client holds what it wants, except for what it rejected.
     fn holds_what_it_wants(&self) {
         let Some(target) = &self.target else { return };
         let mut refused = false;
@@ -424,7 +433,7 @@ fn converses<V: Wire>(steps: Vec<Step>) {
     model.holds_what_it_wants();
 }
 
-/// A conversation that random ones hit once in thousands.
+/// Random conversations hit this one once in thousands.
 fn what_goes_after_a_rejected_removal_is_removed_with_what_the_client_refused_to_lose<V: Wire>() {
     let listeners = |versions| {
         let mut resources = [[None; 3]; ResourceType::COUNT];
@@ -441,157 +450,6 @@ fn what_goes_after_a_rejected_removal_is_removed_with_what_the_client_refused_to
     ]);
 }
 
-/// Publications and ACKs of a client that behaves: which cluster each route and listener leads to, by the name's index.
-#[derive(Clone, Debug)]
-enum Turn {
-    Publish { routes: [usize; 2], listener: usize, versions: [u8; 3] },
-    Ack(ResourceType),
-}
-
-fn any_turn() -> impl Strategy<Value = Turn> {
-    let kinds = [ResourceType::Cluster, ResourceType::Endpoints, ResourceType::Listener, ResourceType::Route];
-    prop_oneof![
-        1 => (prop::array::uniform2(0..3_usize), 0..3_usize, prop::array::uniform3(0..2_u8))
-            .prop_map(|(routes, listener, versions)| Turn::Publish { routes, listener, versions }),
-        3 => prop::sample::select(kinds.to_vec()).prop_map(Turn::Ack),
-    ]
-}
-
-/// A client that behaves like Envoy, and never loses a cluster that its routes or listeners lead to.
-fn never_leads_nowhere<V: Wire>(turns: Vec<Turn>) {
-    let mut model = Model::<V>::new();
-    let publish = |model: &mut Model<V>, routes: [usize; 2], listener: usize, versions: [u8; 3]| {
-        let mut resources = BTreeMap::new();
-        for cluster in routes.into_iter().chain([listener]) {
-            resources.insert((ResourceType::Cluster, NAMES[cluster]), versions[cluster].to_string());
-        }
-        // The version says where it leads.
-        for (name, cluster) in NAMES.iter().zip(routes) {
-            resources.insert((ResourceType::Route, name), NAMES[cluster].to_owned());
-        }
-        resources.insert((ResourceType::Listener, "l"), NAMES[listener].to_owned());
-        let of =
-            |((kind, name), version): (&(ResourceType, &str), &String)| (*kind, resource(&format!("{name}@{version}")));
-        model.publish(Arc::new(Snapshot::new(model.generation + 1, resources.iter().map(of))));
-        model.hear();
-    };
-    publish(&mut model, [0, 0], 0, [0; 3]);
-    for kind in ResourceType::ALL {
-        let names: &[Option<usize>] = if kind.has_wildcard() { &[None] } else { &[Some(0), Some(1)] };
-        for name in names {
-            model.step(Step::Subscribe(kind, *name));
-        }
-    }
-    model.quiesce();
-
-    for turn in turns {
-        match turn {
-            Turn::Publish { routes, listener, versions } => publish(&mut model, routes, listener, versions),
-            Turn::Ack(kind) => model.step(Step::Ack(kind)),
-        }
-        // A cluster that a response leaves out or removes is gone when it arrives, one that it brings is there when it is warm.
-        let clusters = &model.kinds[&ResourceType::Cluster];
-        let mut present = clusters.held.keys().cloned().collect::<BTreeSet<_>>();
-        for received in &clusters.unanswered {
-            let brought = received.brought.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>();
-            present.retain(|name| {
-                !received.removed.contains(name) && (V::NAME == VariantName::Delta || brought.contains(name))
-            });
-        }
-        for kind in [ResourceType::Listener, ResourceType::Route] {
-            let state = &model.kinds[&kind];
-            let sent = state.unanswered.iter().flat_map(|received| &received.brought);
-            for (name, cluster) in state.held.iter().chain(sent.map(|(name, version)| (name, version))) {
-                assert!(present.contains(cluster), "{kind} {name} leads to {cluster}, which is not there");
-            }
-        }
-    }
-    model.quiesce();
-    model.holds_what_it_wants();
-}
-
-/// What a client that behaves like Envoy does beside publications that change listeners and routes.
-#[derive(Clone, Debug)]
-enum Edit {
-    /// Versions of two listeners; the routes change with every publication.
-    Publish([Option<u8>; 2]),
-    Ack(ResourceType),
-    /// It rejects the listeners, and the server goes back to what was last accepted whole.
-    RejectListeners,
-}
-
-fn any_edit() -> impl Strategy<Value = Edit> {
-    let kinds = [ResourceType::Cluster, ResourceType::Listener, ResourceType::Route];
-    prop_oneof![
-        2 => prop::array::uniform2(prop::option::weighted(0.8, 0..3_u8)).prop_map(Edit::Publish),
-        5 => prop::sample::select(kinds.to_vec()).prop_map(Edit::Ack),
-        1 => Just(Edit::RejectListeners),
-    ]
-}
-
-/// A client that behaves never hears routes of a generation of which it has not accepted the
-/// listeners. The version of a route is the generation that it came with.
-fn never_hears_routes_too_early<V: Wire>(edits: Vec<Edit>) {
-    type Listeners = BTreeMap<String, String>;
-    let mut model = Model::<V>::new();
-    let mut generations: Vec<Listeners> = Vec::new();
-    let publish = |model: &mut Model<V>, generations: &mut Vec<Listeners>, listeners: Listeners| {
-        let generation = model.generation + 1;
-        let mut resources = vec![(ResourceType::Cluster, "a@1".to_owned())];
-        resources.push((ResourceType::Route, format!("a@{generation}")));
-        let versions = listeners.iter().map(|(name, version)| format!("{name}@{version}"));
-        resources.extend(versions.map(|text| (ResourceType::Listener, text)));
-        generations.push(listeners);
-        let of = |(kind, text): &(ResourceType, String)| (*kind, resource(text));
-        model.publish(Arc::new(Snapshot::new(generation, resources.iter().map(of))));
-        model.hear();
-    };
-    let listeners = |versions: [Option<u8>; 2]| -> Listeners {
-        let present = NAMES.iter().zip(versions).filter_map(|(name, version)| Some((name, version?)));
-        present.map(|(name, version)| ((*name).to_owned(), version.to_string())).collect()
-    };
-    publish(&mut model, &mut generations, listeners([Some(0), Some(0)]));
-    for kind in [ResourceType::Cluster, ResourceType::Listener] {
-        model.step(Step::Subscribe(kind, None));
-    }
-    model.step(Step::Subscribe(ResourceType::Route, Some(0)));
-    model.quiesce();
-    let mut accepted = generations[0].clone();
-
-    for edit in edits {
-        match edit {
-            Edit::Publish(versions) => publish(&mut model, &mut generations, listeners(versions)),
-            Edit::Ack(kind) => model.step(Step::Ack(kind)),
-            Edit::RejectListeners => {
-                let changes = |received: &Received| !received.changes.is_empty();
-                if !model.kinds[&ResourceType::Listener].unanswered.front().is_some_and(changes) {
-                    continue;
-                }
-                model.step(Step::Nack(ResourceType::Listener));
-                publish(&mut model, &mut generations, accepted.clone());
-            }
-        }
-        let state = &model.kinds[&ResourceType::Listener];
-        if state.unanswered.is_empty() {
-            accepted.clone_from(&state.held);
-        }
-        for received in &model.kinds[&ResourceType::Route].unanswered {
-            for (_, generation) in &received.brought {
-                let of_generation = &generations[generation.parse::<usize>().unwrap() - 1];
-                let has_it = |(name, version): (&String, &String)| state.held.get(name) == Some(version);
-                // Of an older generation the client may meanwhile have newer listeners.
-                let is_newest = *generation == model.generation.to_string();
-                assert!(
-                    !is_newest || of_generation.iter().all(has_it),
-                    "O9: routes {generation} before {of_generation:?}: {:?}",
-                    state.held
-                );
-            }
-        }
-    }
-    model.quiesce();
-}
-
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -600,17 +458,7 @@ fn whatever_is_said_the_client_ends_with_what_it_wants<V: Wire>() {
     proptest!(config(), |(steps in prop::collection::vec(any_step(), 0..60))| converses::<V>(steps));
 }
 
-fn routes_and_listeners_never_lead_to_a_cluster_that_is_not_there_o1_o2<V: Wire>() {
-    proptest!(config(), |(turns in prop::collection::vec(any_turn(), 0..80))| never_leads_nowhere::<V>(turns));
-}
-
-fn routes_of_a_generation_never_come_before_its_listeners_are_accepted_o9<V: Wire>() {
-    proptest!(config(), |(edits in prop::collection::vec(any_edit(), 0..80))| never_hears_routes_too_early::<V>(edits));
-}
-
 both_variants! {
     what_goes_after_a_rejected_removal_is_removed_with_what_the_client_refused_to_lose,
     whatever_is_said_the_client_ends_with_what_it_wants,
-    routes_and_listeners_never_lead_to_a_cluster_that_is_not_there_o1_o2,
-    routes_of_a_generation_never_come_before_its_listeners_are_accepted_o9,
 }
