@@ -1,8 +1,9 @@
-//! How much a rate limit admits of forty times as much, beside what it says: with 1, 2 and 4 workers, while the filter's
-//! configuration is edited 20 times, and Envoy's own `local_ratelimit`, which nobody edits.
+//! How much a rate limit admits of forty times as much, beside what it says: with 1, 2 and 4
+//! workers, while the filter's configuration is edited 20 times, and Envoy's own `local_ratelimit`,
+//! which nobody edits.
 //!
-//! A per cent of 100 is the limit times the time, and the burst. The load is measured, too: on a machine that cannot keep it up
-//! it is less than forty times.
+//! A per cent of 100 is the limit times the time, and the burst. The load is measured, too: on a
+//! machine that cannot keep it up it is less than forty times.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]

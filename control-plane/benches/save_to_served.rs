@@ -1,6 +1,7 @@
-//! From the file saved to the first request that its new route answers, through a real Envoy, at 10, 1,000 and 10,000 routes;
-//! to Envoy's last ACK, by the control plane's own histogram, which starts when the change is noticed; and the control plane's
-//! memory at each. Printed with ratios to the smallest: seconds of one machine say little.
+//! From the file saved to the first request that its new route answers, through a real Envoy, at
+//! 10, 1,000 and 10,000 routes; to Envoy's last ACK, by the control plane's own histogram, which
+//! starts when the change is noticed; and the control plane's memory at each. Printed with ratios
+//! to the smallest: seconds of one machine say little.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]

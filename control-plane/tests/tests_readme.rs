@@ -1,5 +1,6 @@
-//! `README.md` beside this file says which test proves which rule, and `docs/streams.md` which test proves what of streams. Here they
-//! are held to that: each test that they name exists, and each rule that a test's name cites has a row that names the test.
+//! `README.md` beside this file says which test proves which rule, and `docs/streams.md` which test
+//! proves what of streams. Here they are held to that: each test that they name exists, and each
+//! rule that a test's name cites has a row that names the test.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]

@@ -1,9 +1,10 @@
-//! What the filter adds to a request: CPU time of Envoy's threads a request, in microseconds over an Envoy that is the same but
-//! for it, beside Envoy's own filters for the same purpose and a Lua script. One worker; h2load sends over HTTP/1.1. Every Envoy
-//! runs all the while.
+//! What the filter adds to a request: CPU time of Envoy's threads a request, in microseconds over
+//! an Envoy that is the same but for it, beside Envoy's own filters for the same purpose and a Lua
+//! script. One worker; h2load sends over HTTP/1.1. Every Envoy runs all the while.
 //!
-//! `cargo bench -p legation --bench filter_cost -- 12 30` says with how many headers; those two unless said. `PEER_WASM` and
-//! `PEER_CONFIG` name another module and the file of its configuration, to be measured beside.
+//! `cargo bench -p legation --bench filter_cost -- 12 30` says with how many headers; those two
+//! unless said. `PEER_WASM` and `PEER_CONFIG` name another module and the file of its
+//! configuration, to be measured beside.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]

@@ -23,7 +23,8 @@ fn sha256(key: &str) -> String {
     })
 }
 
-/// The consumers other than alice, and what their keys hash to. One amid them has a key of its own at each edit.
+/// The consumers other than alice, and what their keys hash to. One amid them has a key of its own
+/// at each edit.
 fn consumers(keys: usize, edit: usize) -> impl Iterator<Item = (String, String)> {
     (1..keys).map(move |consumer| {
         let key = if consumer == keys / 2 { edited_key(edit) } else { key(consumer) };

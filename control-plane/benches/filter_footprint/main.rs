@@ -1,8 +1,9 @@
-//! What the filter costs beside a request's CPU time, by the number of keys: how long an edit of one key stalls a worker, what it
-//! takes to compile a configuration and to find a key in it, memory, start-up, and the size of the module.
+//! What the filter costs beside a request's CPU time, by the number of keys: how long an edit of
+//! one key stalls a worker, what it takes to compile a configuration and to find a key in it,
+//! memory, start-up, and the size of the module.
 //!
-//! Envoy as it is stands beside; a number without a ratio depends on the machine. Parts by name: `cargo bench -p legation --bench
-//! filter_footprint -- compile stall lookup memory start-up`.
+//! Envoy as it is stands beside; a number without a ratio depends on the machine. Parts by name:
+//! `cargo bench -p legation --bench filter_footprint -- compile stall lookup memory start-up`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]

@@ -1,5 +1,5 @@
-//! What a proxy adds to the time until an event is read, with few and with many streams open, and until the first byte of one
-//! more stream; and the CPU time that it takes for an event.
+//! What a proxy adds to the time until an event is read, with few and with many streams open, and
+//! until the first byte of one more stream; and the CPU time that it takes for an event.
 
 use std::time::Duration;
 
@@ -15,12 +15,14 @@ use crate::{
     upstream,
 };
 
-/// How many streams are open, and how far apart the events of each are: never so many that the machine is busy.
+/// How many streams are open, and how far apart the events of each are: never so many that the
+/// machine is busy.
 const CROWDS: [(usize, Duration); 3] =
     [(1, Duration::from_millis(20)), (100, Duration::from_millis(100)), (1_000, Duration::from_secs(1))];
 /// For so long events are read.
 const WINDOW: Duration = Duration::from_secs(2);
-/// Then so many more streams are opened one after the other, so far apart, and closed after their first byte.
+/// Then so many more streams are opened one after the other, so far apart, and closed after their
+/// first byte.
 const NEWCOMERS: usize = 50;
 const NEWCOMERS_APART: Duration = Duration::from_millis(10);
 

@@ -1,10 +1,13 @@
-//! Six ways to the same upstream, side by side: none in between, plain Envoy, what `legation dump --static` makes of a gateway file,
-//! nginx, HAProxy and Caddy, each with one worker, over HTTP/1.1 in the clear. Measured are the lag of server-sent events and the
-//! time to the first byte, downloads, the memory of idle streams, and small requests with an equal check of the key and limit.
+//! Six ways to the same upstream, side by side: none in between, plain Envoy, what
+//! `legation dump --static` makes of a gateway file, nginx, HAProxy and Caddy, each with one
+//! worker, over HTTP/1.1 in the clear. Measured are the lag of server-sent events and the time to
+//! the first byte, downloads, the memory of idle streams, and small requests with an equal check of
+//! the key and limit.
 //!
-//! Parts by name, and how much of them: `cargo bench -p legation --bench streams -- lag download idle requests rounds=5
-//! mebibytes=1024 streams=2000`; this and all of them unless said. `make peers` gets the three that nobody here wrote; `NGINX`,
-//! `HAPROXY` and `CADDY` name others.
+//! `cargo bench -p legation --bench streams -- lag download idle requests` names the parts to run, and
+//! `rounds=5`, `mebibytes=1024` and `streams=2000` beside them how much of them. Without arguments all
+//! parts run so. `make peers` gets the three proxies that nobody here wrote; `NGINX`, `HAPROXY` and
+//! `CADDY` name others.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]

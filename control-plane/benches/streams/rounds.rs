@@ -1,5 +1,6 @@
-//! Figures of several subjects, taken in rounds: a machine whose speed drifts slows all windows of a round, and another subject
-//! is the first of each. So the median of the rounds counts, and of differences and ratios the median of those within a round.
+//! Figures of several subjects, taken in rounds: a machine whose speed drifts slows all windows of
+//! a round, and another subject is the first of each. So the median of the rounds counts, and of
+//! differences and ratios the median of those within a round.
 
 use legation_testing::measure::cost::median;
 

@@ -1,4 +1,5 @@
-//! The upstream, in a process of its own: as little as it takes to write events, downloads and small answers over HTTP/1.1.
+//! The upstream, in a process of its own: as little as it takes to write events, downloads and
+//! small answers over HTTP/1.1.
 
 use std::{
     env, io,

@@ -23,7 +23,8 @@ pub struct Bare {
 const WORKERS: &str = "2";
 
 impl Bare {
-    /// Starts Envoy with the bootstrap that is made for a folder, in which the filter is `filter.wasm`.
+    /// Starts Envoy with the bootstrap that is made for a folder, in which the filter is
+    /// `filter.wasm`.
     pub async fn start(bootstrap: impl FnOnce(&Path) -> String) -> Self {
         let directory = TempDir::new().expect("a temporary folder");
         let path = |name: &str| directory.path().join(name);

@@ -1,5 +1,5 @@
-//! Bodies: said part by part by the test, or such that every byte says where it belongs, so that one that is lost, doubled or
-//! out of its place shows.
+//! Bodies: said part by part by the test, or such that every byte says where it belongs, so that
+//! one that is lost, doubled or out of its place shows.
 
 use std::{
     convert::Infallible,
@@ -87,7 +87,8 @@ pub async fn part(body: &mut Incoming) -> Bytes {
     frame.into_data().expect("data")
 }
 
-/// After so many bytes they repeat: a prime, so that what usually goes missing (a buffer, a frame) is no multiple of it.
+/// After so many bytes they repeat: a prime, so that what usually goes missing (a buffer, a frame)
+/// is no multiple of it.
 const PERIOD: usize = 1_048_573;
 /// The most that is written at once.
 const PIECE: u64 = 64 * 1024;

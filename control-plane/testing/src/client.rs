@@ -1,4 +1,5 @@
-//! The HTTP client of the tests: HTTP/1.1 or HTTP/2, over connections that it keeps or over one that the test holds.
+//! The HTTP client of the tests: HTTP/1.1 or HTTP/2, over connections that it keeps or over one
+//! that the test holds.
 
 use std::{collections::HashMap, fmt, time::Duration};
 
@@ -25,7 +26,8 @@ use super::{
     server::{CONNECTION_WINDOW, STREAM_WINDOW},
 };
 
-/// A client that keeps connections open between requests. Over HTTP/2, all its requests to one address share a connection.
+/// A client that keeps connections open between requests. Over HTTP/2, all its requests to one
+/// address share a connection.
 #[derive(Clone)]
 pub struct Client {
     pool: Pool<HttpConnector, Body>,

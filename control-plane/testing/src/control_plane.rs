@@ -87,7 +87,8 @@ impl ControlPlane {
         assert!(!sent.is_empty() && sent.iter().all(|line| line.ends_with(" 0")), "{sent:?}");
     }
 
-    /// Waits until `/status` says this of the generations: serving, confirmed, rejected, where 0 is none.
+    /// Waits until `/status` says this of the generations: serving, confirmed, rejected, where 0 is
+    /// none.
     pub async fn at(&self, serving: u64, confirmed: u64, rejected: u64) {
         eventually(&format!("serving {serving}, confirmed {confirmed}, rejected {rejected}"), || async {
             let status = self.status().await;

@@ -20,8 +20,9 @@ use super::{
     by_alice, empty,
 };
 
-/// GET `/…/N` gives the first N bytes, or a range of them. A body that is sent is read at once, or to `/…/allowed` as far as the
-/// test allows, and the answer is its length; to `/…/echo`, the answer is what comes as it comes.
+/// GET `/…/N` gives the first N bytes, or a range of them. A body that is sent is read at once, or
+/// to `/…/allowed` as far as the test allows, and the answer is its length; to `/…/echo`, the
+/// answer is what comes as it comes.
 pub struct Depot {
     pub upstream: Upstream,
     given: Arc<AtomicU64>,

@@ -12,7 +12,8 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts an Envoy that joins under this node id; further arguments are those of `legation bootstrap`.
+    /// Starts an Envoy that joins under this node id; further arguments are those of
+    /// `legation bootstrap`.
     pub async fn join(control_plane: &ControlPlane, id: &str, arguments: &[&str]) -> Self {
         let xds = format!("127.0.0.1:{}", control_plane.xds);
         Self::join_at(&xds, &control_plane.path(""), id, arguments).await

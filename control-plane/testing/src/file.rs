@@ -4,10 +4,12 @@ use std::fmt;
 
 use super::{ALICE_SHA256, BOB_SHA256, CAROL_SHA256, Gateway, Options};
 
-/// A gateway file. Parts are given in the file's own words, each as lines of a list, indented as it reads best.
+/// A gateway file. Parts are given in the file's own words, each as lines of a list, indented as it
+/// reads best.
 ///
-/// `$NAME` stands for a value: one that [`File::set`] gives, or one that every file has: `$ALICE`, `$BOB` and `$CAROL` are
-/// the digests of their keys, `$PORT` is the port that the gateway has for its first listener.
+/// `$NAME` stands for a value: one that [`File::set`] gives, or one that every file has: `$ALICE`,
+/// `$BOB` and `$CAROL` are the digests of their keys, `$PORT` is the port that the gateway has for
+/// its first listener.
 ///
 /// Unless other listeners are named, the file has one, `http` at `$PORT`.
 #[derive(Clone, Debug, Default)]
@@ -167,7 +169,8 @@ pub(super) fn complete(text: &str, port: u16) -> String {
     text
 }
 
-/// Puts each value in the place of its name. Values may have other names in them, so that the order counts.
+/// Puts each value in the place of its name. Values may have other names in them, so that the order
+/// counts.
 fn replace<'a>(text: &str, values: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     values.fold(text.to_owned(), |text, (name, value)| {
         let name = format!("${name}");

@@ -1,4 +1,5 @@
-//! Load far above a limit from h2load, and how much of it was admitted. What is not admitted must be refused with 429.
+//! Load far above a limit from h2load, and how much of it was admitted. What is not admitted must
+//! be refused with 429.
 
 use std::{cell::Cell, future, time::Duration};
 
@@ -44,8 +45,8 @@ impl Flood {
         flooded
     }
 
-    /// Sends it to a URL of a gateway, whose file is edited so many times meanwhile, evenly spread. Gives how many of the edits
-    /// reached Envoy before the load ended, too.
+    /// Sends it to a URL of a gateway, whose file is edited so many times meanwhile, evenly spread.
+    /// Gives how many of the edits reached Envoy before the load ended, too.
     pub async fn send_with_edits(
         self,
         gateway: &Gateway,
@@ -73,7 +74,8 @@ impl Flood {
     }
 }
 
-/// Its summary: `finished in 20.00s, 10000.00 req/s, …` and `status codes: 5250 2xx, 0 3xx, 194750 4xx, 0 5xx`.
+/// Its summary: `finished in 20.00s, 10000.00 req/s, …` and
+/// `status codes: 5250 2xx, 0 3xx, 194750 4xx, 0 5xx`.
 fn read(said: &str) -> Option<Flooded> {
     let (_, rate) = said.split_once("finished in ")?.1.split_once(", ")?;
     let rate: f64 = rate.split_once(" req/s")?.0.parse().ok()?;
@@ -120,7 +122,8 @@ impl Limited {
     }
 }
 
-/// A file with a route for each limit, after so many edits: each puts one consumer in the place of another.
+/// A file with a route for each limit, after so many edits: each puts one consumer in the place of
+/// another.
 pub fn limited(limits: &[Limited], edit: usize) -> File {
     let route = |file: File, Limited { algorithm, limit, fields, .. }: &Limited| {
         file.and_routes(format!(

@@ -77,8 +77,9 @@ impl Flow {
         }
     }
 
-    /// Sees that it is aborted at both ends, but not before this limit of its life, while it moves a byte now and then; or where
-    /// it moves none, of the time since the last one. Gives what an upload's client is told.
+    /// Sees that it is aborted at both ends, but not before this limit of its life, while it moves
+    /// a byte now and then; or where it moves none, of the time since the last one. Gives what an
+    /// upload's client is told.
     pub async fn aborts_after(self, limit: Duration, moving: bool) -> String {
         let Self { began, moved, mut writer, reader, upload } = self;
         let mut end = reader.offset + 1;

@@ -90,7 +90,8 @@ impl Gateway {
         Self { process: Arc::new(process), client: Client::new(), port, admin, directory: Arc::new(directory) }
     }
 
-    /// The same gateway for another test, with a client of its own: connections end with the runtime of the test.
+    /// The same gateway for another test, with a client of its own: connections end with the
+    /// runtime of the test.
     pub(super) fn for_another(&self) -> Self {
         let Self { process, port, admin, directory, .. } = self;
         Self {

@@ -1,8 +1,8 @@
-//! What the live tests and the benchmarks are made of: a whole gateway (the real command, the real Envoy), the file that it
-//! runs on, clients that ask it and upstreams that answer it.
+//! What the live tests and the benchmarks are made of: a whole gateway (the real command, the real
+//! Envoy), the file that it runs on, clients that ask it and upstreams that answer it.
 //!
-//! HTTP is spoken by one client, [`Client`], and by hand over one kind of connection, [`Wire`]. A file is made with
-//! [`Gateway::routes`] and its friends in [`File`].
+//! HTTP is spoken by one client, [`Client`], and by hand over one kind of connection, [`Wire`]. A
+//! file is made with [`Gateway::routes`] and its friends in [`File`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -63,7 +63,8 @@ pub use unrest::{Edits, Unrest};
 pub use variant::Variant;
 pub use wire::Wire;
 
-/// The longest that anything may take to come about. Only a test that fails waits so long, however slow the machine is.
+/// The longest that anything may take to come about. Only a test that fails waits so long, however
+/// slow the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds.

@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 
 use super::{ALICE_KEY, h2load};
 
-/// Requests in one run of h2load, and how many a second each of its connections sends: load enough to catch what is short,
-/// while the machine still does the rest of the test.
+/// Requests in one run of h2load, and how many a second each of its connections sends: load enough
+/// to catch what is short, while the machine still does the rest of the test.
 const REQUESTS: usize = 2000;
 const RATE: usize = 250;
 
@@ -24,7 +24,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts to request these, one after the other, as alice: over HTTP/2, or with `--h1` among the arguments HTTP/1.1.
+    /// Starts to request these, one after the other, as alice: over HTTP/2, or with `--h1` among
+    /// the arguments HTTP/1.1.
     pub fn start(urls: Vec<String>, arguments: &'static [&'static str]) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let stopped = stop.clone();

@@ -1,5 +1,6 @@
-//! The files of `examples/mesh`, and what the systems that they are for make of them: written after Istio 1.30's
-//! `pilot/pkg/model/extensions.go` and `pkg/wasm/convert.go`, and Envoy Gateway 1.9's `internal/xds/translator/wasm.go`.
+//! The files of `examples/mesh`, and what the systems that they are for make of them: written after
+//! Istio 1.30's `pilot/pkg/model/extensions.go` and `pkg/wasm/convert.go`, and Envoy Gateway 1.9's
+//! `internal/xds/translator/wasm.go`.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +34,8 @@ pub fn example(name: &str) -> Value {
     serde_yaml::from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The part of an Istio example that is about the module: all of a WasmPlugin, `wasm` of a TrafficExtension.
+/// The part of an Istio example that is about the module: all of a WasmPlugin, `wasm` of a
+/// TrafficExtension.
 pub fn istio_wasm(example: &Value) -> &Value {
     match example["kind"].as_str() {
         Some("WasmPlugin") => &example["spec"],
@@ -75,7 +77,8 @@ impl As {
     }
 }
 
-/// A plugin of Istio's: its configuration comes by ECDS, its code from where the agent has put it, and its `vm_id` is empty.
+/// A plugin of Istio's: its configuration comes by ECDS, its code from where the agent has put it,
+/// and its `vm_id` is empty.
 pub struct Istio {
     name: &'static str,
     file: PathBuf,
@@ -131,7 +134,8 @@ impl Istio {
     }
 }
 
-/// A policy of Envoy Gateway's: the filter stands in the listener, disabled, its code is fetched, and each policy has a VM.
+/// A policy of Envoy Gateway's: the filter stands in the listener, disabled, its code is fetched,
+/// and each policy has a VM.
 pub struct EnvoyGateway {
     pub name: String,
     filter: Value,
@@ -170,7 +174,8 @@ impl EnvoyGateway {
         Self { name, filter }
     }
 
-    /// The listener: everything passes the filter but `/open`, a route that the policy does not name.
+    /// The listener: everything passes the filter but `/open`, a route that the policy does not
+    /// name.
     pub fn listener(&self, port: u16) -> Value {
         let enabled = json!({self.name.clone(): {
             "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",

@@ -1,5 +1,5 @@
-//! A node that is no Envoy: it takes all listeners, by delta, but for those that it is told to reject. As Envoy does, it applies
-//! the good ones of a response that it rejects.
+//! A node that is no Envoy: it takes all listeners, by delta, but for those that it is told to
+//! reject. As Envoy does, it applies the good ones of a response that it rejects.
 
 use std::{
     collections::BTreeMap,

@@ -58,7 +58,8 @@ impl Authority {
 }
 
 impl Pair {
-    /// Writes `NAME.key` and `NAME.crt` into the folder, each in one step: the key is there before its certificate.
+    /// Writes `NAME.key` and `NAME.crt` into the folder, each in one step: the key is there before
+    /// its certificate.
     pub fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
         let write = |ending: &str, text: &str| {
             let path = folder.join(format!("{name}.{ending}"));

@@ -1,4 +1,5 @@
-//! Ports that nobody else takes: below the range from which the system gives ports to outgoing connections.
+//! Ports that nobody else takes: below the range from which the system gives ports to outgoing
+//! connections.
 
 use std::{
     net::TcpListener,

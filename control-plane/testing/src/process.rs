@@ -87,7 +87,8 @@ impl Process {
         Self::spawn(name, command.stdin(Stdio::null()).process_group(0), true)
     }
 
-    /// Starts it under a shell that ends it, and removes a folder, as soon as this process has ended.
+    /// Starts it under a shell that ends it, and removes a folder, as soon as this process has
+    /// ended.
     pub(super) fn keep(name: &str, folder: &Path, command: &mut Command) -> Self {
         let script = r#"folder=$1; shift; "$@" & cat; kill $!; wait; rm -r "$folder""#;
         let mut shell = Command::new("sh");

@@ -43,8 +43,8 @@ impl Http {
     }
 }
 
-/// Over HTTP/2, a stream has a window of this size, and a connection more than all streams of a test take: what stalls a
-/// stream is not at the ends.
+/// Over HTTP/2, a stream has a window of this size, and a connection more than all streams of a
+/// test take: what stalls a stream is not at the ends.
 pub(super) const STREAM_WINDOW: u32 = 1 << 20;
 pub(super) const CONNECTION_WINDOW: u32 = 1 << 30;
 
@@ -55,7 +55,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Starts it, with its answer to each request. Among a request's extensions is the [`AbortHandle`] of its connection.
+    /// Starts it, with its answer to each request. Among a request's extensions is the
+    /// [`AbortHandle`] of its connection.
     pub async fn start<A, F, B, E>(http: Http, answer: A) -> Self
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -66,8 +67,8 @@ impl Upstream {
         Self::start_over(move |stream| async move { Some((http, (), stream)) }, answer).await
     }
 
-    /// The same over what `connect` makes of each connection: it gives what is spoken there, and what is to be among the
-    /// extensions of its requests.
+    /// The same over what `connect` makes of each connection: it gives what is spoken there, and
+    /// what is to be among the extensions of its requests.
     pub async fn start_over<C, T, S, A, F, B, E>(
         connect: impl Fn(TcpStream) -> C + Clone + Send + 'static,
         answer: A,

@@ -9,11 +9,12 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 
 use super::{File, Gateway, Options};
 
-/// A gateway that is started by the first test that asks for it and ends with the process of the tests. Its upstreams have
-/// to be started by what makes its file: they run as long as it does, while everything that a test starts ends with the test.
+/// A gateway that is started by the first test that asks for it and ends with the process of the
+/// tests. Its upstreams have to be started by what makes its file: they run as long as it does,
+/// while everything that a test starts ends with the test.
 ///
-/// No test may edit its file, signal it or leave traces that another test looks at: each has routes, consumers and limits
-/// of its own in it.
+/// No test may edit its file, signal it or leave traces that another test looks at: each has
+/// routes, consumers and limits of its own in it.
 pub struct Shared {
     file: fn() -> Making,
     gateway: OnceCell<Arc<Gateway>>,

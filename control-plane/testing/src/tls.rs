@@ -80,8 +80,8 @@ fn agreed(protocol: Option<&[u8]>) -> Http {
 #[derive(Clone, Copy)]
 struct Shown(bool);
 
-/// An upstream that speaks TLS, no older than 1.3, and says by which protocol it was asked, and whether it was shown a
-/// certificate.
+/// An upstream that speaks TLS, no older than 1.3, and says by which protocol it was asked, and
+/// whether it was shown a certificate.
 pub async fn upstream(pair: &Pair, clients: Option<&Authority>) -> SocketAddr {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13]).unwrap();

@@ -1,4 +1,5 @@
-//! Fifty edits of every kind that may be made under traffic, one after the other, while a test's exchange goes on.
+//! Fifty edits of every kind that may be made under traffic, one after the other, while a test's
+//! exchange goes on.
 
 use std::net::SocketAddr;
 
@@ -15,8 +16,8 @@ pub struct Unrest {
     content: Content,
 }
 
-/// What the file is made from. What the exchange needs of it stays, but for the limit on its routes and its cluster's
-/// `connect_timeout`.
+/// What the file is made from. What the exchange needs of it stays, but for the limit on its routes
+/// and its cluster's `connect_timeout`.
 #[derive(Clone)]
 struct Content {
     /// Where the listener is that comes and goes.
@@ -31,9 +32,10 @@ struct Content {
 pub struct Edits(watch::Receiver<usize>);
 
 impl Unrest {
-    /// Runs a gateway with these routes to one cluster at `svc`, each of them with the filter on it. A route is its prefix and
-    /// further fields of it (`stream: sse`); `cluster` is further fields of the cluster (`protocol: http2`). Beside them
-    /// `/scarce` is a route that lets one request pass.
+    /// Runs a gateway with these routes to one cluster at `svc`, each of them with the filter on
+    /// it. A route is its prefix and further fields of it (`stream: sse`); `cluster` is further
+    /// fields of the cluster (`protocol: http2`). Beside them `/scarce` is a route that lets one
+    /// request pass.
     pub async fn start(
         routes: &'static [(&'static str, &'static str)],
         cluster: &'static str,
@@ -54,8 +56,8 @@ impl Unrest {
         Self { gateway, content }
     }
 
-    /// Makes all edits, each as soon as Envoy has the one before, while the exchange goes on; it is told how many are in
-    /// effect, and has to outlast them all.
+    /// Makes all edits, each as soon as Envoy has the one before, while the exchange goes on; it is
+    /// told how many are in effect, and has to outlast them all.
     pub async fn during<T>(&self, exchange: impl AsyncFnOnce(Edits) -> T) -> T {
         let (made, edits) = watch::channel(0);
         let edit = async {
@@ -86,7 +88,8 @@ impl Edits {
         *self.0.borrow() == EDITS
     }
 
-    /// Does something once for each edit, or less often if it takes longer, and a last time when all are in effect.
+    /// Does something once for each edit, or less often if it takes longer, and a last time when
+    /// all are in effect.
     pub async fn each(&mut self, mut round: impl AsyncFnMut()) {
         while !self.are_over() {
             round().await;

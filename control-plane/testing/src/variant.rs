@@ -17,7 +17,8 @@ impl Variant {
     }
 }
 
-/// Makes two tests of each function that takes a [`Variant`]: `NAME::delta` and `NAME::state_of_the_world`.
+/// Makes two tests of each function that takes a [`Variant`]: `NAME::delta` and
+/// `NAME::state_of_the_world`.
 #[macro_export]
 macro_rules! both_variants {
     ($($name:ident),+ $(,)?) => {$(

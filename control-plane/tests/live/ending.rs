@@ -1,5 +1,5 @@
-//! `run` and its Envoy: they start together, end together, and one that dies comes back. Each test ends its gateway, and so
-//! has its own.
+//! `run` and its Envoy: they start together, end together, and one that dies comes back. Each test
+//! ends its gateway, and so has its own.
 
 use std::{fs, process::Command};
 

@@ -1,8 +1,9 @@
-//! Requests that make no sense, many of them, over HTTP/1.1 and HTTP/2 written by hand, to an Envoy whose filter looks
-//! for keys wherever they may be: it survives, and nobody passes who has no key. A trap in the filter would cut every
-//! stream of its worker.
+//! Requests that make no sense, many of them, over HTTP/1.1 and HTTP/2 written by hand, to an Envoy
+//! whose filter looks for keys wherever they may be: it survives, and nobody passes who has no key.
+//! A trap in the filter would cut every stream of its worker.
 //!
-//! `GARBAGE` says how many (60,000), `GARBAGE_SEED` which (1): the same seed gives the same requests.
+//! `GARBAGE` says how many (60,000), `GARBAGE_SEED` which (1): the same seed gives the same
+//! requests.
 
 mod http1;
 mod http2;
@@ -26,8 +27,8 @@ use tokio::task::JoinSet;
 
 use request::{Request, spoil};
 
-/// Envoy as it takes the most; it says in its access log what became of each request. A route answers by itself, so
-/// what the log shows of a request that passed is what an upstream would see.
+/// Envoy as it takes the most; it says in its access log what became of each request. A route
+/// answers by itself, so what the log shows of a request that passed is what an upstream would see.
 fn bootstrap(port: u16, folder: &Path) -> String {
     let folder = folder.display();
     let sources = r#""header": "x-api-key", "bearer": true, "cookie": "key", "query": "key""#;
@@ -204,8 +205,8 @@ impl Flood {
 const HAS_KEY: &str = "key";
 const HAS_NONE: &str = "none";
 
-/// What became of requests, counted by protocol, status and details. Nobody passed without a key, or with another's
-/// name, and the filter failed for nobody.
+/// What became of requests, counted by protocol, status and details. Nobody passed without a key,
+/// or with another's name, and the filter failed for nobody.
 fn judge(log: &str) -> BTreeMap<(&str, &str, &str), usize> {
     let mut counts = BTreeMap::new();
     for line in log.lines() {

@@ -1,4 +1,5 @@
-//! gRPC of every kind through the filter and fifty edits: messages as they are sent, ends as they are meant, refusals as statuses.
+//! gRPC of every kind through the filter and fifty edits: messages as they are sent, ends as they
+//! are meant, refusals as statuses.
 
 use std::{
     collections::BTreeMap, convert::Infallible, net::SocketAddr, path::PathBuf, pin::Pin, process::Stdio, sync::Arc,
@@ -299,7 +300,8 @@ async fn calls_of_every_kind_pass_and_end_as_they_should() {
         .await;
 }
 
-/// gRPC's own library, in a process of its own. `make grpcio` fetches it; GRPC_PYTHON names another.
+/// gRPC's own library, in a process of its own. `make grpcio` fetches it; GRPC_PYTHON names
+/// another.
 struct Peer {
     _process: Child,
     say: ChildStdin,

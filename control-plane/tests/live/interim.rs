@@ -1,6 +1,6 @@
-//! Answers before the answer: whether a body is wanted (`Expect: 100-continue`), early hints. Over HTTP/1.1 and HTTP/2 at both
-//! ends, through the filter and fifty edits. Over HTTP/2 both ends are h2's: the tests' own client and server show no interim
-//! answers.
+//! Answers before the answer: whether a body is wanted (`Expect: 100-continue`), early hints. Over
+//! HTTP/1.1 and HTTP/2 at both ends, through the filter and fifty edits. Over HTTP/2 both ends are
+//! h2's: the tests' own client and server show no interim answers.
 
 use std::{future::poll_fn, net::SocketAddr};
 

@@ -1,5 +1,5 @@
-//! A running stream keeps the route that it began with: whatever the file says of that route meanwhile is for those who come
-//! after.
+//! A running stream keeps the route that it began with: whatever the file says of that route
+//! meanwhile is for those who come after.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,8 +10,8 @@ use legation_testing::{ALICE_KEY, Answerer, Client, Direction, File, Flow, Gatew
 /// Long enough for a stream to begin on a busy machine.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// The file after so many edits, with these fields of the route that the streams began with; without any, it is not there, and
-/// neither is its cluster.
+/// The file after so many edits, with these fields of the route that the streams began with;
+/// without any, it is not there, and neither is its cluster.
 fn file([one, two]: [SocketAddr; 2], edits: usize, fields: &str) -> File {
     let file = File::routes("- {name: edits, match: {prefix: /edits}, respond: {status: 200, body: \"$EDITS\"}}")
         .cluster("two", two)

@@ -1,4 +1,5 @@
-//! The image of the module, as `scripts/oci-layout` writes it: read back with other programs than those that wrote it.
+//! The image of the module, as `scripts/oci-layout` writes it: read back with other programs than
+//! those that wrote it.
 
 use std::{fs, path::Path, process::Command};
 

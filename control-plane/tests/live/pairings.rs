@@ -1,4 +1,5 @@
-//! HTTP/1.1 and HTTP/2 in each pairing of client and upstream: the same exchanges pass, through the filter and fifty edits.
+//! HTTP/1.1 and HTTP/2 in each pairing of client and upstream: the same exchanges pass, through the
+//! filter and fifty edits.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::BodyExt;
@@ -123,8 +124,8 @@ impl Way<'_> {
         assert!(matches!(end, Some(Err(_))), "{end:?}");
     }
 
-    /// It is cut alone, or `with_all` that its connection carries. What the client sees is for `ends`: over HTTP/1.1 Envoy gives
-    /// it a second to take all that came before, and closes then.
+    /// It is cut alone, or `with_all` that its connection carries. What the client sees is for
+    /// `ends`: over HTTP/1.1 Envoy gives it a second to take all that came before, and closes then.
     async fn an_answer_that_is_cut_never_looks_whole(&self, with_all: bool, ends: &mut JoinSet<()>) {
         for framing in [None, Some(100)] {
             let mut answer = events();

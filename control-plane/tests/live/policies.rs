@@ -41,7 +41,8 @@ fn peppered(key: &str, pepper: &str) -> String {
     Pepper::new(pepper.as_bytes()).unwrap().digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A gateway whose pepper is in a file beside the gateway file. Each test that looks at counts or at the pepper has its own.
+/// A gateway whose pepper is in a file beside the gateway file. Each test that looks at counts or
+/// at the pepper has its own.
 async fn gateway() -> (Gateway, SocketAddr) {
     let svc = upstream("svc").await;
     let gateway = File::default().start().await;

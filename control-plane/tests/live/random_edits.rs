@@ -1,8 +1,8 @@
-//! Many random edits, some of them bad, while traffic runs on two workers, from clients in this process and from h2load: no
-//! request fails and no stream is cut.
+//! Many random edits, some of them bad, while traffic runs on two workers, from clients in this
+//! process and from h2load: no request fails and no stream is cut.
 //!
-//! `EDITS` says how many (40), `EDITS_SEED` which (23, which once found a configuration that comes back): the same seed gives
-//! the same edits, so that a failure can be repeated.
+//! `EDITS` says how many (40), `EDITS_SEED` which (23, which once found a configuration that comes
+//! back): the same seed gives the same edits, so that a failure can be repeated.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 

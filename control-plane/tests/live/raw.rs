@@ -1,5 +1,5 @@
-//! Resources in Envoy's own words, served to a real Envoy. Each test edits its gateway or has raw listeners in it, and so has
-//! its own.
+//! Resources in Envoy's own words, served to a real Envoy. Each test edits its gateway or has raw
+//! listeners in it, and so has its own.
 
 use legation_testing::{File, Gateway, eventually, free_port, upstream};
 

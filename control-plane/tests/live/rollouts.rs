@@ -1,4 +1,5 @@
-//! What one node rejects is undone for all, or for that node alone; and what only a few nodes try first.
+//! What one node rejects is undone for all, or for that node alone; and what only a few nodes try
+//! first.
 
 use legation_testing::{ControlPlane, Envoy, File, Node, TakenPort, Variant, both_variants, eventually, free_port};
 

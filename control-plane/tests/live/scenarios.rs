@@ -1,4 +1,5 @@
-//! The filter's scenarios, through a real Envoy: the same requests and the same answers as the core has them natively.
+//! The filter's scenarios, through a real Envoy: the same requests and the same answers as the core
+//! has them natively.
 
 use std::convert::Infallible;
 

@@ -1,5 +1,5 @@
-//! What happens to large exchanges with the filter on the route: refused before they begin, asked for in parts, ended by their
-//! connection. `pairings` has the others.
+//! What happens to large exchanges with the filter on the route: refused before they begin, asked
+//! for in parts, ended by their connection. `pairings` has the others.
 
 use http::Method;
 use http_body_util::BodyExt;

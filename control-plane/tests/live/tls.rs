@@ -1,5 +1,5 @@
-//! TLS on listeners and clusters, with certificates that are renewed. Each test has certificates and settings of its own, and
-//! so its own gateway.
+//! TLS on listeners and clusters, with certificates that are renewed. Each test has certificates
+//! and settings of its own, and so its own gateway.
 
 use std::{fs, path::Path};
 

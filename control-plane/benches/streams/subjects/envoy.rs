@@ -44,7 +44,8 @@ fn bootstrap(port: u16, upstream: u16, mut filters: Vec<Value>) -> Value {
     }})
 }
 
-/// Room for all streams: by default there are 1,024 connections to a cluster, and further streams wait for one to end.
+/// Room for all streams: by default there are 1,024 connections to a cluster, and further streams
+/// wait for one to end.
 fn circuit_breakers() -> Value {
     json!({"thresholds": [
         {"max_connections": CONNECTIONS, "max_pending_requests": CONNECTIONS, "max_requests": CONNECTIONS}

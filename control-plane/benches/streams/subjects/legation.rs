@@ -1,4 +1,5 @@
-//! What Legation makes of a gateway file: Envoy with its settings for streams, and its filter where there is something to check.
+//! What Legation makes of a gateway file: Envoy with its settings for streams, and its filter where
+//! there is something to check.
 
 use std::{path::Path, process::Command};
 

@@ -1,5 +1,5 @@
-//! The ways to the upstream that are compared. Each proxy has one worker, speaks HTTP/1.1 in the clear, and is as it comes but
-//! for what streams and downloads need.
+//! The ways to the upstream that are compared. Each proxy has one worker, speaks HTTP/1.1 in the
+//! clear, and is as it comes but for what streams and downloads need.
 
 mod caddy;
 mod envoy;
@@ -24,8 +24,8 @@ pub const CONNECTIONS: usize = 5_000;
 pub enum Check {
     /// Nothing.
     None,
-    /// Who has not alice's key is answered with 401, who asks more than so often a second with 429. The upstream hears of alice, and
-    /// not of her key.
+    /// Who has not alice's key is answered with 401, who asks more than so often a second with 429.
+    /// The upstream hears of alice, and not of her key.
     KeyAndLimit(usize),
 }
 
@@ -43,7 +43,8 @@ pub struct Subject {
     pub limits: bool,
     /// What it does with the request of a stream.
     streams: Check,
-    /// Writes into a folder how it listens at a port and goes to the upstream's; gives what runs it so.
+    /// Writes into a folder how it listens at a port and goes to the upstream's; gives what runs it
+    /// so.
     command: fn(&Path, u16, u16, Check) -> Command,
 }
 

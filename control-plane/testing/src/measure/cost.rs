@@ -4,7 +4,8 @@ use std::{fs, path::Path, process::Command, time::Duration};
 
 use super::variant::Variant;
 
-/// Requests in a window: long against the clock of the scheduler, short against what the machine does beside.
+/// Requests in a window: long against the clock of the scheduler, short against what the machine
+/// does beside.
 const WINDOW: usize = 10_000;
 const ROUNDS: usize = 15;
 const CONNECTIONS: usize = 8;
@@ -49,7 +50,8 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Sends a window of requests, all of which must be answered with 200. Gives microseconds of CPU time a request.
+/// Sends a window of requests, all of which must be answered with 200. Gives microseconds of CPU
+/// time a request.
 pub fn window(variant: &Variant, arguments: &[String]) -> f64 {
     let before = variant.cpu();
     let mut load = Command::new(std::env::var("H2LOAD").unwrap_or_else(|_| "h2load".to_owned()));
@@ -62,11 +64,12 @@ pub fn window(variant: &Variant, arguments: &[String]) -> f64 {
     (variant.cpu() - before).as_secs_f64() * 1e6 / WINDOW as f64
 }
 
-/// Microseconds of CPU time of a request without a filter, and how many each filter adds, where h2load has these arguments
-/// for it.
+/// Microseconds of CPU time of a request without a filter, and how many each filter adds, where
+/// h2load has these arguments for it.
 ///
-/// Each Envoy in turn gets a window of requests, round after round; right before it the one without a filter gets the same.
-/// The median of the differences counts: a machine whose speed drifts slows both windows of a pair.
+/// Each Envoy in turn gets a window of requests, round after round; right before it the one without
+/// a filter gets the same. The median of the differences counts: a machine whose speed drifts slows
+/// both windows of a pair.
 pub fn added(nothing: &Variant, filters: &[Variant], arguments: impl Fn(usize) -> Vec<String>) -> (f64, Vec<f64>) {
     let arguments: Vec<_> = (0..filters.len()).map(arguments).collect();
     let (mut bare, mut added) = (Vec::new(), vec![Vec::new(); filters.len()]);

@@ -1,4 +1,5 @@
-//! Envoys that are the same but for the filter: what `legation dump --static` makes of a file, with other filters in its place.
+//! Envoys that are the same but for the filter: what `legation dump --static` makes of a file, with
+//! other filters in its place.
 
 use std::{fs, path::Path, process::Command};
 

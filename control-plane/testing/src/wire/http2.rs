@@ -47,7 +47,8 @@ pub fn length(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// A whole block of headers, in as many frames as it takes; `flags` are those of the first beside `END_HEADERS`.
+/// A whole block of headers, in as many frames as it takes; `flags` are those of the first beside
+/// `END_HEADERS`.
 pub fn headers(flags: u8, stream: u32, block: &[u8]) -> Vec<u8> {
     let count = block.len().div_ceil(MOST);
     let mut frames = Vec::new();
@@ -77,8 +78,8 @@ impl Frame {
 }
 
 impl Wire {
-    /// Opens a client's connection over HTTP/2 and exchanges settings. Answers come without waiting for a window of the
-    /// connection.
+    /// Opens a client's connection over HTTP/2 and exchanges settings. Answers come without waiting
+    /// for a window of the connection.
     pub async fn open_http2(port: u16) -> Self {
         let mut wire = Self::connect(port).await;
         let window = frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());

@@ -1,4 +1,5 @@
-//! Bytes on a connection, at either end of the gateway: what a library would not send, and when it would not.
+//! Bytes on a connection, at either end of the gateway: what a library would not send, and when it
+//! would not.
 
 pub mod http2;
 
@@ -49,7 +50,8 @@ impl Wire {
         self.writer.write_all(bytes.as_ref()).await.expect("it is open");
     }
 
-    /// Sends this over a connection of its own and gives all that comes until the other side ends it.
+    /// Sends this over a connection of its own and gives all that comes until the other side ends
+    /// it.
     pub async fn exchange(port: u16, bytes: impl AsRef<[u8]>) -> String {
         let bytes = bytes.as_ref();
         let Self { mut reader, mut writer } = Self::connect(port).await;
@@ -136,7 +138,8 @@ impl Reader {
     }
 }
 
-/// The head of a request of alice's over HTTP/1.1: its first line without the version, and further headers.
+/// The head of a request of alice's over HTTP/1.1: its first line without the version, and further
+/// headers.
 pub fn head(line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\nhost: a\r\nx-api-key: {ALICE_KEY}\r\n{headers}\r\n")
 }

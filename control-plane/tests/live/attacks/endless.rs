@@ -1,4 +1,5 @@
-//! Bodies without an end, of which one side reads nothing: Envoy holds little of them and takes no more.
+//! Bodies without an end, of which one side reads nothing: Envoy holds little of them and takes no
+//! more.
 
 use std::{
     future,
@@ -25,7 +26,8 @@ use tokio::{
 
 use super::scene::{MIB, Scene, file, upstream_that, with};
 
-/// What is taken of one body at most: most of it lies in the system's buffers, on either side of Envoy.
+/// What is taken of one body at most: most of it lies in the system's buffers, on either side of
+/// Envoy.
 const MOST: usize = 32 * MIB;
 /// Whoever takes nothing for so long takes nothing more.
 const STALLED: Duration = Duration::from_millis(500);

@@ -194,7 +194,8 @@ impl Request {
         }
     }
 
-    /// Puts the good key somewhere: at the right place, or at a wrong one, or with something wrong about it.
+    /// Puts the good key somewhere: at the right place, or at a wrong one, or with something wrong
+    /// about it.
     fn add_key(&mut self, chance: &mut Chance) {
         self.has_key = true;
         let (name, value) = match chance.below(8) {
