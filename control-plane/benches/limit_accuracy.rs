@@ -57,7 +57,7 @@ async fn measure(workers: usize) {
     replace_filters(&mut bootstrap, vec![local_ratelimit(&bucket)]);
     let envoy = envoy::start(NATIVE.algorithm, workers, port, &bootstrap);
     eventually("it answers", async || envoy.answers().await).await;
-    // What the question took from the bucket comes back.
+    // The token that the question took comes back.
     sleep(Duration::from_secs(1)).await;
     print(workers, 0, &NATIVE, &NATIVE.judge(&FLOOD.send(&envoy.url()).await));
 }

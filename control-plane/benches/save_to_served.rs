@@ -7,7 +7,6 @@
 #![allow(missing_docs)]
 
 use std::{
-    fmt::Write as _,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -20,13 +19,11 @@ const SIZES: [usize; 3] = [10, 1_000, 10_000];
 const EDITS: usize = 15;
 
 fn file(svc: SocketAddr, routes: usize, edit: usize) -> File {
-    let mut lines = String::new();
-    for route in 0..routes {
-        writeln!(lines, "- {{name: route-{route}, match: {{prefix: /service/{route}/items}}, cluster: svc}}").unwrap();
-    }
-    File::routes(lines)
-        .and_routes(format!("- {{name: new-{edit}, match: {{path: /new/{edit}}}, cluster: svc}}"))
-        .cluster("svc", svc)
+    let file = File::routes("- {name: new-$EDIT, match: {path: /new/$EDIT}, cluster: svc}").set("EDIT", edit);
+    let file = (0..routes).fold(file, |file, route| {
+        file.and_route(format!("route-{route}"), format!("/service/{route}/items"), "cluster: svc")
+    });
+    file.cluster("svc", svc)
 }
 
 struct Measured {
@@ -59,7 +56,7 @@ async fn measure(routes: usize) -> Measured {
     }
 }
 
-/// How long the first so many edits took together, once the last of them has arrived.
+/// Returns how long the first `edits` edits took together, once the last of them has arrived.
 async fn last_ack(gateway: &Gateway, edits: usize) -> Duration {
     loop {
         let metrics = gateway.metrics().await;

@@ -1,4 +1,4 @@
-//! What the filter adds to a request: CPU time of Envoy's threads a request, in microseconds over
+//! Measures how much CPU time the filter adds to a request of Envoy's threads, in microseconds over
 //! an Envoy that is the same but for it, beside Envoy's own filters for the same purpose and a Lua
 //! script. One worker; h2load sends over HTTP/1.1. Every Envoy runs all the while.
 //!

@@ -29,10 +29,10 @@ use tokio::time::sleep;
 
 /// How often what is over in a moment is measured; the median counts.
 const TIMES: usize = 5;
-/// So many different keys are asked for at most.
+/// The most different keys that requests ask for.
 const MOST_ASKED: usize = 10_000;
 
-/// An Envoy with so many keys in the filter, or without the filter.
+/// Starts an Envoy with this number of keys in the filter, or without the filter.
 fn start(keys: Option<usize>, workers: usize) -> Variant {
     let port = free_port();
     let mut bootstrap = dump(&keys::file(keys.unwrap_or(1), 0), port);

@@ -1,4 +1,4 @@
-//! What an edit of one key costs those whose requests a worker has.
+//! Measures how an edit of one key delays the requests of a worker.
 
 use std::{
     io::{Read, Write},
@@ -21,9 +21,9 @@ use crate::keys::{edited_key, file};
 
 /// The median counts.
 const EDITS: usize = 7;
-/// What an edit leaves to be done is done by then.
+/// Long enough for all the work after an edit.
 const AFTER: Duration = Duration::from_millis(300);
-/// What Envoy calls the thread of its only worker.
+/// The name of the thread of Envoy's only worker.
 const WORKER: &str = "wrk:worker_0";
 
 /// Of edits of one key each; milliseconds, the median unless said otherwise.

@@ -44,7 +44,7 @@ impl Answer {
         assert!(self.socket.read_buf(&mut self.body).await.unwrap() > 0, "the answer is cut");
     }
 
-    /// Reads on and drops it, until so many bytes of the body have come.
+    /// Reads and drops the body, until this number of its bytes has come.
     pub async fn drop_all(mut self, bytes: usize) {
         let mut came = self.body.len();
         self.body = vec![0; 1 << 20];

@@ -24,7 +24,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// So many streams, with an event each period, after the first event of each.
+    /// Opens this number of streams with an event each period, and waits for the first event of each.
     pub async fn open(port: u16, streams: usize, period: Duration) -> Self {
         let lags = Arc::<Mutex<Vec<f64>>>::default();
         let mut readers = JoinSet::new();

@@ -27,7 +27,7 @@ mod upstream;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 fn main() {
-    // Who speaks and who listens has one thread, too.
+    // The client and the upstream have one thread each, too.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     open_files();
     if let Some(port) = upstream::is_wanted() {

@@ -1,4 +1,4 @@
-//! What a small request costs a proxy, with and without a check of the key and a limit.
+//! Measures what a small request costs a proxy, with and without a check of the key and a limit.
 
 use legation_testing::{
     ALICE_KEY,

@@ -33,7 +33,7 @@ pub fn start(name: &str) -> Variant {
     Variant::start(name, port, TempDir::new().unwrap(), command.env(PORT, port.to_string()))
 }
 
-/// Waits until it has so many streams of events open.
+/// Waits until it has this number of streams of events open.
 pub async fn has_open(port: u16, streams: usize) {
     let client = Client::new();
     let has = async || client.get(&format!("http://127.0.0.1:{port}/open"), &[]).await.body == streams.to_string();

@@ -74,7 +74,7 @@ impl Asked {
         (self.request.into_body(), Reply(self.answer))
     }
 
-    /// Waits until nobody wants an answer any more.
+    /// Waits until the client has given the request up.
     pub async fn unwanted(mut self) {
         self.answer.closed().await;
     }

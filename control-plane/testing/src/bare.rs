@@ -19,7 +19,7 @@ pub struct Bare {
     directory: TempDir,
 }
 
-/// So many worker threads.
+/// The number of worker threads.
 const WORKERS: &str = "2";
 
 impl Bare {
@@ -59,6 +59,3 @@ impl Bare {
         pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
     }
 }
-
-/// The part of a bootstrap that all have: an admin interface, whose port is free.
-pub const ADMIN: &str = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n";

@@ -55,7 +55,7 @@ impl Parts {
         assert!(self.offer(part.into()).await, "it is still taken");
     }
 
-    /// The same; false if nobody takes it any more.
+    /// The same. Returns false if the other side takes no more.
     pub async fn offer(&self, part: Bytes) -> bool {
         self.0.send(Ok(Frame::data(part))).await.is_ok()
     }
@@ -65,12 +65,12 @@ impl Parts {
         self.frame(Ok(Frame::trailers(trailers))).await;
     }
 
-    /// Ends it as if whoever sends it broke down.
+    /// Ends it as if its sender broke down.
     pub async fn cut(&self) {
         self.frame(Err(Cut)).await;
     }
 
-    /// Waits until nobody takes it any more.
+    /// Waits until the other side takes no more.
     pub async fn unwanted(&self) {
         self.0.closed().await;
     }
@@ -127,7 +127,7 @@ pub fn whole(length: u64) -> Body {
 }
 
 impl Writer {
-    /// Writes as far as `end`, as fast as it is taken; false if nobody takes it any more.
+    /// Writes up to `end`, as fast as the other side takes it. Returns false if it takes no more.
     pub async fn write_to(&mut self, end: u64) -> bool {
         while self.offset < end {
             let piece = piece(self.offset, PIECE.min(end - self.offset));
@@ -146,7 +146,7 @@ impl Writer {
         self.write_to(end).await;
     }
 
-    /// Waits until nobody takes it any more.
+    /// Waits until the other side takes no more.
     pub async fn unwanted(&self) {
         time::timeout(PATIENCE, self.parts.unwanted()).await.expect("it is cut");
     }

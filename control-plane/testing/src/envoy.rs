@@ -75,7 +75,7 @@ impl Envoy {
     }
 }
 
-/// What Envoy writes into a file about where its admin interface is.
+/// Returns the address of Envoy's admin interface, which Envoy writes into a file.
 pub(super) async fn written_address(path: &Path) -> String {
     let address = || fs::read_to_string(path).ok().filter(|address| !address.is_empty());
     eventually("Envoy says where its admin interface is", || async { address().is_some() }).await;

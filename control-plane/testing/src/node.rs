@@ -24,7 +24,7 @@ const DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/Delt
 struct State {
     /// Listeners, by name, with their versions.
     listeners: BTreeMap<String, String>,
-    /// All that it was ever sent.
+    /// The names of all listeners that it was ever sent.
     sent: Vec<String>,
 }
 

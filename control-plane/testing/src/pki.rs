@@ -1,4 +1,4 @@
-//! Certificates and those who issue them.
+//! Certificates and the authorities that issue them.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Ports that nobody else takes: below the range from which the system gives ports to outgoing
+//! Ports that no other process takes: below the range from which the system gives ports to outgoing
 //! connections.
 
 use std::{

@@ -110,7 +110,7 @@ impl Process {
         Self { name: name.to_owned(), child: Mutex::new(child), output, group, _lifeline: lifeline }
     }
 
-    /// What it wrote so far, both streams in one.
+    /// Returns what it has written so far, both streams in one.
     pub fn output(&self) -> String {
         self.output.lock().expect("no writer panics").clone()
     }

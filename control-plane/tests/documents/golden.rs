@@ -64,8 +64,7 @@ fn make_readable(resource: &mut Value) {
     }
 }
 
-/// What is written down for a case: its resources, but for those that are equal to one of the
-/// others.
+/// Returns what is to be written down for a case: its resources, without those that `others` has, too.
 fn files(
     resources: BTreeMap<(ResourceType, String), Value>,
     others: &BTreeMap<(ResourceType, String), Value>,
@@ -80,7 +79,7 @@ fn files(
     kinds.into_iter().map(file).collect()
 }
 
-/// What is written down beside `in.yaml`.
+/// Returns the files beside `in.yaml`.
 fn written(case: &Path) -> Files {
     let entries = fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path());
     let outputs = entries.filter(|path| path.is_file() && !path.ends_with("in.yaml"));

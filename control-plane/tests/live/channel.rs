@@ -1,4 +1,4 @@
-//! The channel between the control plane and a real Envoy: TLS both ways, and who is connected.
+//! The channel between the control plane and a real Envoy: TLS both ways, and which nodes are connected.
 
 use std::{fs, path::PathBuf, process::Output};
 
@@ -110,8 +110,7 @@ async fn proxies_shows_a_rejection_with_its_place_and_says_who_cannot_be_asked()
     let taken = TakenPort::take();
     // It is rejected at the start, where nothing was confirmed that it could be put back to: so it
     // stays.
-    let listeners = format!("- {{name: second, port: {}}}\n- {{name: http, port: $PORT}}", taken.port);
-    let gateway = Gateway::answering("one").listeners(listeners).begin_with([]).await;
+    let gateway = Gateway::answering("one").and_listener("second", taken.port).begin_with([]).await;
     let (admin, at) = (gateway.admin(), gateway.place("{name: second"));
     eventually("the rejection shows", async || proxies(&admin, &[]).status.code() == Some(2)).await;
     eventually("with its place", async || {

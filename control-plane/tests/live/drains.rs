@@ -20,7 +20,7 @@ fn file(svc: SocketAddr) -> File {
 
 /// The same with a second listener that has these limits.
 fn public(svc: SocketAddr, port: u16, limits: &str) -> File {
-    file(svc).and_listeners(format!("- {{name: public, port: {port}, limits: {{{limits}}}}}"))
+    file(svc).and_listener_with("public", port, "limits: {LIMITS}".replace("LIMITS", limits))
 }
 
 /// The head of the answer to one more request on a connection that is kept open between requests.

@@ -27,7 +27,7 @@ fn codec() -> ProstCodec<String, String> {
     ProstCodec::default()
 }
 
-/// What the server and the test tell each other beside the gateway.
+/// What the server and the test tell each other without the gateway.
 struct Beside {
     /// Messages that the client has read.
     heard: Semaphore,
@@ -79,7 +79,7 @@ impl Drop for GivenUp {
 
 impl Call {
     async fn answer(self, mut messages: Streaming<String>, answers: mpsc::Sender<Result<String, Status>>) {
-        // An answer that nobody takes any more is none.
+        // The client may have given the call up.
         let say = async |answer| drop(answers.send(answer).await);
         let Self { method, beside } = self;
         let mut all = Vec::new();

@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-/// What the client sends once it is told to.
+/// The body that the client sends once it may.
 const BODY: &str = "body";
 
 /// A way through the gateway.
@@ -24,7 +24,7 @@ struct Way<'a> {
     upstream: &'a mut Upstream,
 }
 
-/// Who asked, with the answer still to come.
+/// A client that waits for its answer.
 enum Asking {
     One(Wire),
     Two(client::ResponseFuture, SendStream<Bytes>),

@@ -64,7 +64,7 @@ async fn status(port: u16, key: &str) -> u16 {
     ask(port, "/", &[("x-api-key", key)]).await.map_or(0, |response| response.status.as_u16())
 }
 
-/// What the README of the examples says: this is what a person sees who tries one.
+/// Makes sure of what the README of the examples promises.
 async fn works_as_the_readme_says(port: u16) {
     eventually("the filter answers", || async { status(port, "nobody's").await == 401 }).await;
 
@@ -112,7 +112,7 @@ fn the_examples_hold_one_configuration_and_none_fails_open() {
 fn the_capabilities_of_the_plain_example_are_those_of_the_module() {
     let folder = tempfile::tempdir().unwrap();
     let (imports, exports) = names(&fs::read(module(folder.path())).unwrap());
-    // What Envoy asks a module for whether it is allowed or not.
+    // Envoy asks every module for these, allowed or not.
     let always = ["proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
     let calls = exports.into_iter().filter(|name| name.starts_with("proxy_") && !always.contains(&name.as_str()));
     let plain = example(PLAIN);

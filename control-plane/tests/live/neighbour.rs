@@ -9,7 +9,7 @@ use legation_filter::slots::{CountError, SharedState, Table, prepare};
 use legation_testing::{ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Bare, Client, eventually, free_port};
 use serde_json::{Value, json};
 
-/// What the filter writes when it makes its tables.
+/// Records what the filter writes when it makes its tables.
 #[derive(Default)]
 struct Recorder(BTreeMap<Vec<u8>, Vec<u8>>);
 
@@ -97,7 +97,7 @@ struct Neighbours {
     neighbour: u16,
 }
 
-/// So many requests each limit admits; none comes back while a test runs.
+/// The requests that each limit admits. None of them comes back while a test runs.
 const LIMIT: usize = 3;
 
 impl Neighbours {

@@ -78,7 +78,7 @@ impl Way<'_> {
         }
     }
 
-    /// But for those that say who calls, or what else may not be in trailers.
+    /// Fields that say who calls do not pass, nor do others that may not be trailers.
     async fn trailers_pass(&self) {
         let trailer =
             |name: &'static str| HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
@@ -163,7 +163,7 @@ async fn rest(body: &mut Incoming) -> (String, Option<HeaderMap>) {
     (String::from_utf8(rest.to_bytes().to_vec()).unwrap(), trailers)
 }
 
-/// What lasts through all edits: events, and an upload that the upstream sends back as it comes.
+/// Exchanges that last through all edits: events, and an upload that the upstream echoes.
 struct Lasting {
     events: (Parts, Exchange),
     there: Parts,

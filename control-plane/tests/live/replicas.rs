@@ -23,7 +23,7 @@ async fn serve(file: &Path, name: &str) -> ControlPlane {
     ControlPlane::on(file, ["--state", file.with_file_name(name).to_str().unwrap()]).await
 }
 
-/// What a control plane answers to one request on a new aggregated stream.
+/// Returns a control plane's answer to one request on a new aggregated stream.
 async fn first_answer<Asked, Answered>(xds: u16, method: &'static str, request: Asked) -> Answered
 where
     Asked: Message + Default + 'static,

@@ -9,7 +9,7 @@ both_variants! {
 
 /// A file with a listener `http` and further ones.
 fn file(port: u16, more: &[(&str, u16)]) -> File {
-    let http = File::answering("here").listeners(format!("- {{name: http, port: {port}}}"));
+    let http = File::answering("here").port(port);
     more.iter().fold(http, |file, (name, port)| file.and_listener(name, *port))
 }
 

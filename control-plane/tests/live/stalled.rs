@@ -27,7 +27,7 @@ const EACH: u64 = 75;
 
 /// What each of some streams that stand still has come to, in KiB.
 struct Each {
-    /// As whoever sends it has sent: it is in sockets, those of the client and of the cluster too,
+    /// As much as its sender has sent: it is in the sockets of all sides
     /// and in Envoy.
     sent: u64,
     /// As Envoy has more of allocated.

@@ -203,7 +203,7 @@ async fn websocket_over_http2_is_not_offered() {
     let (sender, mut connection) = h2::client::handshake(stream).await.unwrap();
     let mut pings = connection.ping_pong().unwrap();
     tokio::spawn(connection);
-    // What it offers comes before it answers a ping.
+    // Envoy sends its settings before it answers a ping.
     timeout(PATIENCE, pings.ping(h2::Ping::opaque())).await.expect("an answer").unwrap();
     let mut sender = sender.ready().await.unwrap();
     assert!(!sender.is_extended_connect_protocol_enabled());

@@ -16,10 +16,10 @@ use std::{
 use legation_testing::{eventually, free_port, measure::variant::Variant, root};
 use tempfile::TempDir;
 
-/// Each has room for so many connections, of which a stream takes two.
+/// The connections that each has room for. A stream takes two.
 pub const CONNECTIONS: usize = 5_000;
 
-/// What is done with a request before it goes on.
+/// What a proxy checks before it passes a request on.
 #[derive(Clone, Copy)]
 pub enum Check {
     /// Nothing.
@@ -41,7 +41,7 @@ pub struct Subject {
     pub name: &'static str,
     /// Whether it can limit rates.
     pub limits: bool,
-    /// What it does with the request of a stream.
+    /// What it checks of the request of a stream.
     streams: Check,
     /// Writes into a folder how it listens at a port and goes to the upstream's; gives what runs it
     /// so.
@@ -84,7 +84,7 @@ pub async fn start_for_streams(upstream: Variant) -> Vec<Variant> {
     variants
 }
 
-/// What is compared, in its own words. Fails where one is missing.
+/// Returns the versions of what is compared, in its own words. Fails where one is missing.
 pub fn versions() -> String {
     let programs = [
         (legation_testing::envoy(), "--version"),

@@ -1,4 +1,4 @@
-//! What a process costs, and what a request costs it.
+//! The CPU time and memory of a process, and the CPU time of a request.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

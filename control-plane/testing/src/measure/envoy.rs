@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::variant::Variant;
 use crate::{ALICE_KEY, File, envoy, legation};
 
-/// Starts one with so many workers.
+/// Starts one with this number of workers.
 pub fn start(name: impl Into<String>, workers: usize, port: u16, bootstrap: &Value) -> Variant {
     let folder = TempDir::new().unwrap();
     let mut command = command(folder.path(), workers, bootstrap);

@@ -1,4 +1,4 @@
-//! What is measured side by side: proxies in processes of their own.
+//! The proxies that are measured side by side, each in a process of its own.
 
 use std::{
     process::Command,

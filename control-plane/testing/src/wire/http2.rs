@@ -18,10 +18,10 @@ pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// What a frame may hold, unless the other side allows more.
+/// The longest payload of a frame, unless the other side allows more.
 const MOST: usize = 16_384;
 
-/// What a client begins with: its preface and its settings.
+/// The first bytes of a client: its preface and its settings.
 pub const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// A frame as it goes over the wire.

@@ -20,7 +20,7 @@ pub struct Wire {
     pub writer: OwnedWriteHalf,
 }
 
-/// What comes over a connection.
+/// The side of a connection that is read.
 pub struct Reader {
     half: OwnedReadHalf,
     /// What came and was not asked for yet.
@@ -113,7 +113,7 @@ impl Reader {
         String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
     }
 
-    /// Reads so many bytes; false if the connection ends before.
+    /// Reads and drops this number of bytes. Returns false if the connection ends before.
     pub async fn skip(&mut self, length: usize) -> bool {
         while self.unread.len() < length {
             if !self.more().await {

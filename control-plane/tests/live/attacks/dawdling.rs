@@ -61,7 +61,7 @@ async fn clients_that_take_too_long_are_disconnected() {
     let folder = tempfile::tempdir().unwrap();
     Authority::new("public").issue("gateway.test").write(folder.path(), "public");
     let (https, files) = (free_port(), folder.path().join("public").display().to_string());
-    let listener = format!("- {{name: https, port: {https}, tls: {{cert_file: {files}.crt, key_file: {files}.key}}}}");
+    let tls = "tls: {cert_file: FILES.crt, key_file: FILES.key}".replace("FILES", &files);
     // An upstream that waits for the rest of each request, and how many it waits for.
     let waiting = Arc::<AtomicUsize>::default();
     let counted = waiting.clone();
@@ -75,7 +75,7 @@ async fn clients_that_take_too_long_are_disconnected() {
     })
     .await;
     let timeouts = "timeouts: {idle: 1s, max_stream: 2s}";
-    let file = with(file().await.and_listeners(listener), "plain", patient, timeouts, "");
+    let file = with(file().await.and_listener_with("https", https, tls), "plain", patient, timeouts, "");
     let scene = Scene::open(with(file, "upload", patient, &format!("stream: upload, {timeouts}"), "")).await;
     let port = scene.gateway.port;
     let bodies = async {

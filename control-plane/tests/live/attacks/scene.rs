@@ -25,8 +25,8 @@ pub async fn file() -> File {
 /// Adds a route and a cluster of this name, whose prefix and whose only endpoint these are, with
 /// further fields of either.
 pub fn with(file: File, name: &str, endpoint: SocketAddr, route: &str, cluster: &str) -> File {
-    let route = format!("- {{name: {name}, match: {{prefix: /{name}}}, cluster: {name}, $POLICY, {route}}}");
-    file.and_routes(route).cluster_with(name, endpoint, cluster)
+    let fields = format!("cluster: {name}, $POLICY, {route}");
+    file.and_route(name, format!("/{name}"), fields).cluster_with(name, endpoint, cluster)
 }
 
 /// A gateway that others use. Each test has its own, as it watches Envoy's memory.

@@ -116,7 +116,7 @@ const CASES: &[(&str, &str, Outcome)] = &[
     ("transfer-encoding: chunked\r\n", "5\r\nhello, and more\r\n0\r\n\r\nHIDDEN", BAD),
     ("transfer-encoding: chunked\r\n", "5\r\nhello0\r\n\r\nHIDDEN", BAD),
     ("transfer-encoding: chunked\r\n", "0\n\nHIDDEN", BAD),
-    // What has one meaning is written plainly.
+    // Envoy writes a request with one meaning anew, plainly.
     ("TRANSFER-ENCODING:\tcHuNkEd \r\n", "5\r\nhello\r\n0\r\n\r\n", Passes("5\r\nhello\r\n0\r\n\r\n")),
     ("transfer-encoding:\r\n chunked\r\n", "5\r\nhello\r\n0\r\n\r\n", Passes("5\r\nhello\r\n0\r\n\r\n")),
     ("x-a: b\r\n c\r\ncontent-length: 5\r\n", "hello", Passes("hello")),

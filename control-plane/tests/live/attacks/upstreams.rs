@@ -103,7 +103,7 @@ async fn whatever_an_upstream_answers_the_client_gets_an_answer() {
     scene.ends_unharmed(32).await;
 }
 
-/// Answers, and then with what nobody has asked for.
+/// Answers each request, and sends an answer that no request asked for behind it.
 async fn say_more(mut connection: TcpStream) {
     while connection.read(&mut [0; 4096]).await.is_ok_and(|count| count > 0) {
         let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nmine\

@@ -61,7 +61,7 @@ async fn answer(reader: &mut Reader, is_head: bool) -> Option<bool> {
             _ => 0,
         };
         reader.skip(length).await.then_some(())?;
-        // What comes before the answer itself is passed over.
+        // Interim answers are passed over.
         if status >= 200 {
             return Some(!head.contains("\r\nconnection: close\r\n"));
         }
