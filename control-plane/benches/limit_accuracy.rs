@@ -1,9 +1,9 @@
-//! How much a rate limit admits of forty times as much, beside what it says: with 1, 2 and 4
-//! workers, while the filter's configuration is edited 20 times, and Envoy's own `local_ratelimit`,
-//! which nobody edits.
+//! How much a rate limit admits when clients offer forty times as much: with 1, 2 and 4 workers,
+//! and 20 edits of the filter's configuration meanwhile. Envoy's own `local_ratelimit`, without
+//! edits, is measured too.
 //!
-//! A per cent of 100 is the limit times the time, and the burst. The load is measured, too: on a
-//! machine that cannot keep it up it is less than forty times.
+//! 100 per cent are the limit times the time, plus the burst. The bench also measures the load,
+//! since a slow machine offers less than forty times the limit.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -21,17 +21,17 @@ const LIMIT: usize = 250;
 const FLOOD: Flood = Flood { rate: 40 * LIMIT, seconds: 20 };
 const EDITS: usize = 20;
 
-/// What Legation knows.
+/// Legation's algorithms.
 const ALGORITHMS: [Limited; 2] = [
     Limited { algorithm: "token_bucket", limit: LIMIT, burst: LIMIT, fields: ", burst: 250" },
     // Its windows begin with the second, as the load does.
     Limited { algorithm: "sliding_window", limit: LIMIT, burst: 0, fields: ", algorithm: sliding_window" },
 ];
 
-/// Envoy's.
+/// Envoy's algorithm.
 const NATIVE: Limited = Limited { algorithm: "local_ratelimit", limit: LIMIT, burst: LIMIT, fields: "" };
 
-/// Waits for the next second by the clock: some algorithms count in windows that begin there.
+/// Waits for the next full second of the clock, where the windows of some algorithms begin.
 async fn full_second() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     sleep(Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into())).await;
@@ -57,7 +57,7 @@ async fn measure(workers: usize) {
     replace_filters(&mut bootstrap, vec![local_ratelimit(&bucket)]);
     let envoy = envoy::start(NATIVE.algorithm, workers, port, &bootstrap);
     eventually("it answers", async || envoy.answers().await).await;
-    // The token that the question took comes back.
+    // The bucket refills what the probe took.
     sleep(Duration::from_secs(1)).await;
     print(workers, 0, &NATIVE, &NATIVE.judge(&FLOOD.send(&envoy.url()).await));
 }

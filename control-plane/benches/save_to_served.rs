@@ -1,7 +1,9 @@
-//! From the file saved to the first request that its new route answers, through a real Envoy, at
-//! 10, 1,000 and 10,000 routes; to Envoy's last ACK, by the control plane's own histogram, which
-//! starts when the change is noticed; and the control plane's memory at each. Printed with ratios
-//! to the smallest: seconds of one machine say little.
+//! The time from a saved file to the first request that its new route answers, through a real
+//! Envoy, at 10, 1,000 and 10,000 routes.
+//!
+//! The bench also prints the time to Envoy's last ACK, by the control plane's own histogram, which
+//! starts when the change is noticed, and the control plane's memory. It prints ratios to the
+//! smallest file, since seconds of one machine say little.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -15,7 +17,7 @@ use legation_testing::{File, Gateway, measure::cost::resident_mib, upstream};
 
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
 
-/// Edits at each size; the median counts.
+/// The number of edits at each size. The median counts.
 const EDITS: usize = 15;
 
 fn file(svc: SocketAddr, routes: usize, edit: usize) -> File {
@@ -56,7 +58,7 @@ async fn measure(routes: usize) -> Measured {
     }
 }
 
-/// Returns how long the first `edits` edits took together, once the last of them has arrived.
+/// Returns how long the first edits took together, once the last of them has arrived.
 async fn last_ack(gateway: &Gateway, edits: usize) -> Duration {
     loop {
         let metrics = gateway.metrics().await;

@@ -1,4 +1,4 @@
-//! The Envoys that are compared.
+//! The Envoys to compare.
 
 use std::{fmt, fs};
 
@@ -12,12 +12,12 @@ use legation_testing::{
 };
 use serde_json::{Value, json};
 
-/// What answers.
+/// The server that answers.
 #[derive(Clone, Copy)]
 pub enum Upstream {
     /// Envoy itself.
     None,
-    /// A server behind it.
+    /// An upstream of Envoy.
     Cluster,
 }
 
@@ -33,11 +33,12 @@ impl fmt::Display for Upstream {
 /// Envoy's own filters for the same purpose.
 pub const NATIVE: &str = "Envoy's api_key_auth and local_ratelimit (C++)";
 
-/// A policy with a key and a limit, and a limit that is never reached.
+/// A policy with a key and a limit.
 const LIMITED: &str = ", api_key: {}, rate_limit: {limit: LIMIT, window: 1s, by: consumer}";
+/// A limit that no load here reaches.
 const UNREACHED: &str = "1000000";
 
-/// All of them, the one without a filter first.
+/// Starts all Envoys. The first one has no filter.
 pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
     let svc = upstream("svc").await;
     let action = match upstream_is {

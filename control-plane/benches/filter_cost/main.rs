@@ -1,10 +1,11 @@
-//! Measures how much CPU time the filter adds to a request of Envoy's threads, in microseconds over
-//! an Envoy that is the same but for it, beside Envoy's own filters for the same purpose and a Lua
-//! script. One worker; h2load sends over HTTP/1.1. Every Envoy runs all the while.
+//! The CPU time that the filter adds to a request: microseconds of Envoy's threads, compared with
+//! an equal Envoy without the filter. Envoy's own filters for the same purpose and a Lua script are
+//! measured too. Each Envoy has one worker, and h2load sends over HTTP/1.1. All Envoys run the
+//! whole time.
 //!
-//! `cargo bench -p legation --bench filter_cost -- 12 30` says with how many headers; those two
-//! unless said. `PEER_WASM` and `PEER_CONFIG` name another module and the file of its
-//! configuration, to be measured beside.
+//! `cargo bench -p legation --bench filter_cost -- 12 30` sets the numbers of headers. These are
+//! the defaults. `PEER_WASM` and `PEER_CONFIG` name another module and the file of its
+//! configuration, to measure it too.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -14,7 +15,7 @@ mod envoys;
 use envoys::Upstream;
 use legation_testing::{ALICE_KEY, eventually, measure::cost::added};
 
-/// What h2load sends: host, user agent and four pseudo-headers are there anyway.
+/// Returns h2load's arguments. It always sends host, user agent and four pseudo-headers.
 fn arguments(headers: usize) -> Vec<String> {
     let further = (7..headers).map(|number| format!("x-header-{number}: some-value-of-a-header-{number}"));
     let all = std::iter::once(format!("x-api-key: {ALICE_KEY}")).chain(further);

@@ -1,4 +1,4 @@
-//! Gateways of any number of keys.
+//! Gateways with any number of keys.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,12 @@ use legation_filter::config::{ApiKey, Config, Consumer};
 use legation_testing::{ALICE_SHA256, File};
 use sha2::{Digest, Sha256};
 
-/// The key of a consumer.
+/// Returns the key of a consumer.
 pub fn key(consumer: usize) -> String {
     format!("key-{consumer}")
 }
 
-/// The key that an edit gives to one of the consumers.
+/// Returns the key that an edit gives to one of the consumers.
 pub fn edited_key(edit: usize) -> String {
     format!("edited-{edit}")
 }
@@ -23,8 +23,8 @@ fn sha256(key: &str) -> String {
     })
 }
 
-/// The consumers other than alice, and what their keys hash to. One amid them has a key of its own
-/// at each edit.
+/// Returns the consumers other than alice, with the digests of their keys. Each edit gives one of
+/// them another key.
 fn consumers(keys: usize, edit: usize) -> impl Iterator<Item = (String, String)> {
     (1..keys).map(move |consumer| {
         let key = if consumer == keys / 2 { edited_key(edit) } else { key(consumer) };
@@ -32,14 +32,14 @@ fn consumers(keys: usize, edit: usize) -> impl Iterator<Item = (String, String)>
     })
 }
 
-/// Returns a file with this number of keys, after this number of edits.
+/// Returns a file with this many keys, after this many edits.
 pub fn file(keys: usize, edit: usize) -> File {
     let fields = "respond: {status: 200}, api_key: {header: x-api-key, query: key}";
     let file = File::default().and_route("measured", "/measured", fields).alice();
     consumers(keys, edit).fold(file, |file, (name, sha256)| file.consumer(name, sha256))
 }
 
-/// The filter's configuration that says the same.
+/// Returns the filter's configuration with the same keys.
 pub fn configuration(keys: usize) -> String {
     let consumers = std::iter::once(("alice".to_owned(), ALICE_SHA256.to_owned())).chain(consumers(keys, 0));
     let consumer = |(name, sha256)| {

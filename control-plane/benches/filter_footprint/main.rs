@@ -1,9 +1,10 @@
-//! What the filter costs beside a request's CPU time, by the number of keys: how long an edit of
-//! one key stalls a worker, what it takes to compile a configuration and to find a key in it,
-//! memory, start-up, and the size of the module.
+//! What the filter costs besides a request's CPU time, by the number of keys: how long an edit of
+//! one key stalls a worker, the time to compile a configuration and to find a key in it, memory,
+//! start-up, and the size of the module.
 //!
-//! Envoy as it is stands beside; a number without a ratio depends on the machine. Parts by name:
-//! `cargo bench -p legation --bench filter_footprint -- compile stall lookup memory start-up`.
+//! Plain Envoy is measured too. A number without a ratio depends on the machine.
+//! `cargo bench -p legation --bench filter_footprint -- compile stall lookup memory start-up` names
+//! the parts to run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -27,12 +28,12 @@ use legation_testing::{
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-/// How often what is over in a moment is measured; the median counts.
+/// The number of measurements of short operations. The median counts.
 const TIMES: usize = 5;
-/// The most different keys that requests ask for.
+/// The most different keys in requests.
 const MOST_ASKED: usize = 10_000;
 
-/// Starts an Envoy with this number of keys in the filter, or without the filter.
+/// Starts an Envoy with this many keys in the filter, or without the filter.
 fn start(keys: Option<usize>, workers: usize) -> Variant {
     let port = free_port();
     let mut bootstrap = dump(&keys::file(keys.unwrap_or(1), 0), port);
@@ -46,7 +47,7 @@ fn name(keys: Option<usize>) -> String {
     keys.map_or_else(|| "no filter".to_owned(), |keys| format!("{keys} keys"))
 }
 
-/// Milliseconds from the start to the first answer.
+/// Returns the milliseconds from the start to the first answer.
 async fn first_answer(envoy: &Variant) -> f64 {
     while !envoy.answers().await {
         sleep(Duration::from_millis(1)).await;
@@ -62,7 +63,7 @@ fn module() {
     println!("module: {} KiB", fs::metadata(path).unwrap().len() / 1024);
 }
 
-/// In the command's own process, so without the sandbox.
+/// Measures compiling in this process, without the sandbox.
 fn compile() {
     println!("\ncompiled natively");
     for keys in [10, 10_000, 100_000] {
@@ -80,7 +81,8 @@ fn compile() {
     }
 }
 
-/// Nanoseconds to digest a key and to find it, each time another one; medians of rounds.
+/// Returns the nanoseconds to digest a key and to find it, each time another key. Medians of
+/// rounds.
 fn find(keys: usize, json: &str) -> f64 {
     let tables = legation_filter::compile::compile(json.as_bytes()).unwrap();
     let asked = (1..keys).filter(|consumer| *consumer != keys / 2).step_by(keys.div_ceil(MOST_ASKED));
@@ -117,7 +119,7 @@ async fn lookup() {
         first_answer(envoy).await;
     }
     let folder = TempDir::new().unwrap();
-    // Each request has another key; not that of the edit.
+    // Each request has another key, but not the key of the edit.
     let arguments = |index: usize| {
         let keys: usize = sizes[index];
         let asked = (1..keys).filter(|consumer| *consumer != keys / 2).step_by(keys.div_ceil(MOST_ASKED));
@@ -166,7 +168,7 @@ async fn start_up() {
     }
 }
 
-/// The control plane alone: reading and checking the file.
+/// Measures the control plane alone: reading and checking the file.
 fn validate() {
     println!("\n`legation validate`");
     for keys in [10, 10_000, 100_000] {

@@ -1,4 +1,4 @@
-//! Measures how an edit of one key delays the requests of a worker.
+//! How long an edit of one key delays other requests of a worker.
 
 use std::{
     io::{Read, Write},
@@ -19,16 +19,17 @@ use tokio::time::sleep;
 
 use crate::keys::{edited_key, file};
 
-/// The median counts.
+/// The number of edits. The median counts.
 const EDITS: usize = 7;
-/// Long enough for all the work after an edit.
+/// The time after an edit in which Envoy finishes all work for it.
 const AFTER: Duration = Duration::from_millis(300);
-/// The name of the thread of Envoy's only worker.
+/// Envoy's name of the thread of its only worker.
 const WORKER: &str = "wrk:worker_0";
 
-/// Of edits of one key each; milliseconds, the median unless said otherwise.
+/// Figures of edits of one key each. They are medians in milliseconds, unless a field says
+/// otherwise.
 pub struct Stall {
-    /// The longest time between two answers while nothing is edited.
+    /// The longest time between two answers without an edit.
     pub quiet: f64,
     /// The same during an edit.
     pub gap: f64,
@@ -47,7 +48,7 @@ pub async fn measure(keys: usize) -> Stall {
     let before = resident_mib(envoy);
     let (mut gaps, mut cpu, mut served, mut quiet) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for edit in 1..=EDITS {
-        // One edit under requests, one without any.
+        // One edit during requests, one without requests.
         let probe = Probe::start(gateway.port);
         sleep(AFTER).await;
         quiet.push(probe.longest_gap());
@@ -73,7 +74,8 @@ pub async fn measure(keys: usize) -> Stall {
     Stall { quiet: median(quiet), gap: median(gaps), worst_gap, cpu: median(cpu), served: median(served), resident }
 }
 
-/// Requests on one connection, each as soon as the one before is answered, all of which must be.
+/// Sends requests on one connection, each as soon as the one before is answered. Each must be
+/// answered.
 struct Probe {
     stop: Arc<AtomicBool>,
     longest: Arc<Mutex<Duration>>,
@@ -101,7 +103,7 @@ impl Probe {
         Self { stop, longest, thread: Some(thread) }
     }
 
-    /// Milliseconds, since the last call.
+    /// Returns the longest gap since the last call, in milliseconds.
     fn longest_gap(&self) -> f64 {
         std::mem::take(&mut *self.longest.lock().unwrap()).as_secs_f64() * 1e3
     }

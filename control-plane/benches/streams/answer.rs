@@ -1,4 +1,4 @@
-//! A client that knows when it read what, and does no more than that.
+//! A minimal client that records when it read what.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,17 @@ use tokio::{
 
 use crate::stamp;
 
-/// An answer, as it comes.
+/// An answer that is being read.
 pub struct Answer {
-    /// From the request sent to the first byte of the body.
+    /// The time from the sent request to the first byte of the body.
     pub first_byte: Duration,
-    /// What came of the body, and was not taken.
+    /// The part of the body that has come and was not taken.
     pub body: Vec<u8>,
     socket: TcpStream,
 }
 
 impl Answer {
-    /// The answer to alice, on a new connection.
+    /// Sends alice's request on a new connection.
     pub async fn to(port: u16, path: &str) -> Self {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: streams\r\nx-api-key: {ALICE_KEY}\r\n\r\n");
@@ -44,7 +44,7 @@ impl Answer {
         assert!(self.socket.read_buf(&mut self.body).await.unwrap() > 0, "the answer is cut");
     }
 
-    /// Reads and drops the body, until this number of its bytes has come.
+    /// Reads and drops the body until this many bytes have come.
     pub async fn drop_all(mut self, bytes: usize) {
         let mut came = self.body.len();
         self.body = vec![0; 1 << 20];

@@ -1,4 +1,4 @@
-//! Streams of events that are open at the same time, each on its own connection.
+//! Concurrent streams of events, each on its own connection.
 
 use std::{
     sync::{Arc, Mutex},
@@ -14,17 +14,17 @@ use tokio::{
 
 use crate::{answer::Answer, stamp};
 
-/// Opened so far apart: their events come one by one, not all at once.
+/// The time between two openings, so that events come one by one and not all at once.
 const PACE: Duration = Duration::from_millis(1);
 
-/// Streams that are read as events come. They end with it.
+/// Streams that are read as events come. Dropping it ends them.
 pub struct Crowd {
     lags: Arc<Mutex<Vec<f64>>>,
     readers: JoinSet<()>,
 }
 
 impl Crowd {
-    /// Opens this number of streams with an event each period, and waits for the first event of each.
+    /// Opens this many streams with an event each period. Waits for the first event of each.
     pub async fn open(port: u16, streams: usize, period: Duration) -> Self {
         let lags = Arc::<Mutex<Vec<f64>>>::default();
         let mut readers = JoinSet::new();
@@ -44,14 +44,14 @@ impl Crowd {
         Self { lags, readers }
     }
 
-    /// The lags, in microseconds, of all events that were read since the last call.
+    /// Returns the lags, in microseconds, of all events read since the last call.
     pub fn lags(&mut self) -> Vec<f64> {
         assert!(self.readers.try_join_next().is_none(), "every stream goes on");
         std::mem::take(&mut *self.lags.lock().unwrap())
     }
 }
 
-/// Where the upstream has a stream with an event each period.
+/// Returns the upstream's path of a stream with an event each period.
 pub fn path(period: Duration) -> String {
     format!("/events/{}", period.as_micros())
 }

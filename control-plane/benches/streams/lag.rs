@@ -1,5 +1,5 @@
-//! What a proxy adds to the time until an event is read, with few and with many streams open, and
-//! until the first byte of one more stream; and the CPU time that it takes for an event.
+//! The delay that a proxy adds to an event and to the first byte of one more stream, with few and
+//! with many open streams, and the CPU time that it takes for an event.
 
 use std::time::Duration;
 
@@ -15,14 +15,13 @@ use crate::{
     upstream,
 };
 
-/// How many streams are open, and how far apart the events of each are: never so many that the
-/// machine is busy.
+/// The number of open streams, and the time between two events of each. The machine never gets
+/// busy.
 const CROWDS: [(usize, Duration); 3] =
     [(1, Duration::from_millis(20)), (100, Duration::from_millis(100)), (1_000, Duration::from_secs(1))];
-/// For so long events are read.
+/// How long events are read.
 const WINDOW: Duration = Duration::from_secs(2);
-/// Then so many more streams are opened one after the other, so far apart, and closed after their
-/// first byte.
+/// How many more streams open then, one after the other. Each closes after its first byte.
 const NEWCOMERS: usize = 50;
 const NEWCOMERS_APART: Duration = Duration::from_millis(10);
 
@@ -57,11 +56,11 @@ pub async fn measure(rounds: usize) {
 }
 
 struct Window {
-    /// Microseconds.
+    /// In microseconds.
     first_bytes: Vec<f64>,
-    /// Microseconds.
+    /// In microseconds.
     lags: Vec<f64>,
-    /// For all events.
+    /// The CPU time for all events.
     cpu: Duration,
 }
 

@@ -1,13 +1,19 @@
-//! Six ways to the same upstream, side by side: none in between, plain Envoy, what
-//! `legation dump --static` makes of a gateway file, nginx, HAProxy and Caddy, each with one
-//! worker, over HTTP/1.1 in the clear. Measured are the lag of server-sent events and the time to
-//! the first byte, downloads, the memory of idle streams, and small requests with an equal check of
-//! the key and limit.
+//! Six ways to the same upstream, side by side: nothing in between, plain Envoy, the output of
+//! `legation dump --static`, nginx, HAProxy and Caddy. Each proxy has one worker and speaks
+//! HTTP/1.1 in the clear.
 //!
-//! `cargo bench -p legation --bench streams -- lag download idle requests` names the parts to run, and
-//! `rounds=5`, `mebibytes=1024` and `streams=2000` beside them how much of them. Without arguments all
-//! parts run so. `make peers` gets the three proxies that nobody here wrote; `NGINX`, `HAPROXY` and
-//! `CADDY` name others.
+//! The bench measures the lag of server-sent events, the time to the first byte, downloads, the
+//! memory of idle streams, and small requests with an equal check of the key and limit.
+//!
+//! These are the defaults of the parts and their sizes:
+//!
+//! ```text
+//! cargo bench -p legation --bench streams -- \
+//!     lag download idle requests rounds=5 mebibytes=1024 streams=2000
+//! ```
+//!
+//! `make peers` fetches nginx, HAProxy and Caddy; `NGINX`, `HAPROXY` and `CADDY` name other
+//! binaries.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -27,7 +33,7 @@ mod upstream;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 fn main() {
-    // The client and the upstream have one thread each, too.
+    // The client has one thread, as the proxies do.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     open_files();
     if let Some(port) = upstream::is_wanted() {
@@ -56,7 +62,7 @@ fn main() {
     }
 }
 
-/// Every stream is a file or two, here and in all processes that this one starts.
+/// Raises the limit of open files. Every stream takes one or two, here and in the child processes.
 fn open_files() {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();

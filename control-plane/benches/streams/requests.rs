@@ -1,4 +1,4 @@
-//! Measures what a small request costs a proxy, with and without a check of the key and a limit.
+//! The cost of a small request for a proxy, with and without a check of the key and a limit.
 
 use legation_testing::{
     ALICE_KEY,
@@ -12,7 +12,7 @@ use crate::{
     upstream,
 };
 
-/// Soon reached.
+/// A check whose limit is soon reached.
 const LOW: Check = Check::KeyAndLimit(1);
 
 pub async fn measure(rounds: usize) {
@@ -54,7 +54,7 @@ pub async fn measure(rounds: usize) {
     println!("\n{table}");
 }
 
-/// Makes sure that it checks what it is said to.
+/// Makes sure that a proxy really checks the key and the limit.
 async fn checks(subject: &Subject, upstream: u16) {
     let variant: Variant = subject.start(upstream, UNREACHED).await;
     assert_eq!(variant.status("another-key").await, Some(401), "{}: another key", subject.name);

@@ -1,6 +1,8 @@
-//! Figures of several subjects, taken in rounds: a machine whose speed drifts slows all windows of
-//! a round, and another subject is the first of each. So the median of the rounds counts, and of
-//! differences and ratios the median of those within a round.
+//! Figures of several subjects, taken in rounds.
+//!
+//! A machine whose speed drifts slows all windows of a round, and each round begins with another
+//! subject. So the median of the rounds counts. Differences and ratios are taken within a round,
+//! and their median counts.
 
 use legation_testing::measure::cost::median;
 
@@ -20,12 +22,12 @@ impl Figure {
         median(self.0[subject].clone())
     }
 
-    /// How much more it is than that of another.
+    /// Returns the difference to another subject.
     pub fn over(&self, subject: usize, other: usize) -> f64 {
         self.paired(subject, other, |one, other| one - other)
     }
 
-    /// How many times that of another it is.
+    /// Returns the ratio to another subject.
     pub fn times(&self, subject: usize, other: usize) -> f64 {
         self.paired(subject, other, |one, other| one / other)
     }
@@ -35,7 +37,7 @@ impl Figure {
     }
 }
 
-/// The subjects of all windows, round after round.
+/// Returns the subjects of all windows, round after round.
 pub fn order(rounds: usize, subjects: usize) -> impl Iterator<Item = usize> {
     (0..rounds).flat_map(move |round| (0..subjects).map(move |subject| (round + subject) % subjects))
 }

@@ -1,5 +1,5 @@
-//! The upstream, in a process of its own: as little as it takes to write events, downloads and
-//! small answers over HTTP/1.1.
+//! The upstream, in its own process: a minimal server of events, downloads and small answers over
+//! HTTP/1.1.
 
 use std::{
     env, io,
@@ -18,12 +18,12 @@ use tokio::{
 
 use crate::stamp;
 
-/// Says in the environment that this process is the upstream, and at which port.
+/// The variable that makes this process the upstream. Its value is the port.
 const PORT: &str = "STREAMS_UPSTREAM";
-/// Large, so that it is not the upstream that a download waits for.
+/// The size of a write. Large, so that a download does not wait for the upstream.
 const WRITE: usize = 1 << 20;
 
-/// Streams of events that are open.
+/// The number of open streams of events.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// Starts the process.
@@ -33,14 +33,14 @@ pub fn start(name: &str) -> Variant {
     Variant::start(name, port, TempDir::new().unwrap(), command.env(PORT, port.to_string()))
 }
 
-/// Waits until it has this number of streams of events open.
+/// Waits until it has this many open streams of events.
 pub async fn has_open(port: u16, streams: usize) {
     let client = Client::new();
     let has = async || client.get(&format!("http://127.0.0.1:{port}/open"), &[]).await.body == streams.to_string();
     eventually(&format!("the upstream has {streams} streams open"), has).await;
 }
 
-/// The port that this process is to serve at, if it is the upstream.
+/// Returns the port of this process, if it is the upstream.
 pub fn is_wanted() -> Option<u16> {
     env::var(PORT).ok()?.parse().ok()
 }
@@ -95,7 +95,7 @@ async fn download(socket: &mut TcpStream, bytes: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// The first event with the head, then one each period until the reader leaves.
+/// Sends the first event with the head, and then one each period until the reader leaves.
 async fn events(mut socket: TcpStream, period: Duration) -> io::Result<()> {
     let _open = Open::count();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n";
@@ -106,7 +106,7 @@ async fn events(mut socket: TcpStream, period: Duration) -> io::Result<()> {
     loop {
         tokio::select! {
             _ = next.tick() => writer.write_all(stamp::chunk().as_bytes()).await?,
-            // Nobody says anything more: that is the end.
+            // The reader sends nothing more, so this is its end.
             _ = reader.read_u8() => return Ok(()),
         }
     }

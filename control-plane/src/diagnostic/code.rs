@@ -1,4 +1,5 @@
-//! The stable words by which programs know a diagnostic. A word is never given a new meaning; a test pins the list.
+//! The stable words of diagnostics, for programs. A word never gets a new meaning. A test pins the
+//! list.
 
 macro_rules! codes {
     ($( $(#[doc = $doc:literal])* $name:ident = $word:literal; )*) => {
@@ -12,96 +13,96 @@ macro_rules! codes {
 
 codes! {
     // The file as bytes and as YAML.
-    /// A file that is not there, is a directory, or may not be read. Said by whoever reads it.
+    /// The file does not exist, is a directory, or may not be read.
     UNREADABLE = "unreadable";
-    /// More bytes than a file may have, or the filter's configuration.
+    /// The file, or the filter's configuration, has too many bytes.
     TOO_LARGE = "too_large";
-    /// A byte that is not UTF-8.
+    /// The file has a byte that is not UTF-8.
     NOT_UTF8 = "not_utf8";
-    /// Nothing in it.
+    /// The file is empty.
     EMPTY = "empty";
-    /// Not YAML.
+    /// The file is not YAML.
     SYNTAX = "syntax";
-    /// Nested too deep, too many nodes, or aliases that expand to too much.
+    /// The YAML is nested too deep, has too many nodes, or has aliases that expand to too much.
     TOO_COMPLEX = "too_complex";
-    /// A key twice in one mapping.
+    /// A mapping has the same key twice.
     DUPLICATE_KEY = "duplicate_key";
-    /// A variable that is not set and has no default.
+    /// An environment variable is not set and has no default.
     UNSET_VARIABLE = "unset_variable";
 
     // The shape.
-    /// A list where a text belongs, and the like.
+    /// The value has the wrong type, such as a list instead of a text.
     WRONG_TYPE = "wrong_type";
-    /// A field that nobody knows.
+    /// The field does not exist.
     UNKNOWN_FIELD = "unknown_field";
-    /// A field or value that is planned and not built.
+    /// The field or value is planned, but not built yet.
     NOT_SUPPORTED_YET = "not_supported_yet";
-    /// A field that must be there.
+    /// A required field is missing.
     MISSING_FIELD = "missing_field";
-    /// A version of the file's format other than 1.
+    /// The version of the file's format is not 1.
     UNSUPPORTED_VERSION = "unsupported_version";
 
     // The rules.
-    /// A value that its field does not allow.
+    /// The field does not allow this value.
     INVALID_VALUE = "invalid_value";
-    /// A name with characters that names do not have, or a reserved one.
+    /// The name has forbidden characters, or is reserved.
     INVALID_NAME = "invalid_name";
-    /// Not a duration.
+    /// The value is not a duration.
     BAD_DURATION = "bad_duration";
-    /// A number or duration below or above what is allowed.
+    /// The number or duration is too small or too large.
     OUT_OF_RANGE = "out_of_range";
-    /// Not a SHA-256. The renderer masks the place: a key may stand there by mistake.
+    /// The value is not a SHA-256. It is not shown, since it may be a key by mistake.
     BAD_DIGEST = "bad_digest";
-    /// A file for `key_pepper_file` that holds no text, or too short a one.
+    /// The file of `key_pepper_file` has no text, or too short a text.
     BAD_PEPPER = "bad_pepper";
-    /// Two of one kind with one name.
+    /// Two things of one kind have the same name.
     DUPLICATE_NAME = "duplicate_name";
-    /// One thing said twice: an address, an endpoint, a digest, a header.
+    /// An address, endpoint, digest or header is written twice.
     DUPLICATE_VALUE = "duplicate_value";
-    /// A cluster that the file does not have.
+    /// The file has no cluster of this name.
     UNKNOWN_CLUSTER = "unknown_cluster";
-    /// A plan that the file does not have.
+    /// The file has no plan of this name.
     UNKNOWN_PLAN = "unknown_plan";
-    /// A consumer that the file does not have.
+    /// The file has no consumer of this name.
     UNKNOWN_CONSUMER = "unknown_consumer";
-    /// Not a certificate in PEM, or not the one that belongs to the key.
+    /// The file has no certificate in PEM, or not the one of the key.
     BAD_CERTIFICATE = "bad_certificate";
-    /// Not a private key in PEM, or of a kind that is not served.
+    /// The file has no private key in PEM, or one of a kind that cannot be served.
     BAD_PRIVATE_KEY = "bad_private_key";
-    /// Fields that exclude one another.
+    /// The fields exclude each other.
     CONFLICT = "conflict";
-    /// Something by consumer on a route that asks for no key.
+    /// The route uses consumers, but asks for no key.
     NEEDS_API_KEY = "needs_api_key";
-    /// More diagnostics than are listed.
+    /// There are more diagnostics than are listed.
     TOO_MANY = "too_many";
 
     // Found by nodes.
-    /// What a node rejected of what the file says. Said by whoever serves it.
+    /// A node rejected this part of the file.
     REJECTED_BY_ENVOY = "rejected_by_envoy";
 
-    // Warnings: it can be used, but is probably not what was meant.
-    /// A part of an Envoy bootstrap that cannot be served.
+    // Warnings: the file can be used, but is probably not what its writer meant.
+    /// This part of an Envoy bootstrap cannot be served.
     STAYS_IN_BOOTSTRAP = "stays_in_bootstrap";
-    /// Nothing listens.
+    /// The file has no listeners.
     NO_LISTENERS = "no_listeners";
-    /// A cluster with nowhere to go.
+    /// The cluster has no endpoints.
     NO_ENDPOINTS = "no_endpoints";
-    /// A cluster that no route uses.
+    /// No route uses the cluster.
     UNUSED_CLUSTER = "unused_cluster";
-    /// A route that another one leaves nothing to.
+    /// Another route takes all requests of this route.
     SHADOWED_ROUTE = "shadowed_route";
-    /// A route that asks for a key that nobody has.
+    /// The route asks for a key that no consumer has.
     NOBODY_ADMITTED = "nobody_admitted";
-    /// A limit by plan, and a caller without a plan or with a plan without limits.
+    /// A limit counts by plan, but a caller has no plan, or the plan has no limits.
     WITHOUT_PLAN = "without_plan";
-    /// A route whose requests want a stream, and that does not say so.
+    /// The route's requests want a stream, but the route has no `stream`.
     UNSAID_STREAM = "unsaid_stream";
-    /// A certificate whose time is over, or has not come.
+    /// The certificate is expired or not valid yet.
     EXPIRED_CERTIFICATE = "expired_certificate";
-    /// A chain in which one certificate is not issued by the next.
+    /// A certificate in the chain is not issued by the next one.
     CERTIFICATE_ORDER = "certificate_order";
-    /// A timeout that another one always comes before.
+    /// Another timeout always comes first.
     USELESS_TIMEOUT = "useless_timeout";
-    /// gRPC to a cluster that speaks HTTP/1.1, or WebSocket to one that speaks HTTP/2.
+    /// A gRPC route leads to an HTTP/1.1 cluster, or a WebSocket route to an HTTP/2 cluster.
     PROTOCOL_MISMATCH = "protocol_mismatch";
 }

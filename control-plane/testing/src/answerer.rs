@@ -1,4 +1,4 @@
-//! An upstream whose every answer the test gives.
+//! An upstream whose answers the test gives one by one.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{Body, Client, Cut, Http, PATIENCE, Upstream};
 
-/// An upstream whose every answer the test gives.
+/// An upstream whose answers the test gives one by one.
 pub struct Answerer {
     pub address: SocketAddr,
     asked: Mutex<mpsc::Receiver<Asked>>,
@@ -46,9 +46,10 @@ impl Answerer {
         next(&mut *self.asked.lock().await).await
     }
 
-    /// Sends a request that will arrive here; gives the answer to come and the request as it came.
+    /// Sends a request that will arrive here. Returns the answer to come and the request as it
+    /// arrived.
     pub async fn call(&self, client: &Client, request: Request<Body>) -> (Answer, Asked) {
-        // One at a time, so that each gets its own.
+        // One call at a time, so that each gets its own request.
         let mut asked = self.asked.lock().await;
         let client = client.clone();
         let answer = tokio::spawn(async move { client.begin(request).await });
@@ -61,7 +62,7 @@ async fn next(asked: &mut mpsc::Receiver<Asked>) -> Asked {
 }
 
 impl Asked {
-    /// Answers. Gives what the request's body will bring, and its connection.
+    /// Answers. Returns the request's body and its connection.
     pub fn answer(self, response: Response<Body>) -> (Incoming, AbortHandle) {
         let connection = self.request.extensions().get::<AbortHandle>().expect("it came by a connection").clone();
         let (body, reply) = self.apart();
@@ -69,18 +70,18 @@ impl Asked {
         (body, connection)
     }
 
-    /// The request's body, and what answers.
+    /// Splits the request into its body and the reply.
     pub fn apart(self) -> (Incoming, Reply) {
         (self.request.into_body(), Reply(self.answer))
     }
 
-    /// Waits until the client has given the request up.
+    /// Waits until nobody waits for an answer.
     pub async fn unwanted(mut self) {
         self.answer.closed().await;
     }
 }
 
-/// Answers a request that has come apart from its body. Dropped, it cuts the exchange.
+/// Answers a request whose body was split off. Dropping it cuts the exchange.
 pub struct Reply(oneshot::Sender<Response<Body>>);
 
 impl Reply {

@@ -1,4 +1,4 @@
-//! An Envoy that has the filter and no control plane.
+//! An Envoy with the filter and without a control plane.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ pub struct Bare {
 const WORKERS: &str = "2";
 
 impl Bare {
-    /// Starts Envoy with the bootstrap that is made for a folder, in which the filter is
+    /// Starts Envoy. `bootstrap` makes the bootstrap for a folder that has the filter as
     /// `filter.wasm`.
     pub async fn start(bootstrap: impl FnOnce(&Path) -> String) -> Self {
         let directory = TempDir::new().expect("a temporary folder");

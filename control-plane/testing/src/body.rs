@@ -1,5 +1,5 @@
-//! Bodies: said part by part by the test, or such that every byte says where it belongs, so that
-//! one that is lost, doubled or out of its place shows.
+//! Bodies. Either the test sends them part by part, or every byte tells its place, so that a lost,
+//! doubled or misplaced byte shows.
 
 use std::{
     convert::Infallible,
@@ -25,7 +25,7 @@ use super::{Chance, PATIENCE};
 /// The body of a request or of an answer.
 pub type Body = BoxBody<Bytes, Cut>;
 
-/// What ends a body before its end.
+/// The error that cuts a body.
 #[derive(Debug)]
 pub struct Cut;
 
@@ -37,7 +37,7 @@ impl fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-/// A body that is still to be sent. It ends well when this is dropped.
+/// Sends a body part by part. Dropping it ends the body well.
 pub struct Parts(mpsc::Sender<Result<Frame<Bytes>, Cut>>);
 
 /// A body that is sent part by part.
@@ -55,7 +55,7 @@ impl Parts {
         assert!(self.offer(part.into()).await, "it is still taken");
     }
 
-    /// The same. Returns false if the other side takes no more.
+    /// Sends a part. Returns false if nobody takes the body any more.
     pub async fn offer(&self, part: Bytes) -> bool {
         self.0.send(Ok(Frame::data(part))).await.is_ok()
     }
@@ -65,7 +65,7 @@ impl Parts {
         self.frame(Ok(Frame::trailers(trailers))).await;
     }
 
-    /// Ends it as if its sender broke down.
+    /// Cuts it, as a sender that breaks down does.
     pub async fn cut(&self) {
         self.frame(Err(Cut)).await;
     }
@@ -80,22 +80,22 @@ impl Parts {
     }
 }
 
-/// The next part of a body that comes.
+/// Returns the next part of a body that is received.
 pub async fn part(body: &mut Incoming) -> Bytes {
     let frame =
         timeout(PATIENCE, body.frame()).await.expect("a part comes").expect("it goes on").expect("it is not cut");
     frame.into_data().expect("data")
 }
 
-/// After so many bytes they repeat: a prime, so that what usually goes missing (a buffer, a frame)
-/// is no multiple of it.
+/// The bytes repeat after this many. It is a prime, so that a missing buffer or frame is no
+/// multiple of it.
 const PERIOD: usize = 1_048_573;
-/// The most that is written at once.
+/// The largest write.
 const PIECE: u64 = 64 * 1024;
 
-/// These bytes of the body, as many as fit into a period at most.
+/// Returns these bytes of the body, at most a period.
 pub fn piece(offset: u64, length: u64) -> Bytes {
-    // Twice, so that a piece is a slice wherever it begins.
+    // Twice the period, so that every piece is a slice.
     static BYTES: LazyLock<Bytes> = LazyLock::new(|| {
         let mut chance = Chance(1);
         let once: Vec<u8> = (0..=PERIOD / 8).flat_map(|_| chance.number().to_ne_bytes()).take(PERIOD).collect();
@@ -109,17 +109,17 @@ pub fn piece(offset: u64, length: u64) -> Bytes {
 pub struct Writer {
     offset: u64,
     parts: Parts,
-    /// Goes up with what was written.
+    /// Counts the written bytes.
     count: Arc<AtomicU64>,
 }
 
-/// A body that begins at an offset and what writes it.
+/// Returns a body that begins at an offset, and its writer.
 pub fn writer(offset: u64, count: Arc<AtomicU64>) -> (Writer, Body) {
     let (parts, body) = parts();
     (Writer { offset, parts, count }, body)
 }
 
-/// A whole body of this length.
+/// Returns a whole body of this length.
 pub fn whole(length: u64) -> Body {
     let (writer, body) = writer(0, Arc::default());
     tokio::spawn(writer.finish(length));
@@ -127,7 +127,7 @@ pub fn whole(length: u64) -> Body {
 }
 
 impl Writer {
-    /// Writes up to `end`, as fast as the other side takes it. Returns false if it takes no more.
+    /// Writes up to `end` as fast as it is taken. Returns false if nobody takes it any more.
     pub async fn write_to(&mut self, end: u64) -> bool {
         while self.offset < end {
             let piece = piece(self.offset, PIECE.min(end - self.offset));
@@ -141,7 +141,7 @@ impl Writer {
         true
     }
 
-    /// The same, and ends the body.
+    /// Writes up to `end`, and ends the body.
     pub async fn finish(mut self, end: u64) {
         self.write_to(end).await;
     }
@@ -152,7 +152,7 @@ impl Writer {
     }
 }
 
-/// Reads a body, from an offset on, and compares its bytes with those that are meant to be there.
+/// Reads a body from an offset on, and compares its bytes with the expected ones.
 pub struct Reader {
     pub offset: u64,
     body: Incoming,
@@ -163,7 +163,7 @@ impl Reader {
         Self { offset, body }
     }
 
-    /// Reads what comes next; false at the end.
+    /// Reads the next part. Returns false at the end.
     pub async fn read(&mut self) -> Result<bool, String> {
         let frame = time::timeout(PATIENCE, self.body.frame()).await;
         let frame = match frame.map_err(|_| format!("nothing comes after {} bytes", self.offset))? {
@@ -188,7 +188,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads to the end of the body and gives where that is.
+    /// Reads to the end of the body and returns the offset there.
     pub async fn finish(mut self) -> Result<u64, String> {
         while self.read().await? {}
         Ok(self.offset)

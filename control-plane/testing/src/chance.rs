@@ -1,6 +1,6 @@
-//! Chance that can be repeated: SplitMix64.
+//! Repeatable random numbers: SplitMix64.
 
-/// A sequence of numbers that its seed decides.
+/// A sequence of numbers that depends on the seed alone.
 pub struct Chance(pub u64);
 
 impl Chance {

@@ -1,5 +1,5 @@
-//! The HTTP client of the tests: HTTP/1.1 or HTTP/2, over connections that it keeps or over one
-//! that the test holds.
+//! The HTTP client of the tests. It speaks HTTP/1.1 or HTTP/2, over its own connections or over one
+//! of the test's.
 
 use std::{collections::HashMap, fmt, time::Duration};
 
@@ -26,8 +26,8 @@ use super::{
     server::{CONNECTION_WINDOW, STREAM_WINDOW},
 };
 
-/// A client that keeps connections open between requests. Over HTTP/2, all its requests to one
-/// address share a connection.
+/// A client that keeps connections open between requests. Over HTTP/2, all requests to one address
+/// share a connection.
 #[derive(Clone)]
 pub struct Client {
     pool: Pool<HttpConnector, Body>,
@@ -98,12 +98,12 @@ impl Client {
         time::timeout(PATIENCE, answer).await.map_err(|_| "no answer in time".to_owned())?
     }
 
-    /// The head of an answer, or why there is none; its body is still to come.
+    /// Returns the head of the answer, before its body, or the reason why there is none.
     pub async fn begin(&self, request: Request<Body>) -> Result<http::Response<Incoming>, String> {
         self.begin_within(PATIENCE, request).await
     }
 
-    /// The same, where it may take long.
+    /// Works as [`Self::begin`], with another bound on the time.
     pub async fn begin_within(
         &self,
         patience: Duration,
@@ -205,7 +205,7 @@ impl Connection {
         }
     }
 
-    /// Sends a request, and gives the head of its answer, or why there is none.
+    /// Sends a request. Returns the head of the answer, or the reason why there is none.
     pub async fn ask(&mut self, mut request: Request<Body>) -> Result<http::Response<Incoming>, String> {
         let answer = async {
             match &mut self.sender {
@@ -226,12 +226,12 @@ impl Connection {
         in_time(PATIENCE, answer).await
     }
 
-    /// Leaves it open for as long as an answer comes over it.
+    /// Leaves it open until its answer is complete.
     pub(super) fn forget(mut self) {
         self.task = None;
     }
 
-    /// Whether the other side takes no further request.
+    /// Returns whether the other side takes no further request.
     pub fn is_closed(&self) -> bool {
         match &self.sender {
             Sender::One(sender) => sender.is_closed(),

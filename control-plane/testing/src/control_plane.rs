@@ -33,7 +33,7 @@ impl ControlPlane {
         control_plane
     }
 
-    /// Serves a file that is there.
+    /// Serves an existing file.
     pub async fn on<S: ToString>(file: &Path, arguments: impl IntoIterator<Item = S>) -> Self {
         let arguments = arguments.into_iter().map(|argument| argument.to_string()).collect::<Vec<_>>();
         let xds = free_port();
@@ -43,19 +43,19 @@ impl ControlPlane {
         Self { process, xds, file, arguments, admin, client: Client::new(), _directory: None }
     }
 
-    /// Ends it hard and starts it anew.
+    /// Kills it and starts it again.
     pub async fn restart(&mut self) {
         self.process.end(Signal::SIGKILL);
         self.start_again().await;
     }
 
-    /// Starts it anew, after its end.
+    /// Starts it again after its end.
     pub async fn start_again(&mut self) {
         self.process = serve(&self.file, self.xds, &self.arguments);
         self.admin = admin_address(&self.process).await;
     }
 
-    /// Writes the file anew.
+    /// Replaces the file.
     pub fn write(&self, file: impl fmt::Display) {
         fs::write(&self.file, complete(&file.to_string(), 0)).expect("it can be written");
     }
@@ -65,7 +65,7 @@ impl ControlPlane {
         self.file.with_file_name(name)
     }
 
-    /// Where its admin interface is.
+    /// Returns the address of its admin interface.
     pub fn admin(&self) -> String {
         self.admin.to_string()
     }
@@ -87,8 +87,7 @@ impl ControlPlane {
         assert!(!sent.is_empty() && sent.iter().all(|line| line.ends_with(" 0")), "{sent:?}");
     }
 
-    /// Waits until `/status` says this of the generations: serving, confirmed, rejected, where 0 is
-    /// none.
+    /// Waits until `/status` has these generations: serving, confirmed, rejected. 0 means none.
     pub async fn at(&self, serving: u64, confirmed: u64, rejected: u64) {
         eventually(&format!("serving {serving}, confirmed {confirmed}, rejected {rejected}"), || async {
             let status = self.status().await;

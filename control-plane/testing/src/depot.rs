@@ -1,4 +1,4 @@
-//! An upstream that gives and takes large bodies, and how a client moves them.
+//! An upstream that sends and receives large bodies, and a client's side of it.
 
 use std::{
     convert::Infallible,
@@ -20,20 +20,20 @@ use super::{
     by_alice, empty,
 };
 
-/// GET `/…/N` gives the first N bytes, or a range of them. A body that is sent is read at once, or
-/// to `/…/allowed` as far as the test allows, and the answer is its length; to `/…/echo`, the
-/// answer is what comes as it comes.
+/// Answers GET `/…/N` with the first N bytes, or a range of them. It reads a request's body at once
+/// and answers with its length. `/…/allowed` reads only as far as the test allows. `/…/echo` sends
+/// the body back as it comes.
 pub struct Depot {
     pub upstream: Upstream,
     given: Arc<AtomicU64>,
-    /// How far any body may be taken where it has to be allowed.
+    /// How far `/…/allowed` may read.
     allowed: watch::Sender<u64>,
 }
 
-/// The least speed of an upload, in bytes a millisecond. Only a test that fails waits for it.
+/// The lowest expected speed of an upload, in bytes a millisecond. Only failing tests wait for it.
 const SLOWEST: u64 = 4 << 10;
 
-/// The version of what is given.
+/// The version of the downloads.
 const ETAG: &str = "\"of the depot\"";
 
 impl Depot {
@@ -54,17 +54,17 @@ impl Depot {
         Self { upstream: Upstream::start(http, answer).await, given, allowed }
     }
 
-    /// Allows to take bodies as far as this.
+    /// Allows reading up to this offset.
     pub fn allow(&self, end: u64) {
         self.allowed.send_replace(end);
     }
 
-    /// Allows to take bodies to their ends.
+    /// Allows reading to the end.
     pub fn allow_all(&self) {
         self.allow(u64::MAX);
     }
 
-    /// The bytes of all bodies that were given.
+    /// Returns the number of sent bytes.
     pub fn given(&self) -> u64 {
         self.given.load(Ordering::Relaxed)
     }
@@ -91,7 +91,7 @@ fn give(request: &Request<Incoming>, count: Arc<AtomicU64>) -> Response<Body> {
     response.body(body).expect("a response")
 }
 
-/// The range that is asked for (`bytes=5-`), unless it is one of another version.
+/// Returns the requested range (`bytes=5-`), unless it is for another version.
 fn range(headers: &HeaderMap, length: u64) -> Option<Range<u64>> {
     let range = headers.get(header::RANGE)?;
     if headers.get(header::IF_RANGE).is_some_and(|version| version != ETAG) {
@@ -133,7 +133,7 @@ impl Client {
     /// Sends a body of this length, as alice. All of it has to be taken.
     pub async fn upload(&self, url: &str, length: u64, body: Body) -> Result<(), String> {
         let request = by_alice(Method::PUT, url).header(header::CONTENT_LENGTH, length);
-        // It is answered at its end only.
+        // The answer comes only after the end of the body.
         let patience = PATIENCE + Duration::from_millis(length / SLOWEST);
         let response = self.begin_within(patience, request.body(body).expect("a request")).await?;
         let status = response.status();

@@ -1,10 +1,10 @@
-//! An Envoy that joins a control plane, or has a bootstrap of its own.
+//! An Envoy that joins a control plane, or has its own bootstrap.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use super::{Client, ControlPlane, Process, envoy, eventually, legation};
 
-/// An Envoy that joined, or that has a bootstrap of its own.
+/// An Envoy that joined, or that has its own bootstrap.
 pub struct Envoy {
     pub process: Process,
     admin: String,
@@ -12,14 +12,13 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts an Envoy that joins under this node id; further arguments are those of
-    /// `legation bootstrap`.
+    /// Starts an Envoy that joins with this node id. The arguments are for `legation bootstrap`.
     pub async fn join(control_plane: &ControlPlane, id: &str, arguments: &[&str]) -> Self {
         let xds = format!("127.0.0.1:{}", control_plane.xds);
         Self::join_at(&xds, &control_plane.path(""), id, arguments).await
     }
 
-    /// The same at this address, with its files in the folder.
+    /// Starts an Envoy that joins at this address, with its files in the folder.
     pub async fn join_at(xds: &str, folder: &Path, id: &str, arguments: &[&str]) -> Self {
         let mut bootstrap = legation();
         bootstrap.args(["bootstrap", "--node-id", id, "--xds", xds, "--envoy-admin", "127.0.0.1:0"]).args(arguments);
@@ -39,7 +38,7 @@ impl Envoy {
         Self { process, admin: written_address(&admin_path).await, client: Client::new() }
     }
 
-    /// The counters that move when a resource is sent again.
+    /// Returns the counters that grow when a resource is sent again.
     pub async fn counters(&self) -> BTreeMap<String, u64> {
         let text = self.client.get(&format!("http://{}/stats", self.admin), &[]).await.text();
         let moves = |name: &str| {
@@ -75,7 +74,7 @@ impl Envoy {
     }
 }
 
-/// Returns the address of Envoy's admin interface, which Envoy writes into a file.
+/// Returns the address of the admin interface, which Envoy writes into a file.
 pub(super) async fn written_address(path: &Path) -> String {
     let address = || fs::read_to_string(path).ok().filter(|address| !address.is_empty());
     eventually("Envoy says where its admin interface is", || async { address().is_some() }).await;

@@ -1,17 +1,15 @@
-//! The gateway file of a test, made of its parts.
+//! Builds the gateway file of a test from parts.
 
 use std::fmt;
 
 use super::{ALICE_SHA256, BOB_SHA256, CAROL_SHA256, Gateway, Options};
 
-/// A gateway file. Parts are given in the file's own words, each as lines of a list, indented as it
-/// reads best.
+/// A gateway file. Its parts are in the file's own words: lines of a list, with any indentation.
 ///
-/// `$NAME` stands for a value: one that [`File::set`] gives, or one that every file has: `$ALICE`,
-/// `$BOB` and `$CAROL` are the digests of their keys, `$PORT` is the port that the gateway has for
-/// its first listener.
+/// `$NAME` stands for a value of [`File::set`]. Every file has some values: `$ALICE`, `$BOB` and
+/// `$CAROL` are the digests of their keys, and `$PORT` is the port of the gateway's first listener.
 ///
-/// Unless other listeners are named, the file has one, `http` at `$PORT`.
+/// By default the file has one listener, `http` at `$PORT`.
 #[derive(Clone, Debug, Default)]
 pub struct File {
     listeners: String,
@@ -130,7 +128,7 @@ impl File {
         self
     }
 
-    /// Says what `$NAME` stands for. A later value counts in place of an earlier one.
+    /// Sets the value of `$NAME`. A later value replaces an earlier one.
     pub fn set(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.values.retain(|(named, _)| *named != name);
         self.values.push((name, value.to_string()));
@@ -142,17 +140,17 @@ impl File {
         Gateway::run(Options::default(), self).await
     }
 
-    /// The same, with options or further arguments of `legation run`.
+    /// Works as [`Self::start`], with options or further arguments of `legation run`.
     pub async fn start_with(self, options: impl Into<Options>) -> Gateway {
         Gateway::run(options, self).await
     }
 
-    /// The same, but waits only until the control plane serves.
+    /// Works as [`Self::start`], but waits only until the control plane serves.
     pub async fn begin_with(self, options: impl Into<Options>) -> Gateway {
         Gateway::begin(options, self).await
     }
 
-    /// The file for a gateway that has this port for its first listener.
+    /// Returns the file for a gateway whose first listener has this port.
     pub fn at(&self, port: u16) -> String {
         complete(&self.to_string(), port)
     }
@@ -179,7 +177,7 @@ impl fmt::Display for File {
     }
 }
 
-/// A text with its port and the digests of keys in it. Nothing in it may be left to say.
+/// Returns a text with all values filled in. No name may be left.
 pub(super) fn complete(text: &str, port: u16) -> String {
     let port = port.to_string();
     let known = [("PORT", port.as_str()), ("ALICE", ALICE_SHA256), ("BOB", BOB_SHA256), ("CAROL", CAROL_SHA256)];
@@ -189,15 +187,14 @@ pub(super) fn complete(text: &str, port: u16) -> String {
     text
 }
 
-/// Puts each value in the place of its name. Values may have other names in them, so that the order
-/// counts.
+/// Replaces each name by its value. Values may contain other names, so the order matters.
 fn replace<'a>(text: &str, values: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     values.fold(text.to_owned(), |text, (name, value)| {
         let name = format!("${name}");
         let mut parts = text.split(&name);
         let mut replaced = parts.next().unwrap_or_default().to_owned();
         for rest in parts {
-            // `$PORTS` is another name than `$PORT`.
+            // `$PORTS` is not `$PORT`.
             let is_longer = rest.starts_with(|letter: char| letter.is_ascii_uppercase() || letter == '_');
             replaced += if is_longer { &name } else { value };
             replaced += rest;
@@ -206,7 +203,8 @@ fn replace<'a>(text: &str, values: impl Iterator<Item = (&'a str, &'a str)>) -> 
     })
 }
 
-/// The lines of a text without what they are all indented by, and without empty ones around them.
+/// Returns the lines of a text without their common indentation, and without empty lines around
+/// them.
 fn unindented(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let indented = |line: &str| line.len() - line.trim_start().len();

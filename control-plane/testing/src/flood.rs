@@ -1,5 +1,5 @@
-//! Load far above a limit from h2load, and how much of it was admitted. What is not admitted must
-//! be refused with 429.
+//! Load from h2load far above a limit, and the number of admitted requests. All others must get
+//! 429.
 
 use std::{cell::Cell, future, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::time;
 
 use super::{ALICE_KEY, File, Gateway, h2load};
 
-/// Requests at a steady rate, over connections enough that every worker has some.
+/// Requests at a steady rate, over enough connections for every worker.
 #[derive(Clone, Copy)]
 pub struct Flood {
     /// Requests a second.
@@ -15,15 +15,15 @@ pub struct Flood {
     pub seconds: usize,
 }
 
-/// Such that each has a whole number of requests a second.
+/// The number of connections. Each has a whole number of requests a second.
 const CONNECTIONS: usize = 25;
 
-/// What came of it.
+/// The result of a flood.
 #[derive(Debug)]
 pub struct Flooded {
     pub admitted: usize,
     pub refused: usize,
-    /// From the first request to the last answer.
+    /// The time from the first request to the last answer.
     pub elapsed: Duration,
 }
 
@@ -45,8 +45,8 @@ impl Flood {
         flooded
     }
 
-    /// Sends it to a URL of a gateway, whose file is edited so many times meanwhile, evenly spread.
-    /// Gives how many of the edits reached Envoy before the load ended, too.
+    /// Sends it to a URL of a gateway and edits the gateway's file meanwhile, evenly spread. Also
+    /// returns how many of the edits reached Envoy before the load ended.
     pub async fn send_with_edits(
         self,
         gateway: &Gateway,
@@ -74,7 +74,7 @@ impl Flood {
     }
 }
 
-/// Its summary: `finished in 20.00s, 10000.00 req/s, …` and
+/// Reads h2load's summary: `finished in 20.00s, 10000.00 req/s, …` and
 /// `status codes: 5250 2xx, 0 3xx, 194750 4xx, 0 5xx`.
 fn read(said: &str) -> Option<Flooded> {
     let (_, rate) = said.split_once("finished in ")?.1.split_once(", ")?;
@@ -85,30 +85,30 @@ fn read(said: &str) -> Option<Flooded> {
     Some(Flooded { admitted, refused, elapsed: Duration::from_secs_f64((admitted + refused) as f64 / rate) })
 }
 
-/// A limit, as a route's `rate_limit` says it.
+/// A limit, as in a route's `rate_limit`.
 #[derive(Clone, Copy)]
 pub struct Limited {
     pub algorithm: &'static str,
-    /// How many a second.
+    /// Requests a second.
     pub limit: usize,
-    /// How many more pass at the beginning.
+    /// Further requests that pass at the beginning.
     pub burst: usize,
     /// The fields beside `limit` and `window`.
     pub fields: &'static str,
 }
 
 impl Limited {
-    /// How many are to be admitted at most.
+    /// Returns the most requests that may be admitted.
     pub fn most(&self, elapsed: Duration) -> f64 {
         self.burst as f64 + self.least(elapsed)
     }
 
-    /// And at least, where enough are sent.
+    /// Returns the fewest requests that must be admitted, if enough are sent.
     pub fn least(&self, elapsed: Duration) -> f64 {
         self.limit as f64 * elapsed.as_secs_f64()
     }
 
-    /// How what came of it stands to the limit.
+    /// Compares a result with the limit.
     pub fn judge(&self, flooded: &Flooded) -> String {
         let Flooded { admitted, refused, elapsed } = flooded;
         let (most, offered) = (self.most(*elapsed), (admitted + refused) as f64 / elapsed.as_secs_f64());
@@ -122,8 +122,8 @@ impl Limited {
     }
 }
 
-/// A file with a route for each limit, after so many edits: each puts one consumer in the place of
-/// another.
+/// Returns a file with a route for each limit, after this many edits. Each edit replaces one
+/// consumer by another.
 pub fn limited(limits: &[Limited], edit: usize) -> File {
     let route = |file: File, Limited { algorithm, limit, fields, .. }: &Limited| {
         let fields = "respond: {status: 200}, api_key: {}, rate_limit: {limit: LIMIT, window: 1s, by: routeFIELDS}"

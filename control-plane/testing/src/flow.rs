@@ -1,4 +1,4 @@
-//! A body on its way through the gateway, a byte at a time, of which the test has both ends.
+//! A body that passes the gateway byte by byte. The test holds both ends.
 
 use std::{
     sync::Arc,
@@ -21,17 +21,17 @@ pub enum Direction {
 }
 
 pub struct Flow {
-    /// Before the request was sent, and before the last byte was.
+    /// The times before the request was sent and before the last byte was sent.
     began: Instant,
     moved: Instant,
     writer: Writer,
     reader: Reader,
-    /// An upload's client waits for its answer.
+    /// The answer to the client of an upload.
     upload: Option<(Reply, Answer)>,
 }
 
 impl Flow {
-    /// Begins it; its first byte has come.
+    /// Begins it. Returns once its first byte has come.
     pub async fn begin(client: &Client, upstream: &Answerer, url: &str, direction: Direction) -> Self {
         let began = Instant::now();
         let (writer, body) = body::writer(0, Arc::default());
@@ -53,7 +53,7 @@ impl Flow {
         flow
     }
 
-    /// Since before the request was sent.
+    /// Returns the time since right before the request was sent.
     pub fn age(&self) -> Duration {
         self.began.elapsed()
     }
@@ -66,7 +66,7 @@ impl Flow {
         self.reader.read_to(end).await.unwrap();
     }
 
-    /// Ends it, and sees that it is whole.
+    /// Ends it, and checks that it is complete.
     pub async fn ends_whole(self) {
         let end = self.reader.offset;
         drop(self.writer);
@@ -77,9 +77,9 @@ impl Flow {
         }
     }
 
-    /// Sees that it is aborted at both ends, but not before this limit of its life, while it moves
-    /// a byte now and then; or where it moves none, of the time since the last one. Gives what an
-    /// upload's client is told.
+    /// Checks that a limit aborts it at both ends, and not too early. The limit is on its life,
+    /// while it moves a byte now and then, or on the time since its last byte. Returns the answer
+    /// to the client of an upload.
     pub async fn aborts_after(self, limit: Duration, moving: bool) -> String {
         let Self { began, moved, mut writer, reader, upload } = self;
         let mut end = reader.offset + 1;

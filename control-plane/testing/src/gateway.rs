@@ -78,12 +78,12 @@ impl Gateway {
         gateway
     }
 
-    /// The same, but waits only until the control plane serves.
+    /// Runs a gateway on a file, and waits only until the control plane serves.
     pub async fn begin(options: impl Into<Options>, file: impl fmt::Display) -> Self {
         Self::begin_as(options.into(), &file.to_string(), |_, command| Process::start("legation run", command)).await
     }
 
-    /// Runs a gateway that ends with this process, as nothing drops it.
+    /// Runs a gateway that ends with this process, since nothing drops it.
     pub(super) async fn keep(options: Options, file: File) -> Self {
         let start = |folder: &TempDir, command: &mut Command| Process::keep("legation run", folder.path(), command);
         let gateway = Self::begin_as(options, &file.to_string(), start).await;
@@ -107,8 +107,8 @@ impl Gateway {
         }
     }
 
-    /// The same gateway for another test, with a client of its own: connections end with the
-    /// runtime of the test.
+    /// Returns the same gateway for another test, with its own client: connections end with the
+    /// test's runtime.
     pub(super) fn for_another(&self) -> Self {
         Self {
             process: self.process.clone(),
@@ -137,14 +137,14 @@ impl Gateway {
         self.directory.path().to_owned()
     }
 
-    /// Where the file has this text, as diagnostics say it.
+    /// Returns the place of this text in the file, as diagnostics write it.
     pub fn place(&self, text: &str) -> String {
         let content = fs::read_to_string(self.path()).expect("it can be read");
         let (line, found) = content.lines().enumerate().find(|(_, line)| line.contains(text)).expect("it is there");
         format!("gateway.yaml:{}:{}", line + 1, found.find(text).expect("it is there") + 1)
     }
 
-    /// Writes the file anew.
+    /// Replaces the file.
     pub fn write(&self, file: impl fmt::Display) {
         fs::write(self.path(), complete(&file.to_string(), self.port)).expect("it can be written");
     }
@@ -154,7 +154,7 @@ impl Gateway {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Where the control plane's admin interface is.
+    /// Returns the address of the control plane's admin interface.
     pub fn admin(&self) -> String {
         self.admin.to_string()
     }
@@ -226,7 +226,7 @@ impl Gateway {
         .await;
     }
 
-    /// Edits the file and waits until Envoy has confirmed what it says.
+    /// Edits the file and waits until Envoy has confirmed it.
     pub async fn edit(&self, file: impl fmt::Display) {
         let before = self.status().await["generation"]["serving"].as_u64().expect("something is served");
         self.write(file);
@@ -244,7 +244,7 @@ fn run(directory: &TempDir, options: &Options) -> Command {
     command
 }
 
-/// Where the control plane says that its admin interface is.
+/// Returns the address of the admin interface from the control plane's log.
 pub async fn admin_address(process: &Process) -> SocketAddr {
     let said = || Some(process.output().split_once("status on http://")?.1.split_once("/status")?.0.to_owned());
     eventually("the control plane says where it listens", || async { said().is_some() }).await;

@@ -1,8 +1,8 @@
-//! What the live tests and the benchmarks are made of: a whole gateway (the real command, the real
-//! Envoy), the file that it runs on, clients that ask it and upstreams that answer it.
+//! Building blocks of the live tests and the benchmarks: a whole gateway (the real command, the
+//! real Envoy), its file, clients and upstreams.
 //!
-//! HTTP is spoken by one client, [`Client`], and by hand over one kind of connection, [`Wire`]. A
-//! file is made with [`Gateway::routes`] and its friends in [`File`].
+//! There is one HTTP client, [`Client`], and one raw connection, [`Wire`]. [`Gateway::routes`] and
+//! the methods of [`File`] make gateway files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -63,8 +63,7 @@ pub use unrest::{Edits, Unrest};
 pub use variant::Variant;
 pub use wire::Wire;
 
-/// The longest that anything may take to come about. Only a test that fails waits so long, however
-/// slow the machine is.
+/// The longest wait for anything. It suits slow machines, and only failing tests wait this long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds.

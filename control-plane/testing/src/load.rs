@@ -1,4 +1,4 @@
-//! Load from a program that nobody here wrote: h2load, of nghttp2. No request of it may fail.
+//! Load from h2load, the independent load generator of nghttp2. No request may fail.
 
 use std::{
     process::Output,
@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 
 use super::{ALICE_KEY, h2load};
 
-/// Requests in one run of h2load, and how many a second each of its connections sends: load enough
-/// to catch what is short, while the machine still does the rest of the test.
+/// The requests of one run of h2load, and the requests a second of each of its connections. The
+/// load is high enough to catch short failures, and low enough for the rest of the test.
 const REQUESTS: usize = 2000;
 const RATE: usize = 250;
 
@@ -24,8 +24,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts to request these, one after the other, as alice: over HTTP/2, or with `--h1` among
-    /// the arguments HTTP/1.1.
+    /// Starts requesting these URLs in turn, as alice, over HTTP/2, or over HTTP/1.1 with `--h1`
+    /// among the arguments.
     pub fn start(urls: Vec<String>, arguments: &'static [&'static str]) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let stopped = stop.clone();
@@ -39,7 +39,7 @@ impl Load {
         Self { stop, runs }
     }
 
-    /// Ends, and gives how many requests there were, or what h2load says if one of them failed.
+    /// Ends. Returns the number of requests, or h2load's message if one of them failed.
     pub async fn stop(self) -> Result<usize, String> {
         self.stop.store(true, Ordering::Relaxed);
         self.runs.await.expect("it does not panic")

@@ -15,12 +15,12 @@ pub struct Memory {
 impl Memory {
     pub fn of(gateway: &Gateway) -> Self {
         let pid = gateway.envoy_pid();
-        // Has the kernel count the peak from now on.
+        // Makes the kernel count the peak from now on.
         fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("it is our process");
         Self { pid, before: field(pid, "VmRSS:") }
     }
 
-    /// How many bytes it had more at some time since.
+    /// Returns the growth at the peak since then, in bytes.
     pub fn peak(&self) -> u64 {
         field(self.pid, "VmHWM:").saturating_sub(self.before)
     }

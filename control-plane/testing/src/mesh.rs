@@ -1,4 +1,4 @@
-//! The files of `examples/mesh`, and what the systems that they are for make of them: written after
+//! The files of `examples/mesh`, in the shape in which their systems hand them to Envoy. It follows
 //! Istio 1.30's `pilot/pkg/model/extensions.go` and `pkg/wasm/convert.go`, and Envoy Gateway 1.9's
 //! `internal/xds/translator/wasm.go`.
 
@@ -34,7 +34,7 @@ pub fn example(name: &str) -> Value {
     serde_yaml::from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The part of an Istio example that is about the module: all of a WasmPlugin, `wasm` of a
+/// Returns the module's part of an Istio example: all of a WasmPlugin, `wasm` of a
 /// TrafficExtension.
 pub fn istio_wasm(example: &Value) -> &Value {
     match example["kind"].as_str() {
@@ -57,12 +57,12 @@ pub fn module(folder: &Path) -> PathBuf {
     path
 }
 
-/// How a plugin's configuration is handed to Envoy.
+/// The form of a plugin's configuration for Envoy.
 #[derive(Clone, Copy, Debug)]
 pub enum As {
-    /// What Istio and Envoy Gateway make of it.
+    /// The form of Istio and Envoy Gateway.
     Text,
-    /// What one may write into an EnvoyFilter.
+    /// A form that people may write into an EnvoyFilter.
     Struct,
 }
 
@@ -77,18 +77,18 @@ impl As {
     }
 }
 
-/// A plugin of Istio's: its configuration comes by ECDS, its code from where the agent has put it,
-/// and its `vm_id` is empty.
+/// A plugin of Istio. Its configuration comes by ECDS, the agent has put its code into a file, and
+/// its `vm_id` is empty.
 pub struct Istio {
     name: &'static str,
     file: PathBuf,
-    /// Where the agent has put the module: each under its digest.
+    /// The agent's folder. It has each module under its digest.
     pub module: PathBuf,
     failure_policy: &'static str,
 }
 
 impl Istio {
-    /// The plugin of this name as the example has it.
+    /// Makes the plugin of the example with this name.
     pub fn new(folder: &Path, name: &'static str, example: &Value) -> Self {
         let failure_policy = match istio_wasm(example)["failStrategy"].as_str() {
             None | Some("FAIL_CLOSE") => "FAIL_CLOSED",
@@ -98,7 +98,7 @@ impl Istio {
         Self { name, file: folder.join(format!("{name}.json")), module: module(folder), failure_policy }
     }
 
-    /// Sends the configuration: the file is replaced at once, as Envoy watches it.
+    /// Sends the configuration: it replaces the file that Envoy watches, in one step.
     pub fn send(&self, document: &Value, form: As) {
         let plugin = json!({
             "name": format!("istio-ingress.{}", self.name),
@@ -134,8 +134,8 @@ impl Istio {
     }
 }
 
-/// A policy of Envoy Gateway's: the filter stands in the listener, disabled, its code is fetched,
-/// and each policy has a VM.
+/// A policy of Envoy Gateway. The filter is in the listener, disabled, Envoy fetches its code, and
+/// each policy has a VM.
 pub struct EnvoyGateway {
     pub name: String,
     filter: Value,
@@ -174,8 +174,8 @@ impl EnvoyGateway {
         Self { name, filter }
     }
 
-    /// The listener: everything passes the filter but `/open`, a route that the policy does not
-    /// name.
+    /// Returns the listener. Everything passes the filter, except `/open`, which the policy does
+    /// not name.
     pub fn listener(&self, port: u16) -> Value {
         let enabled = json!({self.name.clone(): {
             "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
@@ -189,7 +189,7 @@ impl EnvoyGateway {
     }
 }
 
-/// A server that has modules, as Envoy Gateway's: each under its digest.
+/// A server of modules, like Envoy Gateway's. It has each module under its digest.
 pub struct Code {
     pub address: SocketAddr,
     pub sha256: Vec<String>,
@@ -215,7 +215,7 @@ fn path(sha256: &str) -> String {
     format!("/{sha256}.wasm")
 }
 
-/// A filter with this configuration, in a VM of its own.
+/// Returns a filter with this configuration, in its own VM.
 pub fn wasm_filter(name: &str, document: &Value, module: &Path) -> Value {
     let plugin = json!({
         "name": name,
@@ -252,7 +252,7 @@ pub fn listener(port: u16, filters: &[Value], routes: &Value) -> Value {
     })
 }
 
-/// An Envoy whose listeners come by LDS, from a file that is replaced to change them.
+/// An Envoy whose listeners come by LDS from a file.
 pub struct Mesh {
     pub envoy: Envoy,
     file: PathBuf,

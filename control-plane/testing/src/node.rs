@@ -1,5 +1,5 @@
-//! A node that is no Envoy: it takes all listeners, by delta, but for those that it is told to
-//! reject. As Envoy does, it applies the good ones of a response that it rejects.
+//! A node that is not an Envoy. It takes all listeners by delta, except those that the test makes
+//! it reject. Like Envoy, it applies the good listeners of a response that it rejects.
 
 use std::{
     collections::BTreeMap,
@@ -24,18 +24,18 @@ const DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/Delt
 struct State {
     /// Listeners, by name, with their versions.
     listeners: BTreeMap<String, String>,
-    /// The names of all listeners that it was ever sent.
+    /// The names of all listeners that it ever got.
     sent: Vec<String>,
 }
 
-/// A connected node; it leaves when it is dropped.
+/// A connected node. Dropping it disconnects it.
 pub struct Node {
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
 }
 
 impl Node {
-    /// Joins under this id, and will reject the listener of this name.
+    /// Joins with this id. It will reject the listener of this name.
     pub async fn join(xds: u16, id: &str, rejects: &'static str) -> Self {
         let channel = Channel::from_shared(format!("http://127.0.0.1:{xds}")).expect("a URL").connect().await;
         let mut grpc = Grpc::new(channel.expect("it connects")).max_decoding_message_size(64 << 20);
@@ -81,7 +81,7 @@ impl Node {
         self.state.lock().expect("nobody panics").listeners.keys().cloned().collect()
     }
 
-    /// Whether it was ever sent the listener of this name.
+    /// Returns whether it ever got the listener of this name.
     pub fn was_sent(&self, name: &str) -> bool {
         self.state.lock().expect("nobody panics").sent.iter().any(|sent| sent == name)
     }
@@ -93,7 +93,7 @@ impl Node {
 }
 
 impl State {
-    /// Takes what is good; gives what is not.
+    /// Applies the good listeners. Returns the reason for rejecting another one, if there is one.
     fn apply(&mut self, response: &DeltaDiscoveryResponse, rejects: &str) -> Option<String> {
         if response.type_url != ResourceType::Listener.type_url() {
             return None;

@@ -1,4 +1,4 @@
-//! Certificates and the authorities that issue them.
+//! Certificates and authorities.
 
 use std::{
     fs,
@@ -58,8 +58,7 @@ impl Authority {
 }
 
 impl Pair {
-    /// Writes `NAME.key` and `NAME.crt` into the folder, each in one step: the key is there before
-    /// its certificate.
+    /// Writes `NAME.key` and then `NAME.crt` into the folder, each in one step.
     pub fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
         let write = |ending: &str, text: &str| {
             let path = folder.join(format!("{name}.{ending}"));

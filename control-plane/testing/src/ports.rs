@@ -1,5 +1,4 @@
-//! Ports that no other process takes: below the range from which the system gives ports to outgoing
-//! connections.
+//! Free ports, below the range that the system uses for outgoing connections.
 
 use std::{
     net::TcpListener,
@@ -10,11 +9,11 @@ use std::{
 const FIRST: u32 = 20_000;
 const COUNT: u32 = 12_000;
 
-/// A port that is free, and that no other call of this process gets.
+/// Returns a free port that no other call of this process gets.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..COUNT {
-        // Test binaries that run at once start at different places.
+        // Concurrent test binaries start at different places.
         let offset = process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = u16::try_from(FIRST + offset % COUNT).expect("below 32,000");
         if TcpListener::bind(("0.0.0.0", port)).is_ok() {
@@ -24,7 +23,7 @@ pub fn free_port() -> u16 {
     panic!("no port is free between {FIRST} and {}", FIRST + COUNT);
 }
 
-/// A port that this process holds as long as this lives.
+/// A port that this process holds until this is dropped.
 pub struct TakenPort {
     pub port: u16,
     _listener: TcpListener,

@@ -1,4 +1,4 @@
-//! Child processes that end with the test, and whose output is shown when it fails.
+//! Child processes. They end with the test, and a failing test shows their output.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -36,7 +36,7 @@ pub fn legation() -> Command {
     command
 }
 
-/// The real Envoy: `$ENVOY`, or what `make envoy` leaves.
+/// The real Envoy: `$ENVOY`, or the one of `make envoy`.
 pub fn envoy() -> PathBuf {
     let path = std::env::var_os("ENVOY").map_or(root().join("target/envoy/envoy"), PathBuf::from);
     assert!(
@@ -47,7 +47,7 @@ pub fn envoy() -> PathBuf {
     path
 }
 
-/// A call of h2load, a load generator that nobody here wrote: `$H2LOAD`, or the one on the path.
+/// A call of h2load, an independent load generator: `$H2LOAD`, or the one on the PATH.
 pub fn h2load() -> tokio::process::Command {
     let name = std::env::var("H2LOAD").unwrap_or_else(|_| "h2load".to_owned());
     let mut command = tokio::process::Command::new(&name);
@@ -71,12 +71,12 @@ pub struct Process {
     output: Arc<Mutex<String>>,
     /// Whether it leads a process group that ends with it.
     group: bool,
-    /// What tells it by its end that this process has ended.
+    /// A pipe whose end tells it that this process has ended.
     _lifeline: Option<ChildStdin>,
 }
 
 impl Process {
-    /// Starts it; what it writes to either stream is kept.
+    /// Starts it, and keeps its output.
     pub fn start(name: &str, command: &mut Command) -> Self {
         Self::spawn(name, command.stdin(Stdio::null()), false)
     }
@@ -87,8 +87,8 @@ impl Process {
         Self::spawn(name, command.stdin(Stdio::null()).process_group(0), true)
     }
 
-    /// Starts it under a shell that ends it, and removes a folder, as soon as this process has
-    /// ended.
+    /// Starts it under a shell. As soon as this process has ended, the shell ends it and removes a
+    /// folder.
     pub(super) fn keep(name: &str, folder: &Path, command: &mut Command) -> Self {
         let script = r#"folder=$1; shift; "$@" & cat; kill $!; wait; rm -r "$folder""#;
         let mut shell = Command::new("sh");
@@ -110,7 +110,7 @@ impl Process {
         Self { name: name.to_owned(), child: Mutex::new(child), output, group, _lifeline: lifeline }
     }
 
-    /// Returns what it has written so far, both streams in one.
+    /// Returns its output so far, of both streams.
     pub fn output(&self) -> String {
         self.output.lock().expect("no writer panics").clone()
     }
@@ -131,7 +131,7 @@ impl Process {
         kill(pid, signal).unwrap_or_else(|error| panic!("{} takes {signal}: {error}", self.name));
     }
 
-    /// Waits for its end and gives the exit status's code.
+    /// Waits for its end and returns the exit code.
     pub fn wait(&self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -143,13 +143,13 @@ impl Process {
         panic!("{} does not end:\n{}", self.name, self.output());
     }
 
-    /// Sends a signal and waits for its end; gives the exit status's code.
+    /// Sends a signal, waits for its end and returns the exit code.
     pub fn end(&self, signal: Signal) -> Option<i32> {
         self.signal(signal);
         self.wait()
     }
 
-    /// Whether it runs.
+    /// Returns whether it runs.
     pub fn is_running(&self) -> bool {
         self.child().try_wait().expect("it is our child").is_none()
     }

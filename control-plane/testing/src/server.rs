@@ -1,4 +1,4 @@
-//! HTTP of either version, as upstreams in this process speak it.
+//! Upstreams in this process, over either version of HTTP.
 
 use std::{
     error::Error,
@@ -34,7 +34,7 @@ pub enum Http {
 impl Http {
     pub const BOTH: [Self; 2] = [Self::One, Self::Two];
 
-    /// As the `protocol` of a cluster.
+    /// Returns the value of a cluster's `protocol`.
     pub const fn protocol(self) -> &'static str {
         match self {
             Self::One => "protocol: http1",
@@ -43,8 +43,8 @@ impl Http {
     }
 }
 
-/// Over HTTP/2, a stream has a window of this size, and a connection more than all streams of a
-/// test take: what stalls a stream is not at the ends.
+/// The window of an HTTP/2 stream at the test's ends. A connection's window exceeds what all
+/// streams of a test need, so the test's ends stall no stream.
 pub(super) const STREAM_WINDOW: u32 = 1 << 20;
 pub(super) const CONNECTION_WINDOW: u32 = 1 << 30;
 
@@ -55,7 +55,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Starts it, with its answer to each request. Among a request's extensions is the
+    /// Starts it with a function that answers each request. A request's extensions have the
     /// [`AbortHandle`] of its connection.
     pub async fn start<A, F, B, E>(http: Http, answer: A) -> Self
     where
@@ -67,8 +67,8 @@ impl Upstream {
         Self::start_over(move |stream| async move { Some((http, (), stream)) }, answer).await
     }
 
-    /// The same over what `connect` makes of each connection: it gives what is spoken there, and
-    /// what is to be among the extensions of its requests.
+    /// Works as [`Self::start`], over streams that `connect` makes of connections. `connect`
+    /// returns the version of HTTP and an extension for the requests, too.
     pub async fn start_over<C, T, S, A, F, B, E>(
         connect: impl Fn(TcpStream) -> C + Clone + Send + 'static,
         answer: A,
@@ -108,13 +108,13 @@ impl Upstream {
         Self { address, connections }
     }
 
-    /// How many connections were made to it.
+    /// Returns the number of connections to it.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }
 
-/// Answers all requests of a connection. How it ends is the other side's business.
+/// Answers all requests of a connection, however it ends.
 async fn serve<S, A, F, B, E>(http: Http, stream: S, answer: A)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

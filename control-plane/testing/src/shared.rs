@@ -9,12 +9,12 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 
 use super::{File, Gateway, Options};
 
-/// A gateway that is started by the first test that asks for it and ends with the process of the
-/// tests. Its upstreams have to be started by what makes its file: they run as long as it does,
-/// while everything that a test starts ends with the test.
+/// A gateway that the first test starts and that ends with the process of the tests. The function
+/// that makes its file must also start its upstreams, since everything that a test starts ends with
+/// the test.
 ///
-/// No test may edit its file, signal it or leave traces that another test looks at: each has
-/// routes, consumers and limits of its own in it.
+/// No test may edit its file, signal it, or leave traces that another test sees. Each test has its
+/// own routes, consumers and limits in the file.
 pub struct Shared {
     file: fn() -> Making,
     gateway: OnceCell<Arc<Gateway>>,
@@ -28,7 +28,7 @@ impl Shared {
         Self { file, gateway: OnceCell::const_new() }
     }
 
-    /// The gateway, with a client of the test's own.
+    /// Returns the gateway, with a client for this test.
     pub async fn get(&'static self) -> Gateway {
         let start = || async {
             let start = async { Gateway::keep(Options::default(), (self.file)().await).await };

@@ -23,7 +23,7 @@ use super::{
     pki::{Authority, Pair},
 };
 
-/// Whom a client trusts and what it offers.
+/// A client's trusted authority and its offers.
 #[derive(Clone, Copy)]
 pub struct Offer<'a> {
     pub authority: &'a Authority,
@@ -38,7 +38,7 @@ impl<'a> Offer<'a> {
     }
 }
 
-/// A connection whose server was verified to be `host`, or why there is none.
+/// Returns a connection to a server that is verified as `host`, or the reason why there is none.
 pub async fn connect(port: u16, host: &str, offer: Offer<'_>) -> Result<TlsStream<TcpStream>, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(
@@ -61,7 +61,8 @@ pub async fn connect(port: u16, host: &str, offer: Offer<'_>) -> Result<TlsStrea
     connected.map_err(|error| error.to_string())
 }
 
-/// The head of an answer to GET, by the protocol that was agreed on, or why there is none.
+/// Sends GET over the agreed protocol. Returns the head of the answer, or the reason why there is
+/// none.
 pub async fn get(stream: TlsStream<TcpStream>, path: &str) -> Result<Response<Incoming>, String> {
     let http = agreed(stream.get_ref().1.alpn_protocol());
     let request = Request::builder().uri(format!("https://gateway.test{path}")).body(empty()).unwrap();
@@ -80,8 +81,8 @@ fn agreed(protocol: Option<&[u8]>) -> Http {
 #[derive(Clone, Copy)]
 struct Shown(bool);
 
-/// An upstream that speaks TLS, no older than 1.3, and says by which protocol it was asked, and
-/// whether it was shown a certificate.
+/// Starts an upstream with TLS 1.3. Its answer says over which protocol the request came, and
+/// whether the client showed a certificate.
 pub async fn upstream(pair: &Pair, clients: Option<&Authority>) -> SocketAddr {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13]).unwrap();

@@ -1,4 +1,4 @@
-//! Traffic that a test keeps up while it edits: none of it may fail.
+//! Traffic during a test's edits. None of it may fail.
 
 use std::sync::{
     Arc, Mutex,
@@ -11,7 +11,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{ALICE_KEY, Client, by_alice, empty};
 
-/// A stream of events that is read as they come.
+/// A stream of events, read as they come.
 pub struct Events {
     /// The last id that came.
     last: watch::Receiver<u64>,
@@ -61,13 +61,13 @@ impl Events {
 }
 
 impl Drop for Events {
-    /// The client goes away.
+    /// Disconnects the client.
     fn drop(&mut self) {
         self.reader.abort();
     }
 }
 
-/// Requests without a pause, none of which may fail.
+/// Requests without a pause. None may fail.
 pub struct Hammer {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
@@ -103,7 +103,7 @@ impl Hammer {
         assert!(failures.is_empty(), "{} of {:?} failed: {failures:?}", failures.len(), self.sent);
     }
 
-    /// Ends, makes sure that none failed, and gives how many there were.
+    /// Ends, makes sure that none failed, and returns their number.
     pub async fn stop(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         let Self { sent, failures, task, .. } = self;

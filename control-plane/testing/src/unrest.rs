@@ -1,5 +1,4 @@
-//! Fifty edits of every kind that may be made under traffic, one after the other, while a test's
-//! exchange goes on.
+//! Makes fifty edits of all harmless kinds, one after the other, while a test's exchange goes on.
 
 use std::net::SocketAddr;
 
@@ -7,35 +6,34 @@ use tokio::sync::watch;
 
 use super::{File, Gateway, Options, free_port};
 
-/// How many edits are made.
+/// The number of edits.
 const EDITS: usize = 50;
 
-/// A gateway whose file is edited again and again.
+/// A gateway whose file is edited many times.
 pub struct Unrest {
     pub gateway: Gateway,
     content: Content,
 }
 
-/// What the file is made from. What the exchange needs of it stays, but for the limit on its routes
-/// and its cluster's `connect_timeout`.
+/// The parts of the file. Edits keep what the exchange needs, except the limit on its routes and
+/// its cluster's `connect_timeout`.
 #[derive(Clone)]
 struct Content {
-    /// Where the listener is that comes and goes.
+    /// The port of the listener that comes and goes.
     further_port: u16,
     routes: &'static [(&'static str, &'static str)],
     cluster: &'static str,
     svc: SocketAddr,
 }
 
-/// How many edits are in effect.
+/// The number of edits in effect.
 #[derive(Clone)]
 pub struct Edits(watch::Receiver<usize>);
 
 impl Unrest {
-    /// Runs a gateway with these routes to one cluster at `svc`, each of them with the filter on
-    /// it. A route is its prefix and further fields of it (`stream: sse`); `cluster` is further
-    /// fields of the cluster (`protocol: http2`). Beside them `/scarce` is a route that lets one
-    /// request pass.
+    /// Runs a gateway with these routes to one cluster at `svc`, all with the filter on. A route is
+    /// its prefix and further fields (`stream: sse`). `cluster` has further fields of the cluster
+    /// (`protocol: http2`). The route `/scarce` lets only one request pass.
     pub async fn start(
         routes: &'static [(&'static str, &'static str)],
         cluster: &'static str,
@@ -44,7 +42,7 @@ impl Unrest {
         Self::start_with(Options::default(), routes, cluster, svc).await
     }
 
-    /// The same, with options.
+    /// Works as [`Self::start`], with options.
     pub async fn start_with(
         options: impl Into<Options>,
         routes: &'static [(&'static str, &'static str)],
@@ -56,8 +54,8 @@ impl Unrest {
         Self { gateway, content }
     }
 
-    /// Makes all edits, each as soon as Envoy has the one before, while the exchange goes on; it is
-    /// told how many are in effect, and has to outlast them all.
+    /// Makes all edits, each as soon as Envoy has the one before, while the exchange goes on. The
+    /// exchange gets the number of edits in effect, and must outlast them all.
     pub async fn during<T>(&self, exchange: impl AsyncFnOnce(Edits) -> T) -> T {
         let (made, edits) = watch::channel(0);
         let edit = async {
@@ -83,13 +81,13 @@ impl Unrest {
 }
 
 impl Edits {
-    /// Whether all are in effect.
+    /// Returns whether all edits are in effect.
     pub fn are_over(&self) -> bool {
         *self.0.borrow() == EDITS
     }
 
-    /// Does something once for each edit, or less often if it takes longer, and a last time when
-    /// all are in effect.
+    /// Runs a round for each edit, or fewer if rounds take longer, and a last one when all edits
+    /// are in effect.
     pub async fn each(&mut self, mut round: impl AsyncFnMut()) {
         while !self.are_over() {
             round().await;
@@ -98,7 +96,7 @@ impl Edits {
         round().await;
     }
 
-    /// Waits until another one is in effect, or all are.
+    /// Waits until another edit is in effect, or all are.
     pub async fn another(&mut self) {
         if !self.are_over() {
             self.0.changed().await.expect("edits are made");
@@ -111,13 +109,13 @@ impl Edits {
     }
 }
 
-/// How many kinds of edits there are.
+/// The number of kinds of edits.
 const KINDS: usize = 13;
 
 impl Content {
-    /// Returns the file after this number of edits, each of the next kind.
+    /// Returns the file after this many edits, each of the next kind.
     fn file(&self, edits: usize) -> File {
-        // How often this kind was edited.
+        // The number of edits of this kind.
         let times = |kind: usize| (edits + KINDS - 1 - kind) / KINDS;
         let is_odd = |kind: usize| times(kind) % 2 == 1;
         let or = |kind: usize, even: &'static str, odd: &'static str| if is_odd(kind) { odd } else { even };

@@ -8,7 +8,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// The arguments of `legation run` and `legation bootstrap` that choose it.
+    /// Returns the arguments of `legation run` and `legation bootstrap` for it.
     pub const fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Delta => &[],
@@ -17,7 +17,7 @@ impl Variant {
     }
 }
 
-/// Makes two tests of each function that takes a [`Variant`]: `NAME::delta` and
+/// Makes two tests of each function with a [`Variant`] as its argument: `NAME::delta` and
 /// `NAME::state_of_the_world`.
 #[macro_export]
 macro_rules! both_variants {

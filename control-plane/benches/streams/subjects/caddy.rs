@@ -1,4 +1,4 @@
-//! Caddy. As it comes it limits nothing.
+//! Caddy. By default it has no rate limits.
 
 use std::{path::Path, process::Command};
 

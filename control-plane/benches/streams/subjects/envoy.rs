@@ -1,4 +1,4 @@
-//! Envoy as few lines make it a proxy of streams, with its own filters for keys and limits.
+//! Plain Envoy as a proxy of streams in a few lines, with its own filters for keys and limits.
 
 use std::{path::Path, process::Command};
 
@@ -44,8 +44,8 @@ fn bootstrap(port: u16, upstream: u16, mut filters: Vec<Value>) -> Value {
     }})
 }
 
-/// Room for all streams: by default there are 1,024 connections to a cluster, and further streams
-/// wait for one to end.
+/// Makes room for all streams. By default a cluster has 1,024 connections, and further streams wait
+/// until one ends.
 fn circuit_breakers() -> Value {
     json!({"thresholds": [
         {"max_connections": CONNECTIONS, "max_pending_requests": CONNECTIONS, "max_requests": CONNECTIONS}

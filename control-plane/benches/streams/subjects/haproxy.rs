@@ -1,5 +1,5 @@
-//! HAProxy, with a stick table by the consumer. Without `http-no-delay` it holds each event of a
-//! stream back for 0.2 s.
+//! HAProxy, with a stick table by consumer. Without `http-no-delay` it holds each event of a stream
+//! back for 0.2 s.
 
 use std::{path::Path, process::Command};
 

@@ -1,5 +1,4 @@
-//! What Legation makes of a gateway file: Envoy with its settings for streams, and its filter where
-//! there is something to check.
+//! Legation: Envoy with Legation's settings for streams, and its filter if there is a check.
 
 use std::{path::Path, process::Command};
 

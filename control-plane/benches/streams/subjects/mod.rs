@@ -1,5 +1,5 @@
-//! The ways to the upstream that are compared. Each proxy has one worker, speaks HTTP/1.1 in the
-//! clear, and is as it comes but for what streams and downloads need.
+//! The ways to the upstream. Each proxy has one worker, speaks HTTP/1.1 in the clear, and has its
+//! defaults except for what streams and downloads need.
 
 mod caddy;
 mod envoy;
@@ -16,23 +16,23 @@ use std::{
 use legation_testing::{eventually, free_port, measure::variant::Variant, root};
 use tempfile::TempDir;
 
-/// The connections that each has room for. A stream takes two.
+/// The most connections of each proxy. A stream takes two.
 pub const CONNECTIONS: usize = 5_000;
 
-/// What a proxy checks before it passes a request on.
+/// What a proxy checks before it forwards a request.
 #[derive(Clone, Copy)]
 pub enum Check {
     /// Nothing.
     None,
-    /// Who has not alice's key is answered with 401, who asks more than so often a second with 429.
-    /// The upstream hears of alice, and not of her key.
+    /// Requests without alice's key get 401, and requests beyond this many a second get 429. The
+    /// upstream sees alice's name and not her key.
     KeyAndLimit(usize),
 }
 
-/// A limit that is never reached.
+/// A check whose limit no load here reaches.
 pub const UNREACHED: Check = Check::KeyAndLimit(1_000_000);
 
-/// Where the first two are among those that [`start_for_streams`] starts.
+/// The places of the first two in the list of [`start_for_streams`].
 pub const DIRECT: usize = 0;
 pub const PLAIN: usize = 1;
 
@@ -41,14 +41,14 @@ pub struct Subject {
     pub name: &'static str,
     /// Whether it can limit rates.
     pub limits: bool,
-    /// What it checks of the request of a stream.
+    /// What it checks of a stream's request.
     streams: Check,
-    /// Writes into a folder how it listens at a port and goes to the upstream's; gives what runs it
-    /// so.
+    /// Writes its configuration, for its own port and the upstream's, into a folder. Returns the
+    /// command that runs it.
     command: fn(&Path, u16, u16, Check) -> Command,
 }
 
-/// All of them. Those after it are compared with the first.
+/// All proxies. The others are compared with the first one.
 pub const PROXIES: [Subject; 5] = [
     Subject { name: "plain Envoy", limits: true, streams: Check::None, command: envoy::command },
     Subject { name: "Legation", limits: true, streams: UNREACHED, command: legation::command },
@@ -68,13 +68,13 @@ impl Subject {
         variant
     }
 
-    /// The same as it is for streams.
+    /// Starts it with its check for streams.
     pub async fn start_for_streams(&self, upstream: u16) -> Variant {
         self.start(upstream, self.streams).await
     }
 }
 
-/// The upstream itself and all proxies, as they are for streams.
+/// Starts all proxies with their checks for streams. The list begins with the upstream.
 pub async fn start_for_streams(upstream: Variant) -> Vec<Variant> {
     let port = upstream.port;
     let mut variants = vec![upstream];
@@ -84,7 +84,7 @@ pub async fn start_for_streams(upstream: Variant) -> Vec<Variant> {
     variants
 }
 
-/// Returns the versions of what is compared, in its own words. Fails where one is missing.
+/// Returns the versions of all proxies, in their own words. Fails if one is missing.
 pub fn versions() -> String {
     let programs = [
         (legation_testing::envoy(), "--version"),
@@ -101,7 +101,7 @@ pub fn versions() -> String {
     programs.map(first_line).concat()
 }
 
-/// The program of a peer: the one that the variable names, or what `make peers` leaves.
+/// Returns the program of a peer: the one that the variable names, or the one of `make peers`.
 fn program(name: &str) -> PathBuf {
     let variable = name.to_uppercase();
     let fetched = root().join("target/peers/bin").join(name);

@@ -1,5 +1,5 @@
-//! nginx, with `limit_req` by the consumer. It reads a page at a time unless told otherwise, and a
-//! download costs it three times as much.
+//! nginx, with `limit_req` by consumer. By default it reads a page at a time, and a download costs
+//! it three times as much.
 
 use std::{path::Path, process::Command};
 

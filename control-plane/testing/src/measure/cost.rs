@@ -1,11 +1,11 @@
-//! The CPU time and memory of a process, and the CPU time of a request.
+//! The cost of a process, and of a request.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use super::variant::Variant;
 
-/// Requests in a window: long against the clock of the scheduler, short against what the machine
-/// does beside.
+/// Requests in a window. It is long for the scheduler's clock, and short for other work of the
+/// machine.
 const WINDOW: usize = 10_000;
 const ROUNDS: usize = 15;
 const CONNECTIONS: usize = 8;
@@ -50,13 +50,13 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Sends a window of requests, all of which must be answered with 200. Gives microseconds of CPU
-/// time a request.
+/// Sends a window of requests. Every answer must be 200. Returns microseconds of CPU time a
+/// request.
 pub fn window(variant: &Variant, arguments: &[String]) -> f64 {
     let before = variant.cpu();
     let mut load = Command::new(std::env::var("H2LOAD").unwrap_or_else(|_| "h2load".to_owned()));
     load.args(["--h1", "-t", "1", "-c", &CONNECTIONS.to_string(), "-n", &WINDOW.to_string()]);
-    // Where the arguments name a file of URIs, they go to this Envoy all the same.
+    // If the arguments name a file of URIs, the requests still go to this Envoy.
     load.args(arguments).args(["-B", &variant.url(), &variant.url()]);
     let output = load.output().expect("h2load runs (`make h2load` installs it)");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -64,12 +64,12 @@ pub fn window(variant: &Variant, arguments: &[String]) -> f64 {
     (variant.cpu() - before).as_secs_f64() * 1e6 / WINDOW as f64
 }
 
-/// Microseconds of CPU time of a request without a filter, and how many each filter adds, where
-/// h2load has these arguments for it.
+/// Returns the CPU time of a request without a filter, and the CPU time that each filter adds, in
+/// microseconds. `arguments` returns h2load's arguments.
 ///
-/// Each Envoy in turn gets a window of requests, round after round; right before it the one without
-/// a filter gets the same. The median of the differences counts: a machine whose speed drifts slows
-/// both windows of a pair.
+/// Each Envoy in turn gets a window of requests, round after round. Right before it, the Envoy
+/// without a filter gets one. The median of the differences counts, since a machine whose speed
+/// drifts slows both windows of a pair.
 pub fn added(nothing: &Variant, filters: &[Variant], arguments: impl Fn(usize) -> Vec<String>) -> (f64, Vec<f64>) {
     let arguments: Vec<_> = (0..filters.len()).map(arguments).collect();
     let (mut bare, mut added) = (Vec::new(), vec![Vec::new(); filters.len()]);

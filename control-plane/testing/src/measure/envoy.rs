@@ -1,5 +1,5 @@
-//! Envoys that are the same but for the filter: what `legation dump --static` makes of a file, with
-//! other filters in its place.
+//! Envoys that differ only in the filter: the output of `legation dump --static`, with other
+//! filters in the filter's place.
 
 use std::{fs, path::Path, process::Command};
 
@@ -9,14 +9,14 @@ use tempfile::TempDir;
 use super::variant::Variant;
 use crate::{ALICE_KEY, File, envoy, legation};
 
-/// Starts one with this number of workers.
+/// Starts an Envoy with this many workers.
 pub fn start(name: impl Into<String>, workers: usize, port: u16, bootstrap: &Value) -> Variant {
     let folder = TempDir::new().unwrap();
     let mut command = command(folder.path(), workers, bootstrap);
     Variant::start(name, port, folder, &mut command)
 }
 
-/// What starts one, with its bootstrap in the folder.
+/// Returns the command that starts an Envoy, with its bootstrap in the folder.
 pub fn command(folder: &Path, workers: usize, bootstrap: &Value) -> Command {
     let path = folder.join("envoy.json");
     fs::write(&path, bootstrap.to_string()).unwrap();
@@ -26,7 +26,7 @@ pub fn command(folder: &Path, workers: usize, bootstrap: &Value) -> Command {
     command
 }
 
-/// What `legation dump --static` prints for a file.
+/// Returns the output of `legation dump --static` for a file.
 pub fn dump(file: &File, port: u16) -> Value {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gateway.yaml");
@@ -38,7 +38,7 @@ pub fn dump(file: &File, port: u16) -> Value {
     serde_yaml::from_slice(&output.stdout).unwrap()
 }
 
-/// Puts other filters before the router, in place of those that are there.
+/// Replaces the filters before the router.
 pub fn replace_filters(bootstrap: &mut Value, filters: Vec<Value>) {
     let network = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"];
     let manager = network.as_array_mut().and_then(|network| network.last_mut()).expect("an HTTP connection manager");
@@ -48,7 +48,7 @@ pub fn replace_filters(bootstrap: &mut Value, filters: Vec<Value>) {
     *chain = filters.into_iter().chain([router]).collect();
 }
 
-/// Envoy's own key check, which knows alice by her key in the clear.
+/// Returns Envoy's own key check, which knows alice's key in the clear.
 pub fn api_key_auth() -> Value {
     json!({"name": "api_key_auth", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
@@ -58,7 +58,7 @@ pub fn api_key_auth() -> Value {
     }})
 }
 
-/// Envoy's own limit, the same for all callers together.
+/// Returns Envoy's own limit, which all callers share.
 pub fn local_ratelimit(bucket: &Value) -> Value {
     let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
     json!({"name": "local_ratelimit", "typed_config": {

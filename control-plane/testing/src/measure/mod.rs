@@ -1,4 +1,4 @@
-//! What several benchmarks measure with.
+//! Measurements that several benchmarks share.
 
 pub mod cost;
 pub mod envoy;

@@ -1,4 +1,4 @@
-//! The proxies that are measured side by side, each in a process of its own.
+//! The subjects of measurements: proxies in their own processes.
 
 use std::{
     process::Command,
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::cost;
 use crate::{ALICE_KEY, Client, Process};
 
-/// A running proxy, or what else answers in its place.
+/// A running proxy, or another server in its place.
 pub struct Variant {
     pub name: String,
     pub started: Instant,
@@ -20,7 +20,7 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// Starts it. The folder has what the command reads, and goes with it.
+    /// Starts it. The folder has the files that the command reads. It is deleted with the variant.
     pub fn start(name: impl Into<String>, port: u16, folder: TempDir, command: &mut Command) -> Self {
         let name = name.into();
         let started = Instant::now();
@@ -32,17 +32,17 @@ impl Variant {
         self.process.pid().as_raw()
     }
 
-    /// The CPU time that it has used.
+    /// Returns the CPU time that it has used.
     pub fn cpu(&self) -> Duration {
         self.processes().into_iter().map(cost::cpu).sum()
     }
 
-    /// The memory that it has in use.
+    /// Returns the memory that it uses.
     pub fn resident_mib(&self) -> f64 {
         self.processes().into_iter().map(cost::resident_mib).sum()
     }
 
-    /// Some servers have their workers in other processes than the first.
+    /// Returns all its processes, since the workers of some servers have their own.
     fn processes(&self) -> Vec<i32> {
         let mut processes = cost::children(self.pid());
         processes.push(self.pid());
@@ -53,7 +53,7 @@ impl Variant {
         format!("http://127.0.0.1:{}/measured", self.port)
     }
 
-    /// The status of the answer to this key, if there is one.
+    /// Returns the status of the answer to this key, if there is one.
     pub async fn status(&self, key: &str) -> Option<u16> {
         let answer = Client::new().try_get(&self.url(), &[("x-api-key", key)]).await;
         answer.ok().map(|answer| answer.status.as_u16())

@@ -1,4 +1,4 @@
-//! HTTP/2 by hand: frames (RFC 9113) and, of HPACK, literals only.
+//! HTTP/2 by hand: frames (RFC 9113), and only the literals of HPACK.
 
 use tokio::time;
 
@@ -18,10 +18,10 @@ pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// The longest payload of a frame, unless the other side allows more.
+/// The largest payload of a frame by default.
 const MOST: usize = 16_384;
 
-/// The first bytes of a client: its preface and its settings.
+/// A client's preface and settings.
 pub const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// A frame as it goes over the wire.
@@ -47,8 +47,8 @@ pub fn length(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// A whole block of headers, in as many frames as it takes; `flags` are those of the first beside
-/// `END_HEADERS`.
+/// Returns a whole block of headers in as many frames as it needs. `flags` are flags of the first
+/// frame besides `END_HEADERS`.
 pub fn headers(flags: u8, stream: u32, block: &[u8]) -> Vec<u8> {
     let count = block.len().div_ceil(MOST);
     let mut frames = Vec::new();
@@ -70,7 +70,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Why, of one that resets a stream or ends the connection.
+    /// Returns the error code of a frame that resets a stream or ends the connection.
     pub fn error_code(&self) -> u32 {
         let at = if self.kind == GOAWAY { 4 } else { 0 };
         u32::from_be_bytes(self.payload[at..at + 4].try_into().expect("four bytes"))
@@ -78,8 +78,8 @@ impl Frame {
 }
 
 impl Wire {
-    /// Opens a client's connection over HTTP/2 and exchanges settings. Answers come without waiting
-    /// for a window of the connection.
+    /// Opens a client's connection over HTTP/2 and exchanges settings. The connection's window
+    /// holds up no answer.
     pub async fn open_http2(port: u16) -> Self {
         let mut wire = Self::connect(port).await;
         let window = frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());
@@ -98,7 +98,7 @@ impl Wire {
 }
 
 impl Reader {
-    /// The next frame; none, when the connection has ended.
+    /// Returns the next frame, or `None` when the connection has ended.
     pub async fn frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(&[l0, l1, l2, kind, flags, s0, s1, s2, s3]) = self.unread().first_chunk::<9>() {

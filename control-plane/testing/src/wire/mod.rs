@@ -1,5 +1,4 @@
-//! Bytes on a connection, at either end of the gateway: what a library would not send, and when it
-//! would not.
+//! Raw bytes on a connection, at either end of the gateway, for what no library would send.
 
 pub mod http2;
 
@@ -14,16 +13,16 @@ use tokio::{
 
 use super::{ALICE_KEY, PATIENCE};
 
-/// An open connection whose every byte the test says.
+/// An open connection on which the test writes every byte.
 pub struct Wire {
     pub reader: Reader,
     pub writer: OwnedWriteHalf,
 }
 
-/// The side of a connection that is read.
+/// The reading half of a connection.
 pub struct Reader {
     half: OwnedReadHalf,
-    /// What came and was not asked for yet.
+    /// Bytes that have come and were not taken yet.
     unread: Vec<u8>,
 }
 
@@ -45,35 +44,35 @@ impl Wire {
         Self { reader: Reader { half, unread: Vec::new() }, writer }
     }
 
-    /// Writes bytes, all of which must be taken.
+    /// Writes bytes. The other side must take all of them.
     pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.writer.write_all(bytes.as_ref()).await.expect("it is open");
     }
 
-    /// Sends this over a connection of its own and gives all that comes until the other side ends
-    /// it.
+    /// Sends bytes over a new connection, and returns all that comes until the other side ends it.
     pub async fn exchange(port: u16, bytes: impl AsRef<[u8]>) -> String {
         let bytes = bytes.as_ref();
         let Self { mut reader, mut writer } = Self::connect(port).await;
-        // The end may be a reset, and come before all is written.
+        // The end may be a reset, and may come before everything is written.
         let both = async { tokio::join!(writer.write_all(bytes), reader.rest()).1 };
         timeout(PATIENCE, both)
             .await
             .unwrap_or_else(|_| panic!("no end of {:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(200)])))
     }
 
-    /// The head of the answer to a request of alice's; none if the connection ends instead.
+    /// Sends alice's request. Returns the head of the answer, or `None` if the connection ends
+    /// instead.
     pub async fn ask(&mut self, line: &str) -> Option<String> {
-        // Whoever has ended the connection takes nothing more.
+        // Writing fails if the other side has ended the connection.
         let _ = self.writer.write_all(head(line, "").as_bytes()).await;
         self.reader.up_to("\r\n\r\n").await
     }
 
-    /// Sends bytes and nothing more, and waits until the other side ends the connection.
+    /// Sends only these bytes, and waits until the other side ends the connection.
     pub async fn ends_after(self, bytes: &[u8]) {
         let Self { mut reader, mut writer } = self;
         let writing = async {
-            // It may end it early.
+            // The other side may end it early.
             let _ = writer.write_all(bytes).await;
             let _ = writer.shutdown().await;
         };
@@ -82,7 +81,7 @@ impl Wire {
 }
 
 impl Reader {
-    /// Reads up to this text and with it; none if the connection ends before.
+    /// Reads up to and including this text. Returns `None` if the connection ends before.
     pub async fn up_to(&mut self, text: &str) -> Option<String> {
         loop {
             let place = self.unread.windows(text.len()).position(|window| window == text.as_bytes());
@@ -96,7 +95,7 @@ impl Reader {
         }
     }
 
-    /// Reads up to this text and with it.
+    /// Reads up to and including this text.
     pub async fn until(&mut self, text: &str) -> String {
         let read = self.up_to(text).await;
         read.unwrap_or_else(|| panic!("it ended before {text:?}: {}", String::from_utf8_lossy(&self.unread)))
@@ -113,7 +112,7 @@ impl Reader {
         String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
     }
 
-    /// Reads and drops this number of bytes. Returns false if the connection ends before.
+    /// Reads this many bytes. Returns false if the connection ends before.
     pub async fn skip(&mut self, length: usize) -> bool {
         while self.unread.len() < length {
             if !self.more().await {
@@ -124,27 +123,27 @@ impl Reader {
         true
     }
 
-    /// What came and was not asked for yet.
+    /// Returns the bytes that have come and were not taken yet.
     pub fn unread(&mut self) -> &mut Vec<u8> {
         &mut self.unread
     }
 
-    /// Reads more, and gives whether there was any.
+    /// Reads more. Returns whether any bytes came.
     pub async fn more(&mut self) -> bool {
         let read = timeout(PATIENCE, self.half.read_buf(&mut self.unread)).await;
         let read = read.unwrap_or_else(|_| panic!("no more came after {:?}", String::from_utf8_lossy(&self.unread)));
-        // A connection that is reset has ended, too.
+        // A reset connection has ended, too.
         read.is_ok_and(|count| count > 0)
     }
 }
 
-/// The head of a request of alice's over HTTP/1.1: its first line without the version, and further
-/// headers.
+/// Returns the head of alice's request over HTTP/1.1: its first line without the version, and
+/// further headers.
 pub fn head(line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\nhost: a\r\nx-api-key: {ALICE_KEY}\r\n{headers}\r\n")
 }
 
-/// The status of an answer over HTTP/1.1; empty if there is none.
+/// Returns the status of an answer over HTTP/1.1. Empty if there is none.
 pub fn status(answer: &str) -> &str {
     statuses(answer).first().copied().unwrap_or_default()
 }
