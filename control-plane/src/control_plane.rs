@@ -1,5 +1,5 @@
-//! The whole control plane: it watches the file and serves xDS and the admin interface until its
-//! end.
+//! The whole control plane: it watches the file and serves xDS and the admin interface, until it is
+//! told to end.
 
 use std::{io, iter, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
@@ -27,10 +27,10 @@ use crate::{
     },
 };
 
-/// The most events of streams that one new plan covers.
+/// How much the control plane takes in of what streams say before it makes a new plan.
 const MOST_HEARD_AT_ONCE: usize = 10_000;
 
-/// How long the tasks may take to end.
+/// How long the parts of the control plane may take to end.
 const PATIENCE: time::Duration = time::Duration::from_millis(800);
 
 /// The options of a control plane.
@@ -38,12 +38,12 @@ const PATIENCE: time::Duration = time::Duration::from_millis(800);
 pub struct Options {
     /// The gateway file.
     pub file: PathBuf,
-    /// The address of xDS. Port 0 means any free port.
+    /// Where to serve xDS. Port 0 is any free one.
     pub xds: SocketAddr,
-    /// The address of the admin interface. Port 0 means any free port.
+    /// Where to serve the admin interface. Port 0 is any free one.
     pub admin: SocketAddr,
-    /// How many nodes get a new configuration before the others. It overrides the file. 0 means all
-    /// at once.
+    /// How many nodes get a new configuration before the others; 0 is all at once. It outranks the
+    /// file.
     pub canary: Option<usize>,
     /// The state that outlives the process.
     pub state: State,
@@ -51,7 +51,7 @@ pub struct Options {
     pub tls: Option<tls::Files>,
     /// Whether a client's node id must be a DNS name of its certificate.
     pub pin_node_ids: bool,
-    /// A socket file for clients of this machine. It serves xDS without TLS.
+    /// A socket file for clients of this machine, beside the port and without TLS.
     pub local: Option<PathBuf>,
 }
 
@@ -68,7 +68,7 @@ pub enum StartError {
         what: &'static str,
         /// The option that names another address.
         flag: &'static str,
-        /// The address.
+        /// The address that was asked for.
         address: SocketAddr,
         /// The system's reason.
         error: io::Error,
@@ -79,7 +79,7 @@ pub enum StartError {
     /// The socket file cannot be made.
     #[error("cannot listen on {} for xDS: {error} (another folder: --state DIR)", .path.display())]
     Local {
-        /// Its path.
+        /// The path that was asked for.
         path: PathBuf,
         /// The system's reason.
         error: io::Error,
@@ -116,7 +116,7 @@ impl ControlPlane {
         let (tell, heard) = mpsc::unbounded_channel();
         let status = Arc::new(Status::new(options.file.display().to_string(), metrics.clone()));
         let relay = Arc::new(Relay::new(status.clone(), tell));
-        // Watches the file before reading it, so that no change falls between the two.
+        // The watch begins before the file is read, so that it misses no change.
         let mut watch = FileWatch::new(&options.file);
         let mut reloader = Reloader::new(
             &options.file,
@@ -186,7 +186,7 @@ impl ControlPlane {
         Ok(Self { xds, admin, plans, status, end, tasks })
     }
 
-    /// Ends all tasks. It aborts those that take too long.
+    /// Ends everything that was started. Aborts what does not end by itself in time.
     pub async fn end(mut self) {
         self.end.send_replace(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
@@ -196,8 +196,8 @@ impl ControlPlane {
     }
 }
 
-/// Reloads when the file may have changed or on SIGHUP, and processes the events of streams, for
-/// ever.
+/// Reloads whenever the file may have changed, or on SIGHUP, and takes in what the streams say. It
+/// never returns.
 async fn follow(
     mut reloader: Reloader,
     mut watch: FileWatch,
@@ -224,15 +224,15 @@ async fn follow(
     }
 }
 
-/// Watches the files that the gateway file names. They were read before they were watched, so this
-/// reads them again.
+/// Watches the files that the file names. They were read before the watch began, so they are read
+/// once more.
 fn watch_named(reloader: &mut Reloader, watch: &mut FileWatch) {
     if watch.watch(reloader.watched()) {
         reloader.reload(Instant::now());
     }
 }
 
-/// Reads the xDS port's TLS files again when one may have changed, for ever.
+/// Reads the files of the xDS port's TLS again whenever one may have changed. It never returns.
 async fn renew(tls: &Tls) {
     let mut watches: Vec<_> = tls.files().paths().map(FileWatch::new).collect();
     let mut refused = None;
@@ -265,12 +265,12 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-/// Returns when the end is announced, or its sender is gone.
+/// Returns when the control plane is told to end, or nobody is left to tell it.
 async fn told(mut ended: watch::Receiver<bool>) {
     let _ = ended.wait_for(|ended| *ended).await;
 }
 
-/// Returns a future that completes with SIGTERM or SIGINT.
+/// Returns with SIGTERM or SIGINT.
 ///
 /// # Errors
 /// The process cannot listen for signals.

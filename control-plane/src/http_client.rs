@@ -1,4 +1,4 @@
-//! Sends one HTTP request, in the clear, to an admin interface: Envoy's or the control plane's own.
+//! Asks an admin interface over HTTP, in the clear: Envoy's or the control plane's own.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::{
     time,
 };
 
-/// The largest answer. No expected answer is as large.
+/// The largest answer that is read. None that is asked for comes near it.
 const LARGEST_ANSWER: usize = 64 << 20;
 
-/// The reason for a missing answer.
+/// Why there was no answer.
 pub type AskError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Returns the body of the answer, whatever its status.

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! file ─watch─> bytes ─config─> Model ─translate─> Resources ─> Arc<Snapshot N>
-//!         any failure: diagnostics to log and status; generation N-1 stays    │ tokio watch
-//! Envoy ─request─> Session (sans-IO) ─diff(subscription, snapshot)─> responses ─> Envoy ─ACK/NACK─> Session ─event─> Status
+//!         any failure: diagnostics to log and status;               │ Rollout ─> Plan, tokio watch
+//!         generation N-1 stays                                      v
+//! Envoy ─request─> Session (sans-IO) ─diff(subscription, snapshot)─> responses ─> Envoy
+//! Envoy ─ACK/NACK─> Session ─event─> Status, Rollout
 //! ```
 //!
-//! `config`, `model`, `translate`, `snapshot` and the session are pure. Time, files and the network are at the rim
-//! (`files`, `rollout::reload`, `status::admin`, `xds::server`, `envoy`, `cli`).
+//! `config`, `model`, `translate`, `snapshot` and the session are pure. Time, files and the
+//! network are at the rim (`files`, `rollout::reload`, `status::admin`, `xds::server`, `envoy`,
+//! `cli`).
 
 pub mod cli;
 pub mod config;

@@ -1,4 +1,4 @@
-//! The `legation` command; everything is in the library.
+//! The `legation` command. Everything is in the library.
 
 use std::process::ExitCode;
 

@@ -1,10 +1,9 @@
-//! Places in the gateway file.
+//! The place of something in the person's file.
 
 use std::{fmt, sync::Arc};
 
 /// A place in a file, as people and editors write it: `gateway.yaml:12:7`. Lines and columns count
-/// from
-/// 1. Columns count characters.
+/// from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// The file's path as the person gave it.

@@ -12,7 +12,7 @@ use crate::envoy::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The node's name, by which /status knows it; unique among the Envoys of a control plane
+    /// The node's id, under which /status shows it; unique among the Envoys of a control plane
     #[arg(long, value_name = "ID")]
     node_id: String,
     /// The group that the node belongs to
@@ -24,16 +24,17 @@ pub struct Args {
     /// Where the Envoy's admin interface listens
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
     envoy_admin: SocketAddr,
-    /// The authorities that the control plane's certificate must come from, a PEM file on Envoy's machine; TLS is on then
+    /// The authorities that must have issued the control plane's certificate, a PEM file on Envoy's
+    /// machine; turns TLS on
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<String>,
-    /// The certificate that Envoy shows, a PEM file on its machine
+    /// The certificate that Envoy shows, a PEM file on Envoy's machine
     #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_key"])]
     tls_cert: Option<String>,
     /// The key of Envoy's certificate, a PEM file on its machine
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<String>,
-    /// State of the world rather than delta
+    /// Use state-of-the-world xDS instead of delta
     #[arg(long)]
     sotw: bool,
     #[command(flatten)]
@@ -64,7 +65,7 @@ fn to_yaml(join: &Join) -> Result<String, Box<dyn std::error::Error>> {
     Ok(serde_yaml::to_string(&descriptors::message_to_value(&bootstrap(join))?)?)
 }
 
-/// A host's name or address, and a port.
+/// Parses a host's name or address, and a port.
 pub fn host_port(text: &str) -> Result<(String, u16), String> {
     let allowed = "HOST:PORT, such as control-plane:18000 or [::1]:18000";
     let (host, port) = text.rsplit_once(':').ok_or(allowed)?;

@@ -1,4 +1,4 @@
-//! `legation dump`: what Envoy is told, as Envoy YAML.
+//! `legation dump`: what the control plane would tell Envoy, as Envoy YAML.
 
 use std::{
     io::{self, Write},
@@ -23,14 +23,14 @@ pub struct Args {
     /// The file
     #[arg(default_value = "gateway.yaml")]
     file: PathBuf,
-    /// Only the resources of one kind
+    /// Print the resources of one kind only
     #[arg(long, value_name = "KIND", conflicts_with = "static",
         value_parser = ["listeners", "routes", "clusters", "endpoints", "secrets", "extensions"])]
     r#type: Option<String>,
-    /// A whole envoy.yaml that runs with no control plane, the filter's module inside
+    /// Print a whole envoy.yaml that runs without a control plane, with the filter's module inside
     #[arg(long)]
     r#static: bool,
-    /// Where the admin interface of that Envoy listens; nowhere unless said
+    /// Where the admin interface of that Envoy listens; it has none unless this is given
     #[arg(long, value_name = "HOST:PORT", requires = "static")]
     envoy_admin: Option<SocketAddr>,
 }
@@ -52,7 +52,7 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-/// Paths of certificates are absolute there: Envoy runs in another folder, as like as not.
+/// Makes the paths of certificates absolute, since Envoy probably runs in another folder.
 fn static_value(model: &Model, args: &Args) -> Result<Value, Box<dyn std::error::Error>> {
     let folder = named::folder_of(&std::path::absolute(&args.file)?);
     let mut bootstrap = static_bootstrap(model, &MODULE, args.envoy_admin, &folder);
@@ -60,7 +60,7 @@ fn static_value(model: &Model, args: &Args) -> Result<Value, Box<dyn std::error:
     Ok(descriptors::message_to_value(&bootstrap)?)
 }
 
-/// The resources as a mapping from kind to list; of one kind, the list.
+/// The resources as a mapping from kind to list. With `only`, the list of that kind.
 fn by_kind(model: &Model, secrets: &[Secret], only: Option<&str>) -> Result<Value, Box<dyn std::error::Error>> {
     let resources = resources(model, &hide_pepper(secrets), &MODULE);
     let mut kinds = Map::new();
@@ -83,7 +83,7 @@ fn by_kind(model: &Model, secrets: &[Secret], only: Option<&str>) -> Result<Valu
     })
 }
 
-/// The pepper is a part of the filter's configuration, which is one text there.
+/// Hides the pepper. It is a part of the filter's configuration, which is one text there.
 fn hide_pepper(secrets: &[Secret]) -> Vec<Secret> {
     let hide = |secret: &Secret| match secret.content {
         SecretContent::KeyPepper(_) => {

@@ -12,7 +12,7 @@ use crate::filter_module::MODULE;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file to write; standard output unless said
+    /// The file to write; the default is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `legation key`: API keys, and the digests of them that a file holds.
+//! `legation key`: makes API keys, and the digests of them that a file holds.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use legation_filter::{
+use legation_filter::consumer::{
     key_format::{self, ALPHABET},
     pepper::Pepper,
 };
@@ -17,9 +17,10 @@ use super::failed;
 
 /// How many random characters the secret has, one of 62 each: 190 bits.
 const SECRET: usize = 32;
-/// How many the id has: two keys of one file are alike once in some hundred million times, and then refused.
+/// How many characters the id has. Two keys of one file have the same id once in some hundred
+/// million times, and then the file is refused.
 const ID: usize = 8;
-/// The longest key that is read: more than any header may carry.
+/// The longest key that the command reads. It is longer than any header may be.
 const LONGEST: u64 = 64 * 1024;
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a random key, shown this once, and the YAML to paste
+    /// Make a random key, show it this once, and print the YAML to paste
     New {
         /// The consumer that the YAML is for
         #[arg(long, value_name = "NAME", default_value = "NAME", value_parser = consumer_name)]
@@ -44,7 +45,8 @@ enum Command {
         /// The file that `key_pepper_file` names in the gateway file, if it names one
         #[arg(long, value_name = "PATH")]
         key_pepper_file: Option<PathBuf>,
-        /// The key; read from standard input unless given, which keeps it out of the shell's history
+        /// The key; without it, the command reads standard input, which keeps the key out of the
+        /// shell's history
         key: Option<String>,
     },
 }
@@ -75,7 +77,7 @@ fn pepper(path: Option<&Path>) -> Result<Option<Pepper>, String> {
     pepper.map(Some).map_err(|problem| format!("{}: {problem}", path.display()))
 }
 
-/// As the file takes it: a name that goes into a header.
+/// Parses a consumer's name as the file takes it: a name that goes into a header.
 fn consumer_name(text: &str) -> Result<String, &'static str> {
     let is_name = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     is_name.then(|| text.to_owned()).ok_or("a consumer's name is 1 to 128 visible ASCII characters")
@@ -87,13 +89,13 @@ fn new_key() -> Result<(String, String), String> {
     Ok((key_format::key(&id, &random(SECRET)?), id))
 }
 
-/// So many letters and digits, each as likely as the others.
+/// This many random letters and digits, each as likely as the others.
 fn random(count: usize) -> Result<String, String> {
     let mut text = String::new();
     while text.len() < count {
         let mut byte = [0];
         getrandom::fill(&mut byte).map_err(|reason| format!("the system gives no random bytes: {reason}"))?;
-        // 248 is 4 times 62: of what is beyond, some characters would come up more often.
+        // 248 is 4 times 62. With larger bytes some characters would come up more often.
         let character = byte.first().filter(|byte| **byte < 248).and_then(|byte| ALPHABET.get(usize::from(byte % 62)));
         text.extend(character.copied().map(char::from));
     }
@@ -104,7 +106,7 @@ fn key_and_yaml(key: &str, id: &str, consumer: &str, pepper: Option<&Pepper>) ->
     let digest = digest(key, pepper);
     // A JSON string is a YAML string, whatever the name is.
     let name = serde_json::Value::from(consumer);
-    // Not a comment of the YAML: the key must not end up in the file.
+    // This is no comment of the YAML: the key must not end up in the file.
     format!(
         "Key, shown this once: {key}\n\n\
          consumers:\n\

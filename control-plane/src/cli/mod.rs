@@ -1,4 +1,5 @@
-//! The command: a file for each subcommand. Exit status 0 is good, 1 is invalid or failed, 2 is a usage error, or something that differs.
+//! The command, with a file for each subcommand. Exit status 0 is good, 1 is invalid or failed, 2
+//! is a usage error or something that differs.
 
 mod bootstrap;
 mod dump;
@@ -29,7 +30,7 @@ enum Command {
     Serve(serve::Args),
     /// Serve the file and run one local Envoy: a whole gateway
     Run(run::Args),
-    /// Say everything that is wrong with a file
+    /// Report everything that is wrong with a file
     Validate(validate::Args),
     /// Print the xDS resources of a file as Envoy YAML
     Dump(dump::Args),

@@ -1,7 +1,7 @@
 //! `legation proxies`: the nodes of a running control plane, as its `/status` shows them.
 //!
-//! Exit status 0: every connected node is synced, and the newest file is what is served. 1: the control plane can't be asked. 2:
-//! some node differs, or the newest file is not used.
+//! Exit status 0: every connected node is synced, and the newest file is served. 1: the control
+//! plane can't be asked. 2: some node differs, or the newest file is not used.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::{bootstrap::host_port, failed};
 use crate::http_client::{self, AskError};
 
-/// A control plane that does not answer in this time is one that can't be reached.
+/// How long the control plane may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Args {
     /// The admin interface of the control plane
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18001", value_parser = host_port)]
     admin: (String, u16),
-    /// How to show them; json is `/status` as it is
+    /// How to show them; json prints `/status` as it is
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> ExitCode {
         Output::Text => table(&status),
         Output::Json => String::from_utf8_lossy(&answer).into_owned() + "\n",
     };
-    // Whoever reads may have read enough.
+    // The reader may have closed the pipe, having read enough.
     let _ = io::stdout().write_all(text.as_bytes());
     // Nodes that went away may be gone for good.
     let synced = status.nodes.iter().all(|node| matches!(&*node.state, "SYNCED" | "GONE"));
@@ -68,7 +68,7 @@ fn ask(host: &str, port: u16) -> Result<Bytes, AskError> {
     runtime.block_on(http_client::ask((host, port), "GET", "/status", TIMEOUT))
 }
 
-/// What is read of `/status`.
+/// The part of `/status` that the command reads.
 #[derive(Debug, Deserialize)]
 struct Status {
     generation: Generation,
@@ -78,7 +78,7 @@ struct Status {
 }
 
 impl Status {
-    /// What keeps the newest file from being used.
+    /// The errors that keep the newest file from being used.
     fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
         self.file.diagnostics.iter().filter(|diagnostic| diagnostic.severity == "error")
     }
@@ -177,7 +177,8 @@ fn cell(of_type: &Type) -> String {
     }
 }
 
-/// A client chooses its name and its words: nothing in them may move a terminal's cursor.
+/// Masks control characters: a client chooses its name and its words, and nothing in them may move
+/// a terminal's cursor.
 fn shown(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

@@ -26,16 +26,16 @@ pub struct Args {
     /// Where to serve xDS, to the local Envoy and to others that join; port 0 is any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18000")]
     xds: SocketAddr,
-    /// The Envoy binary; $ENVOY, `envoy` in $PATH or target/envoy/envoy unless said
+    /// The Envoy binary; the default is $ENVOY, `envoy` in $PATH or target/envoy/envoy
     #[arg(long, value_name = "PATH")]
     envoy: Option<PathBuf>,
     /// Where Envoy's admin interface listens; port 0 is any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
     envoy_admin: SocketAddr,
-    /// Envoy's worker threads; one for each processor unless said
+    /// Envoy's worker threads; the default is one for each processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     concurrency: Option<u32>,
-    /// State of the world rather than delta
+    /// Use state-of-the-world xDS instead of delta
     #[arg(long)]
     sotw: bool,
     #[command(flatten)]
@@ -50,18 +50,19 @@ pub struct Args {
 
 pub fn run(args: Args) -> ExitCode {
     serve::block_on(async {
-        // Before anything starts: without Envoy there is no gateway.
+        // Comes first, since without Envoy there is no gateway.
         let program = find(args.envoy.as_deref())?;
         let end = end_signal()?;
         let state = args.serving.state();
         let lock = Lock::take(&state)?;
-        // With TLS on the port, Envoy joins by a socket file: it needs no certificate of its own then, and nobody else of this
-        // machine can take its place.
+        // With TLS on the port, Envoy joins by a socket file. Then it needs no certificate of its
+        // own, and no other user of this machine can take its place.
         let socket = args.serving.has_tls().then(|| state.path("xds.sock")).transpose()?;
         let control_plane = serve::start(args.serving, args.xds, socket.clone()).await?;
         let xds = match socket {
             Some(path) => ControlPlaneAddress::Socket(path),
-            // The server may listen on all addresses, and is reached by the loopback one of the same family.
+            // The server may listen on all addresses. Envoy reaches it by the loopback address of
+            // the same family.
             None => ControlPlaneAddress::Port {
                 host: reachable(control_plane.xds).ip().to_string(),
                 port: control_plane.xds.port(),
@@ -76,14 +77,15 @@ pub fn run(args: Args) -> ExitCode {
             sotw: args.sotw,
             limits: args.limits,
         };
-        // In binary form: to write YAML takes the descriptors of all messages, some 50 MB for as long as this runs.
+        // Written in binary form: writing YAML takes the descriptors of all messages, some 50 MB
+        // for as long as this process runs.
         state.write("envoy.pb", &bootstrap(&join).encode_to_vec())?;
         let plan = Plan {
             program,
             bootstrap: state.path("envoy.pb")?,
             concurrency: args.concurrency,
             arguments: args.envoy_arguments,
-            drain: args.drain,
+            grace: args.drain,
         };
         let drains = tokio::spawn(drains::follow(Followed {
             node: NODE,

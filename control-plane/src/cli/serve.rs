@@ -27,22 +27,25 @@ pub struct Serving {
     /// Where to serve status and metrics; port 0 is any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18001")]
     admin: SocketAddr,
-    /// How many nodes get a new configuration before the others do; 0 is all at once. Outranks `defaults: {rollout: {canary}}`
+    /// How many nodes get a new configuration before the others do; 0 is all at once. Outranks
+    /// `defaults: {rollout: {canary}}`
     #[arg(long, value_name = "N")]
     canary: Option<usize>,
-    /// Where to keep the last confirmed configuration, and what was rejected since; `.legation` beside the file unless said
+    /// Where to keep the last confirmed configuration and what was rejected since; the default is
+    /// `.legation` beside the file
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// The certificate (PEM, with those between it and its authority) that the xDS port shows; TLS is on then
+    /// The certificate that the xDS port shows (PEM, with the certificates between it and its
+    /// authority); turns TLS on
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// The certificate's key
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Only clients with a certificate from these authorities may connect to the xDS port
+    /// The authorities (PEM) that must have issued the certificate of every client of the xDS port
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     client_ca: Option<PathBuf>,
-    /// A client may only be a node whose id is a DNS name of its certificate
+    /// Let a client be only a node whose id is a DNS name of its certificate
     #[arg(long, requires = "client_ca")]
     pin_node_ids: bool,
 }
@@ -83,8 +86,8 @@ pub fn run(args: Args) -> ExitCode {
     })
 }
 
-/// Starts the control plane; what is wrong with the file is said in full. Clients of this machine are also served on the socket
-/// file, if there is to be one.
+/// Starts the control plane, and reports in full what is wrong with the file. Clients of this
+/// machine may also use the socket file, if there is one.
 pub async fn start(serving: Serving, xds: SocketAddr, local: Option<PathBuf>) -> Result<ControlPlane, StartError> {
     let options = Options {
         file: serving.file.clone(),
@@ -118,7 +121,7 @@ pub fn block_on(server: impl Future<Output = Result<(), Box<dyn std::error::Erro
         Err(error) => return failed(format!("cannot start: {error}")),
     };
     let served = runtime.block_on(server);
-    // A read that hangs, of a file on a dead network mount say, must not keep the process.
+    // A read that hangs, for example of a file on a dead network mount, must not keep the process.
     runtime.shutdown_background();
     match served {
         Ok(()) => ExitCode::SUCCESS,

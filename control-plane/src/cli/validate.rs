@@ -1,4 +1,4 @@
-//! `legation validate`: everything that is wrong with a file.
+//! `legation validate`: reports everything that is wrong with a file.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -20,10 +20,10 @@ pub struct Args {
     /// The file
     #[arg(default_value = "gateway.yaml")]
     file: PathBuf,
-    /// For people (text) or for programs (json)
+    /// The format of the report: for people (text) or for programs (json)
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Fail on warnings too
+    /// Fail on warnings, too
     #[arg(long)]
     strict: bool,
 }
@@ -34,7 +34,7 @@ enum Output {
     Json,
 }
 
-/// Exits with 0 when the file is good and with 1 when it is not, or when it cannot be read.
+/// Exits with 0 when the file is good, and with 1 when it is not or cannot be read.
 pub fn run(args: Args) -> ExitCode {
     let (source, loaded, _) = load(&args.file);
     let good = loaded.model.is_some() && (!args.strict || loaded.diagnostics.is_empty());
@@ -52,15 +52,16 @@ pub fn run(args: Args) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The file's model and what its named files hold, for commands that do something else with them. What is wrong goes to
-/// standard error, warnings too; with an error comes the exit status to end with.
+/// The file's model and the contents of its named files, for commands that do something else with
+/// them. What is wrong goes to standard error, warnings too. With an error comes the exit status to
+/// end with.
 pub fn load_or_explain(file: &Path) -> Result<(Model, Vec<Secret>), ExitCode> {
     let (source, loaded, secrets) = load(file);
     let mut details = render(&source, &loaded, &io::stderr());
     if loaded.model.is_none() {
         details.push_str(&format!("{}\n", summary(&source, &loaded)));
     }
-    // Where standard error is closed there is nobody to tell; the exit status still says it.
+    // Where standard error is closed, nobody reads it. The exit status still says it.
     let _ = io::stderr().lock().write_all(details.as_bytes());
     loaded.model.map(|model| (model, secrets)).ok_or(ExitCode::FAILURE)
 }
@@ -79,7 +80,7 @@ fn load(file: &Path) -> (Source, Loaded, Vec<Secret>) {
     }
 }
 
-/// In colours where a person is looking who has not refused them (<https://no-color.org>).
+/// Uses colours on a terminal, unless the person has refused them (<https://no-color.org>).
 fn render(source: &Source, loaded: &Loaded, to: &impl IsTerminal) -> String {
     if to.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         diagnostic::render_in_colours(&loaded.diagnostics, source)
@@ -95,7 +96,7 @@ fn json(diagnostics: &[Diagnostic]) -> io::Result<()> {
     stdout.write_all(b"\n")
 }
 
-/// One line: how much is wrong or, where nothing is, how much there is.
+/// One line that says how much is wrong or, if nothing is, how much there is.
 fn summary(source: &Source, loaded: &Loaded) -> String {
     let count = |severity| loaded.diagnostics.iter().filter(|found| found.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

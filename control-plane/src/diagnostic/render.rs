@@ -1,18 +1,19 @@
-//! Diagnostics for terminals, with the lines of the file, and for programs.
+//! Shows diagnostics on a terminal, with the lines that they are about, and to programs.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::{Diagnostic, Severity, Source, code};
 
-/// The most characters of a line that are shown. Lines can be megabytes long.
+/// How many characters of a line are shown. It is enough to see the place; lines can be megabytes
+/// long.
 const LONGEST_LINE: usize = 400;
-/// This many hexadecimal digits in a row may be a digest, so only a few of them are shown.
+/// So many hexadecimal digits in a row may be a digest. Only a few of them are shown.
 const LONGEST_HEX: usize = 32;
 const SHOWN_HEX: usize = 6;
 
-/// Renders diagnostics for people: place, code, message, the line and how to fix it. It masks
-/// possible secrets.
+/// All diagnostics for people: place, code, message, the line and how to mend it. What may be
+/// secret is masked.
 pub fn render(diagnostics: &[Diagnostic], source: &Source) -> String {
     render_with(&Renderer::plain(), diagnostics, source)
 }
@@ -53,7 +54,7 @@ fn one(diagnostic: &Diagnostic, line: &str, renderer: &Renderer) -> String {
     renderer.render(&[group])
 }
 
-/// The line of a diagnostic. A long line is cut, and possible secrets are masked.
+/// The line of a diagnostic, shortened where it is long, and without what may be secret.
 struct ShownLine {
     text: String,
     /// In bytes of `text`.
@@ -71,7 +72,7 @@ impl ShownLine {
         if diagnostic.code == code::BAD_DIGEST {
             characters.iter_mut().skip(column).take(width).for_each(|c| *c = '*');
         }
-        // Keeps the beginning: an ellipsis in its place would move the column.
+        // The column stays the same. An ellipsis instead of the beginning would move it.
         let text: String = characters.iter().collect();
         let byte = |index: usize| characters.iter().take(index).map(|c| c.len_utf8()).sum::<usize>();
         let start = byte(column);
@@ -80,7 +81,7 @@ impl ShownLine {
     }
 }
 
-/// Masks all but a few digits of a possible digest. The length stays, so columns stay right.
+/// Leaves a few digits of what may be a digest. The length stays, since columns are counted in it.
 fn mask(mut characters: Vec<char>) -> Vec<char> {
     for run in characters.chunk_by_mut(|a, b| a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) {
         if run.len() >= LONGEST_HEX {

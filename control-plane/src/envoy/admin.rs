@@ -21,9 +21,10 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Listeners {
     /// How long Envoy has been running, in seconds.
     pub uptime: u64,
-    /// Where the forms of listeners that are in use count their connections (the `stat_prefix` of that filter).
+    /// The prefixes under which the forms of listeners that are in use count their connections (the
+    /// `stat_prefix` of that filter).
     pub in_use: BTreeSet<String>,
-    /// Open connections of each form, by the same.
+    /// Open connections of each form, by the same prefix.
     pub connections: BTreeMap<String, u64>,
     /// Requests that are under way, by listener (the `stat_prefix` of its HTTP connection manager).
     pub streams: BTreeMap<String, u64>,
@@ -43,7 +44,8 @@ impl Listeners {
         forms.filter_map(|(prefix, open)| Some((prefix.as_str(), prefix.rsplit_once('-')?.0, *open)))
     }
 
-    /// How many streams so many connections of a listener have at most. Envoy counts streams by listener, not by its form.
+    /// How many streams this many connections of a listener have at most. Envoy counts streams by
+    /// listener, not by its form.
     pub fn most_streams(&self, listener: &str, connections: u64) -> u64 {
         let of = |counts: &BTreeMap<String, u64>| counts.get(listener).copied().unwrap_or_default();
         let of_all = of(&self.streams);
@@ -65,7 +67,7 @@ impl Listeners {
                 self.http2.insert(listener, value);
             }
         }
-        // Envoy's own admin interface; no listener of the file may be called so.
+        // This is Envoy's own admin interface. No listener of the file may have the name.
         self.streams.remove("admin");
     }
 
@@ -114,7 +116,7 @@ fn gauges(pattern: &str) -> String {
     format!("/stats?type=Gauges&filter=^({pattern})$")
 }
 
-/// Has Envoy close its listeners; requests that are under way go on.
+/// Has Envoy close its listeners. Requests that are under way go on.
 ///
 /// # Errors
 /// Envoy does not answer within a second.

@@ -1,4 +1,4 @@
-//! The bootstrap with which an Envoy joins: who it is, and where the control plane is.
+//! The bootstrap with which an Envoy joins: its identity, and where the control plane is.
 
 use std::{
     collections::HashMap,
@@ -50,16 +50,19 @@ use crate::{
     },
 };
 
-/// The name of the control plane's own cluster in an Envoy that joins; no cluster of the file may have it.
+/// The name of the control plane's own cluster in an Envoy that joins. No cluster of the file may
+/// have it.
 pub const XDS_CLUSTER: &str = "legation-xds";
 
-/// A half-open connection to the control plane is found out after the interval and the timeout together.
+/// Envoy finds out about a half-open connection to the control plane after the interval and the
+/// timeout together.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Between attempts to reach the control plane. Envoy's own pause grows to 30 s: too long for one that was only restarted.
+/// The pause between attempts to reach the control plane. Envoy's own pause grows to 30 s, which is
+/// too long for a control plane that was only restarted.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -76,7 +79,7 @@ pub struct Join {
     pub admin: SocketAddr,
     /// State of the world rather than delta.
     pub sotw: bool,
-    /// What it takes before it refuses.
+    /// How much it takes before it refuses.
     pub limits: Limits,
 }
 
@@ -96,8 +99,8 @@ pub enum ControlPlaneAddress {
     Socket(PathBuf),
 }
 
-/// How an Envoy knows the control plane, and is known to it. All are PEM files on Envoy's machine; Envoy reads them when it
-/// starts.
+/// How an Envoy knows the control plane, and how the control plane knows it. All are PEM files on
+/// Envoy's machine. Envoy reads them when it starts.
 #[derive(Clone, Debug)]
 pub struct JoinTls {
     /// The authorities that the control plane's certificate must come from.
@@ -106,7 +109,8 @@ pub struct JoinTls {
     pub identity: Option<(String, String)>,
 }
 
-/// The filter counts decisions by names such as `wasmcustom.legation_requests.api.pro.passed`; of their parts Envoy makes labels.
+/// The filter counts decisions by names such as `wasmcustom.legation_requests.api.pro.passed`.
+/// Envoy makes labels of their parts.
 fn decision_labels() -> Vec<TagSpecifier> {
     let label = |name: &str, pattern: &str| TagSpecifier {
         tag_name: format!("legation_{name}"),
@@ -125,7 +129,7 @@ pub fn bootstrap(join: &Join) -> Bootstrap {
         node: Some(Node { id: join.node_id.clone(), cluster: join.node_cluster.clone(), ..Node::default() }),
         admin: Some(Admin {
             address: Some(tcp_address(join.admin.ip().to_string(), join.admin.port())),
-            // Who is to find out why Envoy refuses must not be refused.
+            // The admin interface must not refuse a person who wants to know why Envoy refuses.
             ignore_global_conn_limit: true,
             ..Admin::default()
         }),
@@ -162,7 +166,7 @@ fn ads(sotw: bool) -> ApiConfigSource {
             })),
             ..GrpcService::default()
         }],
-        // Only the first request of a stream need say who asks.
+        // Only the first request of a stream need carry the node.
         set_node_on_first_message_only: true,
         ..ApiConfigSource::default()
     }
@@ -211,7 +215,8 @@ fn socket_file(path: &Path) -> Address {
     Address { address: Some(address::Address::Pipe(pipe)) }
 }
 
-/// The control plane must show a certificate of these authorities for the host that Envoy was told.
+/// The control plane must show a certificate of these authorities, for the host that Envoy was
+/// told.
 fn transport_socket(host: &str, tls: &JoinTls) -> TransportSocket {
     let is_address = host.parse::<IpAddr>().is_ok();
     let name = SubjectAltNameMatcher {
@@ -236,7 +241,7 @@ fn transport_socket(host: &str, tls: &JoinTls) -> TransportSocket {
             validation_context_type: Some(ValidationContextType::ValidationContext(authorities)),
             ..CommonTlsContext::default()
         }),
-        // No name is sent for an address (RFC 6066, section 3).
+        // An address sends no name (RFC 6066, section 3).
         sni: if is_address { String::new() } else { host.to_owned() },
         ..UpstreamTlsContext::default()
     };

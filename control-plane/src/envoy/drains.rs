@@ -1,7 +1,8 @@
-//! Which listeners of the local Envoy drain: forms of a listener that an edit replaced or removed, and that still have connections.
+//! The draining listeners of the local Envoy: forms of a listener that an edit replaced or removed,
+//! and that still have connections.
 //!
-//! All of it is what Envoy says. Each form of a listener counts its connections under a prefix of its own, and Envoy's dump tells
-//! which forms are in use.
+//! Envoy itself says all of it. Each form of a listener counts its connections under a prefix of
+//! its own, and Envoy's dump tells which forms are in use.
 
 use std::{
     collections::BTreeMap,
@@ -19,18 +20,20 @@ use tokio::{
 use super::admin::{self, Listeners};
 use crate::{
     snapshot::Snapshot,
-    status::{Drain, Status},
+    status::{DrainingListener, Status},
     xds::Plan,
 };
 
-/// Between two looks: soon after an edit, and later less and less often. Envoy goes through all of its statistics for each.
+/// The pause between two looks: short after an edit, and later longer and longer. For each look
+/// Envoy goes through all of its statistics.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long after an edit Envoy may begin to drain: a listener waits for its clusters, and then for its routes.
+/// How long after an edit Envoy may begin to drain. A listener waits for its clusters, and then for
+/// its routes.
 const BEGINS_WITHIN: Duration = Duration::from_secs(40);
-/// Envoy cuts a little after the drain time.
+/// Envoy cuts connections a little after the drain time.
 const SLACK: Duration = Duration::from_secs(10);
-/// So often in a row Envoy may fail to answer before nothing is said of it any more.
+/// After this many failures in a row, Envoy's draining listeners are unknown.
 const MOST_FAILURES: u32 = 3;
 
 /// What to follow.
@@ -41,17 +44,18 @@ pub struct Followed {
     pub plans: watch::Receiver<Plan>,
     /// The file in which Envoy says where its admin interface is.
     pub admin_address: PathBuf,
-    /// After how long Envoy cuts what drains (`--drain-time-s`).
+    /// How long Envoy lets a listener drain (`--drain-time-s`).
     pub drain_time: Duration,
-    /// What is told.
+    /// Where to report.
     pub status: Arc<Status>,
 }
 
-/// Looks after each change of listeners what drains, until nothing does, for ever.
+/// Looks at the draining listeners after each change of listeners, until none is left. It never
+/// returns.
 pub async fn follow(mut followed: Followed) {
     let mut served = followed.plans.borrow_and_update().target(followed.node).cloned();
     let mut change = Change { generation: None, at: SystemTime::now() };
-    let mut drains = Drains::default();
+    let mut drains = DrainingListeners::default();
     let (mut pause, mut next, mut begins_until, mut failures) = (FIRST_PAUSE, None, Instant::now(), 0);
     loop {
         let look = async {
@@ -86,8 +90,8 @@ pub async fn follow(mut followed: Followed) {
                         if failures == MOST_FAILURES { drains.forget() } else { Vec::new() }
                     }
                 };
-                for (drain, ending) in ended {
-                    tracing::info!("listener {} has drained: {}", drain.listener, Ended(&drain, ending));
+                for (listener, ending) in ended {
+                    tracing::info!("listener {} has drained: {}", listener.listener, Ended(&listener, ending));
                 }
                 followed.status.draining(followed.node, drains.report());
                 next = (!drains.0.is_empty() || Instant::now() < begins_until).then(|| Instant::now() + pause);
@@ -107,18 +111,18 @@ struct Change {
     at: SystemTime,
 }
 
-/// What drains, by the prefix of its connections.
+/// The draining listeners, by the prefix of their connections.
 #[derive(Debug, Default)]
-struct Drains(BTreeMap<String, Record>);
+struct DrainingListeners(BTreeMap<String, Record>);
 
 #[derive(Debug)]
 struct Record {
-    drain: Drain,
-    /// Of the Envoy that it is about, in seconds, when it was last seen.
+    listener: DrainingListener,
+    /// The uptime of its Envoy in seconds, at the last look.
     uptime: u64,
 }
 
-/// How the last of a form of a listener went.
+/// How the last connections of a draining listener ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Closed,
@@ -127,62 +131,63 @@ enum Ending {
     Unknown,
 }
 
-impl Drains {
-    /// Takes in what Envoy says at a time, and gives what drains no more.
+impl DrainingListeners {
+    /// Takes in what Envoy says at a time. Returns the listeners that do not drain any more.
     fn observe(
         &mut self,
         seen: &Listeners,
         change: &Change,
         drain_time: Duration,
         now: SystemTime,
-    ) -> Vec<(Drain, Ending)> {
+    ) -> Vec<(DrainingListener, Ending)> {
         let mut ended = Vec::new();
         let known = std::mem::take(&mut self.0);
-        for (prefix, Record { drain, uptime }) in known {
-            // A form that was taken back into use has new connections beside: of the old ones there are never more than before.
-            let connections = seen.connections(&prefix).min(drain.connections);
+        for (prefix, Record { listener, uptime }) in known {
+            // A form that is in use again has new connections, too. There are never more old ones
+            // than before.
+            let connections = seen.connections(&prefix).min(listener.connections);
             let ending = match connections {
                 _ if seen.uptime < uptime => Ending::EnvoyEnded,
-                0 if now < drain.until => Ending::Closed,
+                0 if now < listener.until => Ending::Closed,
                 0 => Ending::Cut,
-                _ if now > drain.until + SLACK => Ending::Cut,
+                _ if now > listener.until + SLACK => Ending::Cut,
                 _ => {
-                    let open_streams = seen.most_streams(&drain.listener, connections);
-                    let drain = Drain { connections, open_streams, ..drain };
-                    self.0.insert(prefix, Record { drain, uptime: seen.uptime });
+                    let open_streams = seen.most_streams(&listener.listener, connections);
+                    let listener = DrainingListener { connections, open_streams, ..listener };
+                    self.0.insert(prefix, Record { listener, uptime: seen.uptime });
                     continue;
                 }
             };
-            ended.push((drain, ending));
+            ended.push((listener, ending));
         }
-        for (prefix, listener, connections) in seen.not_in_use() {
+        for (prefix, name, connections) in seen.not_in_use() {
             self.0.entry(prefix.to_owned()).or_insert_with(|| {
-                let drain = Drain {
-                    listener: listener.to_owned(),
+                let listener = DrainingListener {
+                    listener: name.to_owned(),
                     generation: change.generation,
                     connections,
-                    open_streams: seen.most_streams(listener, connections),
-                    // Envoy counts from when it took the edit, a little later.
+                    open_streams: seen.most_streams(name, connections),
+                    // Envoy's own count begins a little later, when it takes the edit.
                     until: change.at + drain_time,
                 };
-                tracing::warn!("{}", Begun(&drain));
-                Record { drain, uptime: seen.uptime }
+                tracing::warn!("{}", Begun(&listener));
+                Record { listener, uptime: seen.uptime }
             });
         }
         ended
     }
 
     /// Envoy does not answer any more.
-    fn forget(&mut self) -> Vec<(Drain, Ending)> {
-        std::mem::take(&mut self.0).into_values().map(|record| (record.drain, Ending::Unknown)).collect()
+    fn forget(&mut self) -> Vec<(DrainingListener, Ending)> {
+        std::mem::take(&mut self.0).into_values().map(|record| (record.listener, Ending::Unknown)).collect()
     }
 
-    fn report(&self) -> Vec<Drain> {
-        self.0.values().map(|record| record.drain.clone()).collect()
+    fn report(&self) -> Vec<DrainingListener> {
+        self.0.values().map(|record| record.listener.clone()).collect()
     }
 }
 
-struct Begun<'a>(&'a Drain);
+struct Begun<'a>(&'a DrainingListener);
 
 impl fmt::Display for Begun<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -193,7 +198,7 @@ impl fmt::Display for Begun<'_> {
     }
 }
 
-struct Ended<'a>(&'a Drain, Ending);
+struct Ended<'a>(&'a DrainingListener, Ending);
 
 impl fmt::Display for Ended<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -228,15 +233,16 @@ mod tests {
         }
     }
 
-    struct Scene(Drains);
+    struct Scene(DrainingListeners);
 
     impl Scene {
-        /// What drains then, by prefix (connections, streams at most), and how others ended.
+        /// The draining listeners then, by prefix (connections, streams at most), and how others
+        /// ended.
         fn look(&mut self, now: u64, seen: &Listeners) -> (Vec<(String, u64, u64)>, Vec<Ending>) {
             let change = Change { generation: Some(now), at: at(now) };
             let ended = self.0.observe(seen, &change, DRAIN_TIME, at(now));
             let drains = self.0.0.iter();
-            let drains = drains.map(|(prefix, it)| (prefix.clone(), it.drain.connections, it.drain.open_streams));
+            let drains = drains.map(|(prefix, it)| (prefix.clone(), it.listener.connections, it.listener.open_streams));
             (drains.collect(), ended.into_iter().map(|(_, ending)| ending).collect())
         }
     }
@@ -247,13 +253,14 @@ mod tests {
 
     #[test]
     fn a_form_drains_from_when_envoy_does_not_use_it_any_more_until_its_last_connection() {
-        let mut scene = Scene(Drains::default());
+        let mut scene = Scene(DrainingListeners::default());
         // Envoy has not taken the edit yet, or never takes it.
         assert_eq!(scene.look(0, &seen(0, &["a-b-1"], &[("a-b-1", 3)], 5, 1)), (of(&[]), vec![]));
         // Nobody has connected anew: all streams are the old form's.
         let both = [("a-b-1", 3), ("a-b-2", 0)];
         assert_eq!(scene.look(1, &seen(1, &["a-b-2"], &both, 5, 1)), (of(&[("a-b-1", 3, 5)]), vec![]));
-        // Those of the new form can't be told from its own over HTTP/2; over HTTP/1.1 a connection has one.
+        // Those of the new form can't be told from its own over HTTP/2; over HTTP/1.1 a connection
+        // has one.
         let both = [("a-b-1", 3), ("a-b-2", 9)];
         assert_eq!(scene.look(2, &seen(2, &["a-b-2"], &both, 50, 1)).0, of(&[("a-b-1", 3, 50)]));
         assert_eq!(scene.look(3, &seen(3, &["a-b-2"], &both, 9, 0)).0, of(&[("a-b-1", 3, 3)]));
@@ -267,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_form_that_comes_back_drains_what_it_had_and_no_more() {
-        let mut scene = Scene(Drains::default());
+        let mut scene = Scene(DrainingListeners::default());
         scene.look(0, &seen(0, &["a-b-2"], &[("a-b-1", 2)], 2, 0));
         // The edit is taken back: old and new connections have one prefix again.
         let back = [("a-b-1", 7), ("a-b-2", 1)];
@@ -284,7 +291,7 @@ mod tests {
     #[test]
     fn a_listener_that_is_gone_drains_and_its_end_is_told_as_it_was() {
         let gone = |uptime, open| seen(uptime, &[], &[("a-b-1", open)], open, 0);
-        let mut scene = Scene(Drains::default());
+        let mut scene = Scene(DrainingListeners::default());
         assert_eq!(scene.look(0, &gone(5, 2)).0, of(&[("a-b-1", 2, 2)]));
         assert_eq!(scene.look(61, &gone(66, 0)).1, [Ending::Cut]);
         scene.look(100, &gone(105, 2));

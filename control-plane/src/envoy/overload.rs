@@ -1,5 +1,6 @@
-//! What an Envoy takes before it refuses: connections of all clients together, and memory (Envoy's overload manager). It is a part
-//! of the bootstrap, so it is the same for as long as that Envoy lives.
+//! How much an Envoy takes before it refuses: connections of all clients together, and memory
+//! (Envoy's overload manager). The limits are a part of the bootstrap, so they stay the same for as
+//! long as that Envoy lives.
 
 use legation_filter::units::parse_size;
 use legation_protos::{
@@ -18,22 +19,24 @@ use prost::{Message, Name};
 
 const CONNECTIONS: &str = "envoy.resource_monitors.global_downstream_max_connections";
 const HEAP: &str = "envoy.resource_monitors.fixed_heap";
-/// What Envoy does as its heap fills, by the share that is full: the shares of Envoy's "Configuring Envoy as an edge proxy".
+/// What Envoy does as its heap fills, by the share that is full. The shares are those of Envoy's
+/// "Configuring Envoy as an edge proxy".
 const ACTIONS: &[(&str, f64)] =
     &[("envoy.overload_actions.shrink_heap", 0.95), ("envoy.overload_actions.stop_accepting_requests", 0.98)];
 
-/// What an Envoy takes.
+/// How much an Envoy takes.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Limits {
-    /// Connections of all clients together; more are closed as they come
+    /// Connections of all clients together; Envoy closes further ones as they come
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(i64).range(1..))]
     pub max_connections: i64,
-    /// Envoy's memory, such as 1GiB: near it Envoy answers requests with 503; no limit unless said
+    /// Envoy's memory, such as 1GiB; near it Envoy answers requests with 503. The default is no
+    /// limit
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_heap: Option<u64>,
 }
 
-/// Envoy's words for it.
+/// The limits in Envoy's words.
 pub fn overload_manager(limits: Limits) -> OverloadManager {
     let connections = DownstreamConnectionsConfig { max_active_downstream_connections: limits.max_connections };
     let mut manager =

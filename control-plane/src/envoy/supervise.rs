@@ -22,14 +22,14 @@ use tokio::{
 use super::admin;
 use crate::rollout::state::State;
 
-/// The first pause before Envoy is started again; it doubles each time.
+/// The first pause before the supervisor starts Envoy again. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// An Envoy that ran this long starts again after the first pause.
+/// After an Envoy that ran this long, the pause is the first one again.
 const LONG_RUN: Duration = Duration::from_secs(30);
 
-/// An Envoy that ended this soon can't be started as it is.
+/// An Envoy that ended this soon probably can't be started as it is.
 const SHORT_RUN: Duration = Duration::from_secs(2);
 
 /// How long Envoy may take to end after a signal.
@@ -37,23 +37,23 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// How long streams go on through a listener that an edit replaced or removed, unless the person's arguments say otherwise: as long
-/// as a stream may last (`max_stream`, unless said).
+/// How long streams go on through a listener that an edit replaced or removed, unless the person's
+/// arguments say otherwise. It is as long as a stream may last by default (`max_stream`).
 const DRAIN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How the local Envoy is started.
+/// How to start the local Envoy.
 #[derive(Debug)]
 pub struct Plan {
     /// The binary.
     pub program: PathBuf,
     /// Its bootstrap, a file.
     pub bootstrap: PathBuf,
-    /// How many worker threads; Envoy's own choice unless said.
+    /// How many worker threads it has; Envoy's own choice unless given.
     pub concurrency: Option<u32>,
-    /// Further arguments of the person's.
+    /// Further arguments from the person.
     pub arguments: Vec<String>,
-    /// How long requests may go on when it ends.
-    pub drain: Duration,
+    /// How long requests may go on after Envoy was told to end.
+    pub grace: Duration,
 }
 
 impl Plan {
@@ -68,21 +68,21 @@ impl Plan {
     }
 }
 
-/// A state that no other `run` uses: two on one would end each other's Envoy.
+/// Keeps a state for one `run`. Two on one state would end each other's Envoy.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held, not read")] Flock<fs::File>);
 
 impl Lock {
-    /// Takes the state for as long as this lives, or the process.
+    /// Takes the state for as long as the lock or the process lives.
     ///
     /// # Errors
-    /// Another `run` has it, or it can't be written.
+    /// Another `run` has the state, or it can't be written.
     pub fn take(state: &State) -> io::Result<Self> {
         let path = state.path("run.lock")?;
         let file = fs::File::create(&path)?;
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Self).map_err(|(_, errno)| match errno {
             Errno::EWOULDBLOCK => io::Error::other(format!(
-                "another `legation run` uses the same state ({}): end it, or give this one another with --state DIR",
+                "another `legation run` uses the same state ({}): end it, or give this one another state with --state DIR",
                 path.display()
             )),
             other => io::Error::other(format!("cannot lock {}: {other}", path.display())),
@@ -108,7 +108,7 @@ pub fn admin_address(state: &State) -> io::Result<PathBuf> {
 }
 
 impl Supervisor {
-    /// Makes ready to start Envoy, and ends one that an earlier run, killed hard, left behind.
+    /// Prepares to start Envoy, and ends an Envoy that a killed run left behind.
     ///
     /// # Errors
     /// The state can't be written.
@@ -119,8 +119,9 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Runs Envoy until `shutdown`, starting it again whenever it ends, and then ends it: its listeners close at once, and it
-    /// goes when no request is under way any more, or the time to drain is over.
+    /// Runs Envoy until `shutdown`, and starts it again whenever it ends. Then it ends Envoy:
+    /// Envoy's listeners close at once, and Envoy goes when no request is under way any more, or
+    /// when the grace is over.
     ///
     /// # Errors
     /// Envoy can't be started at all.
@@ -143,7 +144,7 @@ impl Supervisor {
             } else {
                 ""
             };
-            tracing::error!("Envoy ended ({}); it is started again in {pause:?}{hint}", describe(ended));
+            tracing::error!("Envoy ended ({}); starting it again in {pause:?}{hint}", describe(ended));
             child = loop {
                 tokio::select! {
                     () = time::sleep(pause) => {}
@@ -152,8 +153,8 @@ impl Supervisor {
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 match self.start() {
                     Ok(child) => break child,
-                    // It may be that the binary is just being replaced.
-                    Err(error) => tracing::error!("{error}; it is tried again in {pause:?}"),
+                    // The binary may just be being replaced.
+                    Err(error) => tracing::error!("{error}; trying again in {pause:?}"),
                 }
             };
         }
@@ -170,23 +171,24 @@ impl Supervisor {
         if !plan.says(&["-l", "--log-level"]) {
             command.args(["--log-level", "warning"]);
         }
-        // It would say each request whose body is too large, with its whole URL: any client could fill the log, and a key in a
-        // URL would be in it.
+        // Otherwise Envoy would log each request whose body is too large, with its whole URL. Any
+        // client could fill the log, and a key in a URL would be in it.
         if !plan.says(&["--component-log-level"]) {
             command.args(["--component-log-level", "http:critical"]);
         }
         if !plan.says(&["--drain-time-s"]) {
             command.arg("--drain-time-s").arg(DRAIN_TIME.as_secs().to_string());
         }
-        // Who is between two requests goes over to a listener's new form with the next one, not some time within the day.
+        // A client between two requests then goes over to a listener's new form with the next one,
+        // not at some time within the day.
         if !plan.says(&["--drain-strategy"]) {
             command.args(["--drain-strategy", "immediate"]);
         }
         if let Some(concurrency) = plan.concurrency {
             command.arg("--concurrency").arg(concurrency.to_string());
         }
-        // Envoy's own process group: Ctrl-C in a terminal goes to all processes of a group, and would end Envoy before its
-        // streams are drained.
+        // Envoy gets its own process group. Ctrl-C in a terminal goes to all processes of a group,
+        // and would end Envoy before its requests are done.
         command.args(&plan.arguments).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
         let child = command.spawn().map_err(|error| {
             io::Error::new(error.kind(), format!("cannot start {}: {error}", plan.program.display()))
@@ -200,11 +202,11 @@ impl Supervisor {
 
     async fn end(&self, mut child: Child) -> io::Result<()> {
         if let Some(admin) = admin::address(&self.admin_address) {
-            self.drain(admin, &mut child).await;
+            self.finish_requests(admin, &mut child).await;
         }
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             if let Some(pid) = child.id() {
-                // It may have ended meanwhile.
+                // Envoy may have ended meanwhile.
                 let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
             }
             if time::timeout(PATIENCE, child.wait()).await.is_ok() {
@@ -216,8 +218,10 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn drain(&self, admin: SocketAddr, child: &mut Child) {
-        let deadline = Instant::now() + self.plan.drain;
+    /// Has Envoy close its listeners, and waits until no request is under way, the grace is over or
+    /// Envoy has ended.
+    async fn finish_requests(&self, admin: SocketAddr, child: &mut Child) {
+        let deadline = Instant::now() + self.plan.grace;
         if let Err(error) = admin::stop_listeners(admin).await {
             tracing::debug!("Envoy does not close its listeners: {error}");
             return;
@@ -228,15 +232,15 @@ impl Supervisor {
                 Ok(0) => return,
                 Ok(count) => {
                     if open.replace(count).is_none() {
-                        tracing::info!("waiting {:?} at most for what is open: {count} request(s)", self.plan.drain);
+                        tracing::info!("waiting {:?} at most for what is open: {count} request(s)", self.plan.grace);
                     }
                 }
-                // It may be busy: that is no reason to cut what is open.
+                // Envoy may be busy. That is no reason to cut what is open.
                 Err(error) => tracing::debug!("Envoy does not say what is open: {error}"),
             }
             if Instant::now() >= deadline {
                 let open = open.map_or_else(|| "?".to_owned(), |open| open.to_string());
-                tracing::warn!("still open after {:?}, and cut: {open} request(s)", self.plan.drain);
+                tracing::warn!("cutting {open} request(s) that are still open after {:?}", self.plan.grace);
                 return;
             }
             if time::timeout(POLL, child.wait()).await.is_ok() {
@@ -245,7 +249,8 @@ impl Supervisor {
         }
     }
 
-    /// Keeps the process's number and its start, which together name it for good: numbers are used again.
+    /// Keeps the process's number and its start. Together they name it for good; numbers alone are
+    /// used again.
     fn remember(&self, pid: u32) {
         let kept = format!("{pid} {}", start_time(pid).unwrap_or_default());
         if let Err(error) = self.state.write("envoy.pid", kept.as_bytes()) {
@@ -255,7 +260,8 @@ impl Supervisor {
 
     fn forget(&self) {
         if let Ok(path) = self.state.path("envoy.pid") {
-            // There is nothing to do about one that can't be removed: the start time in it names no other process.
+            // A file that can't be removed does no harm: the start time in it names no other
+            // process.
             let _ = fs::remove_file(path);
         }
     }
@@ -269,7 +275,8 @@ impl Supervisor {
         }
         tracing::warn!("ending the Envoy that an earlier run left behind: pid {pid}");
         let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-        // It is not our child, so that it can't be waited for; its ports are free once it is gone.
+        // The leftover is no child of this process, so it can't be waited for. Its ports are free
+        // once it is gone.
         let deadline = std::time::Instant::now() + PATIENCE;
         while start_time(pid).as_deref() == Some(started) && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -279,7 +286,8 @@ impl Supervisor {
     }
 }
 
-/// When a process started, in the kernel's ticks: field 22 of `/proc/PID/stat` (`proc(5)`); none for one that has ended.
+/// When a process started, in the kernel's ticks: field 22 of `/proc/PID/stat` (`proc(5)`). None
+/// for a process that has ended.
 fn start_time(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     // The name, field 2, stands in parentheses and may hold anything.

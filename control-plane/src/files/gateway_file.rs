@@ -1,4 +1,4 @@
-//! Reads the gateway file: bounded, with one clear error if it cannot be read.
+//! Reads the person's file: bounded, and with one clear error when it can't be read.
 
 use std::{
     fs::File,
@@ -13,11 +13,11 @@ use crate::{
     origin::Origin,
 };
 
-/// Reads a file. It stops as soon as the file is known to be too large.
+/// Reads a file. Of a file that is too large it reads only as much as it takes to know that.
 ///
 /// # Errors
-/// Returns a diagnostic with code `unreadable` at the file's first character: there is no such
-/// file, it is a directory, or the system refuses.
+/// A diagnostic with code `unreadable` at the file's first character, when there is no such file,
+/// it is a directory, or the system refuses.
 pub fn read(path: &Path) -> Result<Source, Box<Diagnostic>> {
     let file: Arc<str> = path.display().to_string().into();
     match read_bounded(path) {
@@ -34,7 +34,7 @@ pub fn read(path: &Path) -> Result<Source, Box<Diagnostic>> {
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    // Checks the kind before opening: opening a pipe without a writer would block for ever.
+    // Checks this before opening: opening a pipe that nobody writes to would wait for ever.
     let kind = path.metadata()?.file_type();
     if kind.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -44,7 +44,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     }
     let file = File::open(path)?;
     let mut bytes = Vec::new();
-    // One byte more than allowed, so that the parser sees that the file is too large.
+    // One byte more than allowed is enough for the parser to see that the file is too large.
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

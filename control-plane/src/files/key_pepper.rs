@@ -1,6 +1,7 @@
-//! What the file that `key_pepper_file` names holds: checked, purely, before it is served. No message shows it.
+//! Checks, purely, what the file that `key_pepper_file` names holds, before it is served. No
+//! message shows it.
 
-use legation_filter::pepper::Pepper;
+use legation_filter::consumer::pepper::Pepper;
 
 use super::certificates::Contents;
 use crate::{
@@ -14,7 +15,7 @@ pub fn path(model: &Model) -> Option<String> {
     model.key_pepper.as_ref().map(|file| file.path.clone())
 }
 
-/// The pepper, if a file is named, or what is wrong with that.
+/// The pepper, if a file is named, or what is wrong with it.
 pub fn check(model: &Model, contents: &Contents) -> Result<Option<Secret>, Box<Diagnostic>> {
     let Some(file) = &model.key_pepper else { return Ok(None) };
     let content = SecretContent::KeyPepper(Hidden(read(file, contents).map_err(|(code, message)| {

@@ -1,4 +1,4 @@
-//! Reads the files that the gateway file names, bounded, and reads them again when they may have
+//! The files that the gateway file names: read here, bounded, and compared when they may have
 //! changed.
 
 use std::{
@@ -24,22 +24,23 @@ use crate::{
     translate::configuration_bytes,
 };
 
-/// The largest named file, in bytes. All authorities of a system take a quarter of it.
+/// The most bytes that a named file may have. The authorities of a whole system are a quarter of
+/// it.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A gateway file with the contents of the files that it names.
 #[derive(Debug)]
 pub struct LoadedWhole {
-    /// The model and the problems, those of named files included. There is a model if and only if
-    /// there is no error.
+    /// The file's meaning and all that is wrong, in named files too. There is a model exactly where
+    /// no diagnostic is an error.
     pub loaded: Loaded,
-    /// The secrets in the named files.
+    /// The contents of the named files, for a model.
     pub secrets: Vec<Secret>,
     /// The named files as they were read. Empty if the gateway file does not say which.
     pub files: Option<NamedFiles>,
 }
 
-/// Loads a gateway file and the files that it names. Paths are relative to `folder`.
+/// Reads a gateway file and the files that it names. Paths are relative to `folder`.
 pub fn load(source: &Source, folder: &Path) -> LoadedWhole {
     let mut loaded = config::load(source, &|name| std::env::var(name).ok());
     let Some(model) = loaded.model.take() else {
@@ -118,7 +119,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // Reading a pipe would block.
+    // Reading a pipe would wait.
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
@@ -130,7 +131,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns the seconds since 1970, or 0 before.
+/// The time in seconds since 1970; 0 for earlier times.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

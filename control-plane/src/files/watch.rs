@@ -1,13 +1,14 @@
-//! Notices changes of files, however they are saved, and waits until the writer has finished.
+//! Notices that one of some files changed, however it was saved, and waits until the writer is
+//! done.
 //!
-//! The watcher watches a file's directory and the directories of the links on the way to it, not
-//! the file itself. Editors write a new file and rename it into place, and Kubernetes swaps a link
-//! beside the file. A watch on the file itself would then watch the old file. Network file systems
-//! and some mounts report nothing; there a slow poll of the file's metadata sees the change. No
-//! error ends the watcher.
+//! The watch is on a file's directory and on those of the links on the way to it. Editors write a
+//! new file and rename it into place, and Kubernetes swaps a link beside it, so a watch on the file
+//! itself would follow a file that nobody reads any more. Where the system reports nothing (network
+//! file systems, some mounts), a slow poll of the file's metadata sees the change. The watcher
+//! never ends on an error.
 //!
-//! Half a file may be a valid file with another meaning. So the watcher leaves a file alone until
-//! its writer closes it, or has paused for long.
+//! Half a file may be a good one that says something else. So the watcher leaves a file that is
+//! being written alone until its writer closes it, or has paused for long.
 
 use std::{
     collections::BTreeSet,
@@ -25,22 +26,23 @@ use notify::{
 };
 use tokio::{sync::mpsc, time};
 
-/// A burst of events is over after this long without another event.
+/// A burst of events is over after this long without another one.
 const QUIET: Duration = Duration::from_millis(15);
 
-/// The watcher stops waiting for a writer that has the file open and writes nothing for this long.
+/// After this long the watcher does not wait any more for a writer that has the file open and
+/// writes nothing.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How often the file's metadata is compared, for changes that nothing reports.
+/// How often the watcher compares the file's metadata, for changes that nothing reports.
 const POLL: Duration = Duration::from_secs(2);
 
 /// A change that the poll found is over when the metadata stays the same for this long.
 const SETTLED: Duration = Duration::from_millis(200);
 
-/// The most links on the way to a file. More are a loop.
+/// The most links on the way to a file. More is a loop.
 const MOST_LINKS: usize = 16;
 
-/// The most events in the queue. Further ones carry no news.
+/// The most events that wait. More would only say once more that something happened.
 const MOST_WAITING: usize = 64;
 
 /// Watches some files.
@@ -48,14 +50,14 @@ pub struct FileWatch {
     paths: Vec<PathBuf>,
     watcher: Option<RecommendedWatcher>,
     way: Way,
-    /// The names in `way`, for the watcher's own thread.
+    /// The names in `way`, shared with the watcher's own thread.
     names: Arc<Mutex<BTreeSet<OsString>>>,
     events: mpsc::Receiver<Happened>,
     stamps: Vec<Option<Stamp>>,
-    /// The time of the first event that [`Self::changed`] has not returned yet. A caller may drop
-    /// that future while it waits.
+    /// When something first happened that [`Self::changed`] has not returned yet. Its caller may
+    /// drop it while it waits.
     pending: Option<Instant>,
-    /// A process has a file open and writes.
+    /// A writer has the file open.
     is_written: bool,
 }
 
@@ -70,7 +72,7 @@ enum Happened {
 /// The directories that lead to the files, and the names in them that matter.
 #[derive(Default)]
 struct Way {
-    /// The directories with their inodes, since another directory may take a name.
+    /// Directories with their inodes: another directory may take a name.
     directories: BTreeSet<(PathBuf, u64)>,
     names: BTreeSet<OsString>,
 }
@@ -84,7 +86,7 @@ struct Stamp {
 }
 
 impl FileWatch {
-    /// Starts to watch. It notices everything from now on.
+    /// Starts to watch. It notices what happens from now on.
     pub fn new(path: &Path) -> Self {
         let (sender, events) = mpsc::channel(MOST_WAITING);
         let names = Arc::new(Mutex::new(BTreeSet::new()));
@@ -96,7 +98,7 @@ impl FileWatch {
             }
         });
         let watcher =
-            watcher.inspect_err(|error| tracing::warn!("changes are only polled for, every {POLL:?}: {error}")).ok();
+            watcher.inspect_err(|error| tracing::warn!("looking for changes every {POLL:?} only: {error}")).ok();
         let paths = vec![path.to_owned()];
         let stamps = stamps(&paths);
         let mut watch =
@@ -105,8 +107,8 @@ impl FileWatch {
         watch
     }
 
-    /// Watches these files from now on. Returns whether they differ from the files before. The
-    /// watcher has not noticed earlier changes of new files.
+    /// Watches these files from now on. Returns whether the files are others than before. What
+    /// happened to them until now was not noticed.
     pub fn watch(&mut self, paths: Vec<PathBuf>) -> bool {
         if paths == self.paths {
             return false;
@@ -117,10 +119,9 @@ impl FileWatch {
         true
     }
 
-    /// Waits until a file may have changed and its writer has finished. Returns when the change was
-    /// noticed. Possibly no file has changed.
-    ///
-    /// A caller may drop the future while it waits. The next call continues where this one was.
+    /// Waits until a file may have changed and nobody is about to change it further. Returns when
+    /// that was noticed. It may be that no file has changed. A caller that drops the future loses
+    /// nothing: the next call goes on where it was.
     pub async fn changed(&mut self) -> Instant {
         let noticed = loop {
             if let Some(noticed) = self.pending {
@@ -181,7 +182,7 @@ impl FileWatch {
             // A deleted directory has no watch to end.
             let _ = watcher.unwatch(gone);
         }
-        // The next call tries again what cannot be watched now.
+        // The next call tries again to watch a directory that can't be watched now.
         wanted.directories.retain(|directory| {
             self.way.directories.contains(directory)
                 || watcher
@@ -234,8 +235,8 @@ impl Way {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
             let directory = self.add(&path);
-            // The directory may itself be a link (`..data/gateway.yaml`), swapped in the directory
-            // above.
+            // The directory may itself be a link (`..data/gateway.yaml`), which is swapped in the
+            // directory above.
             if fs::read_link(&directory).is_ok() {
                 self.add(&directory);
             }
@@ -272,7 +273,7 @@ mod tests {
         fs::write(&path, "one").unwrap();
         let mut watch = FileWatch::new(&path);
         fs::write(&path, "two").unwrap();
-        // Shorter than a burst, so that every wait is dropped in its middle.
+        // This is shorter than a burst, so every wait is dropped in its middle.
         while watch.pending.is_none() {
             let _ = time::timeout(Duration::from_millis(1), watch.changed()).await;
         }

@@ -56,7 +56,8 @@ impl Look {
         self.seen = None;
     }
 
-    /// Reads the file and those that it names. Returns none when nothing changed since the last look.
+    /// Reads the file and those that it names. Returns none when nothing changed since the last
+    /// look.
     ///
     /// # Errors
     /// Why the file can't be used.
@@ -72,7 +73,8 @@ impl Look {
             return Ok(None);
         }
         let LoadedWhole { loaded: Loaded { model, diagnostics }, secrets, files } = self.load(&source);
-        // A file that can't be read as YAML names no files. Those that it named before still count.
+        // A file that can't be read as YAML names no files. Those that it named before still
+        // count.
         self.files = files.unwrap_or_else(|| self.files.now());
         self.seen = Some(source.bytes.clone());
         match model {
@@ -81,8 +83,8 @@ impl Look {
         }
     }
 
-    /// Reads what a file means. Paths in it are relative to the folder of the watched file, also in a
-    /// copy that is kept elsewhere.
+    /// Reads what a file means. Paths in it are relative to the folder of the watched file, also
+    /// in a copy that is kept elsewhere.
     pub(super) fn load(&self, source: &Source) -> LoadedWhole {
         named::load(source, &named::folder_of(&self.path))
     }

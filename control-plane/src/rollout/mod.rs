@@ -1,17 +1,19 @@
 //! Which generation each node is to be at, and what becomes of a new one.
 //!
-//! A new generation is a candidate. The nodes that accept it confirm it. The first node that does not
-//! accept it rejects it, and then it is undone everywhere.
+//! A new generation is a candidate. The nodes that accept it confirm it. The first node that does
+//! not accept it rejects it, and then it is undone everywhere.
 //!
 //! ```text
-//!                     ┌─ every canary, or any node where there are none, has ACKed all ─> confirmed: it goes to all
+//!                     ┌─ every canary has ACKed all of it, or any node where there are no canaries
+//!                     │  ─> confirmed: it goes to all nodes
 //! new ─> candidate ───┤
-//!                     └─ a node NACKs it ─> rejected: all are at the last confirmed one
+//!                     └─ a node NACKs a part of it
+//!                        ─> rejected: all nodes are at the last confirmed one
 //! ```
 //!
-//! After a confirmation a NACK is the node's own trouble, such as a port that is taken on its host. Only
-//! this node goes back, to what it last accepted whole. The same holds where a node rejects in a
-//! candidate what others have confirmed before.
+//! After a confirmation a NACK is the node's own trouble, such as a port that is taken on its host.
+//! Only this node goes back, to what it last accepted whole. The same holds where a node rejects in
+//! a candidate what others have confirmed before.
 //!
 //! Pure: the rollout is told what happens, and says which node is to be at which generation.
 
@@ -77,14 +79,14 @@ pub enum Outcome {
 /// What follows from a rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
-    /// The generation is undone. All nodes are served the last confirmed one instead; where nothing was
-    /// confirmed before, the rejected one stays.
+    /// The generation is undone. All nodes are served the last confirmed one instead; where nothing
+    /// was confirmed before, the rejected one stays.
     Undone {
         /// What all nodes are served instead.
         instead: Option<u64>,
     },
-    /// The node alone goes back, to what it last accepted whole; where it accepted nothing whole, it
-    /// stays.
+    /// The node alone goes back, to what it last accepted whole; where it accepted nothing whole,
+    /// it stays.
     PutBack {
         /// What the node is served instead.
         instead: Option<u64>,
@@ -146,8 +148,8 @@ struct Node {
 }
 
 impl Rollout {
-    /// Takes a configuration that an earlier process saw confirmed. Nodes are served it until there is
-    /// a newer one, and again when that is rejected.
+    /// Takes a configuration that an earlier process saw confirmed. Nodes are served it until there
+    /// is a newer one, and again when that is rejected.
     pub fn start_from(&mut self, confirmed: impl FnOnce(u64) -> Snapshot) {
         let snapshot = self.make(confirmed);
         self.confirmed = Some(snapshot.clone());
@@ -155,16 +157,16 @@ impl Rollout {
         self.only_kept = true;
     }
 
-    /// Takes a configuration that an earlier process saw rejected; no node is served it. Returns the
-    /// generation's number.
+    /// Takes a configuration that an earlier process saw rejected; no node is served it. Returns
+    /// the generation's number.
     pub fn start_rejected(&mut self, rejected: impl FnOnce(u64) -> Snapshot) -> u64 {
         let snapshot = self.make(rejected);
         self.newest = Some((snapshot, Stage::Rejected));
         self.generation
     }
 
-    /// Takes a configuration that is to be served. It is a candidate, if it is new. A configuration that
-    /// was rejected is tried again.
+    /// Takes a configuration that is to be served. It is a candidate, if it is new. A configuration
+    /// that was rejected is tried again.
     pub fn propose(&mut self, snapshot: impl FnOnce(u64) -> Snapshot, canary: usize) -> Proposal {
         self.canary = canary;
         let proposed = snapshot(self.generation + 1);
@@ -242,7 +244,7 @@ impl Rollout {
         self.is_in_canary().then(|| self.newest.as_ref().map(|(snapshot, _)| snapshot.generation())).flatten()
     }
 
-    /// Puts a snapshot in the place of that of the same generation.
+    /// Replaces the snapshot of the same generation.
     fn replace(&mut self, snapshot: Arc<Snapshot>) {
         let newest = self.newest.as_mut().map(|(newest, _)| newest);
         let whole = self.nodes.values_mut().filter_map(|node| node.whole.as_mut());
@@ -262,7 +264,7 @@ impl Rollout {
         self.canary > 0 && self.confirmed.is_some() && matches!(self.newest, Some((_, Stage::Candidate)))
     }
 
-    /// What a node without a trouble of its own is to be at.
+    /// The snapshot of a node without a trouble of its own.
     fn base(&self, canary: bool) -> Option<&Arc<Snapshot>> {
         let (newest, stage) = self.newest.as_ref()?;
         let newest_for_all = *stage != Stage::Rejected && (canary || !self.is_in_canary());
@@ -342,7 +344,8 @@ impl Rollout {
         let Some(node) = self.nodes.get_mut(id) else { return Consequence::Nothing };
         let first = node.rejected.insert(generation);
         self.troubled.insert(id.clone());
-        // The node may have confirmed it on another stream, or with what it holds from an earlier one.
+        // The node may have confirmed it on another stream, or with what it holds from an earlier
+        // one.
         node.streams.values_mut().filter(|has| **has == Some(generation)).for_each(|has| *has = None);
         node.whole.take_if(|whole| whole.generation() == generation);
         if generation == newest.generation() && stage == Stage::Candidate && !is_own_trouble {
@@ -398,7 +401,8 @@ impl Rollout {
         None
     }
 
-    /// Chooses as many canaries as there should be of the connected nodes, by the order of their ids.
+    /// Chooses as many canaries as there should be of the connected nodes, by the order of their
+    /// ids.
     fn choose_canaries(&mut self) {
         let Some((newest, _)) = self.newest.clone().filter(|_| self.is_in_canary()) else {
             return self.canaries.clear();

@@ -1,5 +1,5 @@
-//! Passes on what happens on the streams: to the status at once, and to the reloader, which decides
-//! what follows from it, in the order in which it happened.
+//! Passes on what happens on the streams: to the status at once, and to the reloader, which
+//! decides what follows from it, in the order in which it happened.
 
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Tells both. The channel needs no bound: the reloader takes in everything that waits between two
-    /// looks at the file, and a stream says little. It says that it is there, gone or has a
+    /// Tells both. The channel needs no bound: the reloader takes in everything that waits between
+    /// two looks at the file, and a stream says little. It says that it is there, gone or has a
     /// generation, and a few kB for a rejection, of which each response allows one.
     pub fn new(status: Arc<Status>, heard: mpsc::UnboundedSender<Heard>) -> Self {
         Self { status, heard }
@@ -49,8 +49,8 @@ impl Observer for Relay {
             Event::Nacked(rejection) => Some(Input::Nacked(rejection.clone())),
             Event::Subscribed { .. } | Event::Sent { .. } | Event::Acked { .. } => None,
         };
-        // The status first: someone who reads there that a generation is confirmed or rejected then
-        // finds the reason, too.
+        // The status first: someone who reads there that a generation is confirmed or rejected
+        // then finds the reason, too.
         self.status.event(stream, event);
         if let Some(input) = input {
             self.tell(stream, input);

@@ -1,8 +1,8 @@
 //! From the file to a plan of what is served: the only writer of plans.
 //!
-//! A file that can't be read or used changes nothing. What runs goes on, and the diagnostics say why.
-//! A file that says the same as before makes no generation. A generation that a node rejects is
-//! undone, see [`Rollout`].
+//! A file that can't be read or used changes nothing. What runs goes on, and the diagnostics say
+//! why. A file that says the same as before makes no generation. A generation that a node rejects
+//! is undone, see [`Rollout`].
 
 use std::{
     mem,
@@ -99,8 +99,8 @@ impl Reloader {
         }
     }
 
-    /// Looks at the file for the first time. What was confirmed before the start is served if the file
-    /// can't be used or is known as rejected, and again if the file is rejected.
+    /// Looks at the file for the first time. What was confirmed before the start is served if the
+    /// file can't be used or is known as rejected, and again if the file is rejected.
     ///
     /// # Errors
     /// The diagnostics, when there is nothing to serve.
@@ -121,14 +121,15 @@ impl Reloader {
         Ok(())
     }
 
-    /// Looks at the file and those that it names, and publishes what it says, if that can be used and
-    /// is new. `noticed` is when a change was first seen, from which the time to the nodes is measured.
+    /// Looks at the file and those that it names, and publishes what it says, if that can be used
+    /// and is new. `noticed` is when a change was first seen, from which the time to the nodes is
+    /// measured.
     pub fn reload(&mut self, noticed: Instant) {
         self.follow(noticed, false);
     }
 
-    /// As [`Self::reload`], though nothing may have changed. What nodes rejected of the file is tried
-    /// again.
+    /// As [`Self::reload`], though nothing may have changed. What nodes rejected of the file is
+    /// tried again.
     pub fn retry(&mut self, noticed: Instant) {
         self.look.forget();
         self.follow(noticed, true);
@@ -228,7 +229,8 @@ impl Reloader {
         translate::resources(model, secrets, &self.module)
     }
 
-    /// Proposes a configuration to the rollout. With `retry`, what nodes rejected before is tried again.
+    /// Proposes a configuration to the rollout. With `retry`, what nodes rejected before is tried
+    /// again.
     fn publish(&mut self, found: Configuration, retry: bool) {
         let Configuration { content, model, secrets, .. } = found;
         let resources = self.resources(&model, &secrets);
@@ -296,8 +298,8 @@ impl Reloader {
         }
     }
 
-    /// Logs a rejection with its place in the file and what follows from it. A rejected candidate also
-    /// shows in the status, and is kept for the next start.
+    /// Logs a rejection with its place in the file and what follows from it. A rejected candidate
+    /// also shows in the status, and is kept for the next start.
     fn rejected(&self, node: &str, rejection: &Rejection, consequence: Consequence) {
         let Rejection { kind, generation, message, culprit } = rejection;
         let what = culprit.as_ref().map(|culprit| format!(" `{}`", culprit.name)).unwrap_or_default();
@@ -317,7 +319,7 @@ impl Reloader {
             Consequence::PutBack { instead: None } => format!(
                 "node {node} has only a part of generation {generation}, and accepted none whole that it could go back to"
             ),
-            Consequence::Nothing => format!("a part of generation {generation}"),
+            Consequence::Nothing => format!("a part of generation {generation}; nothing else changes"),
         };
         tracing::error!("{diagnostic} ({follows})");
         if let Consequence::Undone { instead } = consequence {
@@ -367,8 +369,8 @@ fn say_new(generation: u64, model: &Model) {
     );
 }
 
-/// A hash of a configuration: the file, and what is made of it. A build that makes something else of a
-/// rejected file tries it again.
+/// A hash of a configuration: the file, and what is made of it. A build that makes something else
+/// of a rejected file tries it again.
 fn hash(content: &[u8], resources: &[(ResourceType, Resource)]) -> String {
     let mut hash = Xxh3::new();
     let versions = resources.iter().flat_map(|(_, resource)| [resource.name.as_bytes(), resource.version.as_bytes()]);

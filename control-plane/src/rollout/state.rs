@@ -1,5 +1,5 @@
-//! What outlives the process, in a folder beside the file: the last configuration that was confirmed,
-//! what was rejected since, and the Envoy that `run` started.
+//! What outlives the process, in a folder beside the file: the last configuration that was
+//! confirmed, what was rejected since, and the Envoy that `run` started.
 
 use std::{
     fs, io,

@@ -82,8 +82,8 @@ impl Fleet {
         nodes.map(|node| plan.target(node).map_or(0, |snapshot| snapshot.generation()))
     }
 
-    /// What was seen since the last call: `confirmed 2`, `2 undone by b, instead 1`, `b put back from 2
-    /// to 1`. Rejections without a consequence are left out.
+    /// What was seen since the last call: `confirmed 2`, `2 undone by b, instead 1`, `b put back
+    /// from 2 to 1`. Rejections without a consequence are left out.
     fn outcomes(&mut self) -> Vec<String> {
         self.outcomes.drain(..).filter_map(|outcome| shown(&outcome)).collect()
     }

@@ -1,7 +1,5 @@
-//! The resources of one kind in one generation.
-//!
-//! A collection also caches results that many streams share: the difference to another generation,
-//! and the encodings of groups of resources.
+//! The resources of one kind of one generation, and what all streams need to know about them: how
+//! they differ from another generation, and their encoding in the groups that go out together.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -26,10 +24,10 @@ pub struct Collection {
     names: Memo<Arc<BTreeSet<Arc<str>>>>,
 }
 
-/// Resources that travel together, and their encoding.
+/// Resources that go out together, and their encoding.
 #[derive(Debug)]
 pub struct Parcel {
-    /// The resources, sorted by name. A client's holding can keep them without their encoding.
+    /// The resources, sorted by name. Whoever remembers them need not keep their encoding.
     pub resources: Arc<[Arc<Resource>]>,
     /// The field `resources` of a discovery response.
     pub bytes: Bytes,
@@ -53,7 +51,7 @@ struct Changes {
 }
 
 impl Collection {
-    /// Makes a collection of these resources.
+    /// A collection of these resources.
     pub fn new(resources: Resources) -> Self {
         Self { resources, ..Self::default() }
     }
@@ -63,8 +61,8 @@ impl Collection {
         &self.resources
     }
 
-    /// Returns the sorted names of resources that are in only one of the two collections, or in
-    /// both at different versions.
+    /// The names of resources that are in only one of the two collections, or in both at different
+    /// versions, sorted.
     pub fn changes_since(&self, other: &Arc<Self>) -> Arc<[Arc<str>]> {
         if std::ptr::eq(self, Arc::as_ptr(other)) {
             return Arc::default();
@@ -77,12 +75,13 @@ impl Collection {
         self.changes.keep(Changes { since: Arc::downgrade(other), names }).names
     }
 
-    /// Returns the same names, shared with another stream that wants them too.
+    /// The same names as another stream holds them, if one wants the same.
     pub fn shared_names(&self, names: &Arc<BTreeSet<Arc<str>>>) -> Arc<BTreeSet<Arc<str>>> {
         self.names.known(|known| **known == *names).unwrap_or_else(|| self.names.keep(names.clone()))
     }
 
-    /// Returns some of its resources, encoded. Streams that get the same resources share the bytes.
+    /// These resources of the collection, encoded. Streams that get the same resources share their
+    /// bytes.
     pub fn parcel(&self, kind: ResourceType, form: Form, resources: Vec<Arc<Resource>>) -> Arc<Parcel> {
         let known = |parcel: &&Arc<Parcel>| parcel.form == form && same(&parcel.resources, &resources);
         if let Some(parcel) = self.parcels.known(known) {
@@ -111,7 +110,7 @@ impl Form {
     }
 }
 
-/// Compares both in one walk, as they are sorted by name.
+/// One walk over both. They are sorted by name.
 fn differing(old: &Resources, new: &Resources) -> Vec<Arc<str>> {
     let mut names = Vec::new();
     let mut old = old.iter().peekable();
@@ -132,7 +131,7 @@ fn same(some: &[Arc<Resource>], others: &[Arc<Resource>]) -> bool {
     some.len() == others.len() && some.iter().zip(others).all(|(one, other)| Arc::ptr_eq(one, other))
 }
 
-/// A cache of the last few answers, for streams that ask the same at about the same time.
+/// The last few answers to questions that many streams ask at about the same time.
 #[derive(Debug)]
 struct Memo<T>(Mutex<VecDeque<T>>);
 
@@ -143,18 +142,18 @@ impl<T> Default for Memo<T> {
 }
 
 impl<T: Clone> Memo<T> {
-    /// Most streams come from the same generation and want the same. Others compute their own
-    /// answers.
+    /// Streams differ little in where they come from and what they want. Where they differ, each
+    /// works for itself.
     const MOST: usize = 4;
 
     fn known(&self, is: impl FnMut(&&T) -> bool) -> Option<T> {
-        // Compares without the lock: comparing thousands of names may take a while.
+        // Compares outside of the lock: that may take a while with thousands of names.
         let answers: Vec<T> = self.answers().iter().cloned().collect();
         answers.iter().find(is).cloned()
     }
 
-    /// Answers are made without the lock, too. So streams with different questions do not wait for
-    /// each other. The price is that two streams may make the same answer.
+    /// Answers are not made under the lock either. Streams that ask for different things do not
+    /// wait for each other, at the price that an answer may be made twice.
     fn keep(&self, answer: T) -> T {
         let mut answers = self.answers();
         answers.truncate(Self::MOST - 1);
@@ -162,7 +161,7 @@ impl<T: Clone> Memo<T> {
         answer
     }
 
-    /// No code that holds the lock can panic. If it did, the answers would still be valid.
+    /// No code that holds the lock can panic. If it did, there would be nothing to mend.
     fn answers(&self) -> MutexGuard<'_, VecDeque<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,7 +10,8 @@ mod resource;
 pub use collection::{Collection, Form, Parcel};
 pub use resource::{Resource, Resources};
 
-/// All resources of one generation. A snapshot never changes; the next generation is another one.
+/// All resources of one generation. A snapshot never changes; the next generation is another
+/// snapshot.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     generation: u64,
@@ -37,18 +38,18 @@ impl Snapshot {
         Self { generation, ..self }
     }
 
-    /// Returns the same resources, for clients to try again what they rejected before.
+    /// The same resources. Clients that rejected some of them before try again.
     #[must_use]
     pub fn retried(self) -> Self {
         Self { retries: true, ..self }
     }
 
-    /// Returns whether clients get again what they rejected in an earlier generation.
+    /// Whether the server sends clients again what they rejected of an earlier generation.
     pub fn retries(&self) -> bool {
         self.retries
     }
 
-    /// Returns the number of its generation, from 1.
+    /// The generation, from 1.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -58,9 +59,10 @@ impl Snapshot {
         self.collection(kind).resources()
     }
 
-    /// Returns the resources of a kind with the results that streams share.
+    /// All resources of a kind, with their differences and encodings.
     pub fn collection(&self, kind: ResourceType) -> &Arc<Collection> {
-        // `index` is below COUNT by construction. The fallback avoids an indexing that could panic.
+        // `index` is below COUNT by construction; the fallback only spares an indexing that could
+        // panic.
         let [first, ..] = &self.kinds;
         self.kinds.get(kind.index()).unwrap_or(first)
     }
@@ -70,8 +72,8 @@ impl Snapshot {
         self.resources(kind).get(name)
     }
 
-    /// Returns the listeners that another snapshot changes or removes. Envoy drains them when it
-    /// moves to that snapshot.
+    /// The listeners that another snapshot changes or lacks. Envoy drains them when it goes over to
+    /// that snapshot.
     pub fn drained_by<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a str> {
         let listeners = self.resources(ResourceType::Listener).iter();
         let stays = |name: &str, version: &str| {

@@ -11,19 +11,20 @@ use crate::origin::Origin;
 pub struct Resource {
     /// Its name, unique among resources of its kind.
     pub name: Arc<str>,
-    /// A hash of its fragment. It is equal across restarts and replicas as long as the meaning is
-    /// equal.
+    /// A hash of the resource's source: equal across restarts and replicas as long as the resource
+    /// means the same.
     pub version: Arc<str>,
     /// The encoded message, without the `Any` around it.
     pub body: Bytes,
     /// Its place in the file, for rejections.
     pub origin: Origin,
-    /// The name of a cluster's endpoints in EDS (`service_name`), if it is not the cluster's name.
+    /// The name of a cluster's endpoints in EDS (`service_name`), where that is not the cluster's
+    /// own.
     pub service_name: Option<Arc<str>>,
 }
 
 impl Resource {
-    /// Returns the name of a cluster's endpoints in EDS.
+    /// The name of a cluster's endpoints in EDS.
     pub fn endpoints(&self) -> &Arc<str> {
         self.service_name.as_ref().unwrap_or(&self.name)
     }

@@ -1,4 +1,5 @@
-//! The admin interface: health, metrics and status over HTTP. It shows no secret and changes nothing.
+//! The admin interface: health, metrics and status over HTTP. It shows no secret and changes
+//! nothing.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -19,7 +20,7 @@ struct Parts {
     metrics: Arc<Metrics>,
 }
 
-/// Serves until `shutdown`. Connections that are open then are closed.
+/// Serves until `shutdown`. Then it closes the open connections.
 ///
 /// # Errors
 /// What the system says when no connection can be accepted any more.
@@ -36,7 +37,7 @@ pub async fn serve(
         .route("/status", get(report))
         .route("/metrics", get(scrape))
         .with_state(Parts { status, metrics });
-    // Not a graceful end: a client that keeps its connection open would hold up the process.
+    // This is no graceful end: a client that keeps its connection open would hold up the process.
     tokio::select! {
         result = axum::serve(listener, app) => result,
         () = shutdown => Ok(()),
@@ -48,7 +49,8 @@ async fn index() -> &'static str {
      /status   generations, diagnostics and nodes, as JSON\n/metrics  for Prometheus\n"
 }
 
-/// The xDS port accepts before this interface is served, so that a good file is all there is to ask for.
+/// The xDS port accepts connections before this interface does. So a good file is the only
+/// condition.
 async fn readyz(State(parts): State<Parts>) -> Response {
     if parts.status.is_ready() {
         "ready\n".into_response()

@@ -1,4 +1,5 @@
-//! The connected nodes in the words of CSDS: what each was sent of each kind, and what it said to it.
+//! The connected nodes in the words of CSDS: what the server sent each node of each kind, and what
+//! the node answered.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -43,7 +44,8 @@ fn client_config(node: &NodeInfo, types: &BTreeMap<ResourceType, &TypeState>) ->
     }
 }
 
-/// One entry a kind. Its version is the generation, and it has no contents: routes and filters carry what is not for everybody.
+/// One entry for each kind. Its version is the generation. It has no contents, since routes and
+/// filters carry what is not for everybody.
 fn generic_config(kind: ResourceType, of_type: Option<&TypeState>) -> GenericXdsConfig {
     let (status, of_type) = match of_type {
         Some(of_type) if of_type.rejected.is_some() => (ConfigStatus::Error, Some(of_type)),

@@ -10,31 +10,31 @@ use serde::Serialize;
 
 use super::Status;
 
-/// All that drains on one node.
+/// All draining listeners of one node.
 #[derive(Debug, Default)]
-pub(super) struct Drains {
+pub(super) struct DrainingOfNode {
     pub(super) node: String,
-    pub(super) listeners: Vec<Drain>,
+    pub(super) listeners: Vec<DrainingListener>,
 }
 
 /// A form of a listener that an edit replaced or removed, and that still has connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drain {
+pub struct DrainingListener {
     /// The listener.
     pub listener: String,
     /// The generation that replaced or removed it.
     pub generation: Option<u64>,
     /// How many connections it still has.
     pub connections: u64,
-    /// How many streams they have, at most.
+    /// How many streams they have at most.
     pub open_streams: u64,
     /// When Envoy cuts them.
     pub until: SystemTime,
 }
 
-/// What `/status` says of one.
+/// What `/status` says of a draining listener.
 #[derive(Debug, Serialize)]
-pub struct DrainReport {
+pub struct DrainingReport {
     node: String,
     listener: String,
     generation: Option<u64>,
@@ -46,18 +46,18 @@ pub struct DrainReport {
 }
 
 impl Status {
-    /// All that drains on a node.
-    pub fn draining(&self, node: &str, drains: Vec<Drain>) {
-        let now = Drains { node: node.to_owned(), listeners: drains };
+    /// Takes in all draining listeners of a node.
+    pub fn draining(&self, node: &str, drains: Vec<DrainingListener>) {
+        let now = DrainingOfNode { node: node.to_owned(), listeners: drains };
         let mut state = self.state();
         self.metrics.draining(&state.drains.listeners, &now.listeners);
         state.drains = now;
     }
 }
 
-impl Drain {
-    pub(super) fn report(&self, node: &str) -> DrainReport {
-        DrainReport {
+impl DrainingListener {
+    pub(super) fn report(&self, node: &str) -> DrainingReport {
+        DrainingReport {
             node: node.to_owned(),
             listener: self.listener.clone(),
             generation: self.generation,
@@ -74,8 +74,8 @@ impl Drain {
     }
 }
 
-/// In UTC, as the log's own times are.
-impl fmt::Display for Drain {
+/// Times are in UTC, as those of the log.
+impl fmt::Display for DrainingListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { listener, connections, open_streams, .. } = self;
         let streams = if *open_streams == 1 { "stream" } else { "streams" };
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_drain_says_how_many_streams_it_has_and_until_when() {
-        let drain = |open_streams| Drain {
+        let drain = |open_streams| DrainingListener {
             listener: "public".to_owned(),
             generation: Some(8),
             connections: 3,

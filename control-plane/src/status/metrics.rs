@@ -1,5 +1,5 @@
-//! What Prometheus scrapes: a fixed set of names, none of which holds anything that a client says, and of what the file says only
-//! the names of listeners.
+//! What Prometheus scrapes: a fixed set of names. None of them holds anything that a client says,
+//! and of the file only the names of listeners.
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU64},
@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::Drain;
+use super::DrainingListener;
 
 /// All metrics.
 #[derive(Debug)]
@@ -32,15 +32,16 @@ pub struct Metrics {
     drains_until: Family<ListenerLabels, Gauge<f64, AtomicU64>>,
 }
 
-/// In seconds: from one local Envoy to a slow fleet, and past the time that Envoy may take to warm a cluster (15 s).
+/// In seconds: from one local Envoy to a slow fleet, and beyond the time that Envoy may take to
+/// warm a cluster (15 s).
 const PROPAGATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
-/// What became of a look at a changed file.
+/// What became of a changed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum ReloadResult {
     /// A new generation.
     Published,
-    /// It says the same.
+    /// It says the same as before.
     Unchanged,
     /// It can't be used.
     Refused,
@@ -54,7 +55,7 @@ struct ReloadLabels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 enum GenerationState {
     Serving,
-    /// What a node rejected, until the file changes; 0 where nothing stands rejected.
+    /// The generation that a node rejected, until the file changes; 0 where none is rejected.
     Rejected,
     Confirmed,
 }
@@ -141,7 +142,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All of them in OpenMetrics' text form.
+    /// All metrics in OpenMetrics' text form.
     ///
     /// # Errors
     /// Formatting fails, which it has no reason to.
@@ -193,13 +194,14 @@ impl Metrics {
         self.nacks.get_or_create(&of(kind)).inc();
     }
 
-    /// All that drains now, and what did before: a listener that does no more is not shown any more.
-    pub(crate) fn draining(&self, before: &[Drain], now: &[Drain]) {
-        let labels = |drain: &Drain| ListenerLabels { listener: drain.listener.clone() };
+    /// Shows all draining listeners, given those before. A listener that does not drain any more
+    /// disappears.
+    pub(crate) fn draining(&self, before: &[DrainingListener], now: &[DrainingListener]) {
+        let labels = |drain: &DrainingListener| ListenerLabels { listener: drain.listener.clone() };
         for drain in now {
             let of_listener = || now.iter().filter(|it| it.listener == drain.listener);
             let streams: u64 = of_listener().map(|it| it.open_streams).sum();
-            let until = of_listener().map(Drain::until_unix).fold(f64::INFINITY, f64::min);
+            let until = of_listener().map(DrainingListener::until_unix).fold(f64::INFINITY, f64::min);
             self.draining_streams.get_or_create(&labels(drain)).set(i64::try_from(streams).unwrap_or(i64::MAX));
             self.drains_until.get_or_create(&labels(drain)).set(until);
         }

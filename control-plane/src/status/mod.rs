@@ -1,13 +1,15 @@
-//! What runs where: the file's diagnostics, the generations, and what each node has accepted or rejected.
+//! What runs where: the file's diagnostics, the generations, and what each node has accepted or
+//! rejected.
 //!
-//! Fed by the reloader, by the sessions' events and, of a local Envoy, by what its listeners drain; read by `/status` and CSDS. It
-//! decides nothing.
+//! The reloader, the events of sessions and the draining listeners of a local Envoy feed it.
+//! `/status` and CSDS read it. It decides nothing.
 
 pub mod admin;
 mod clients;
 mod drains;
 pub mod metrics;
 mod propagation;
+mod report;
 
 use std::{
     collections::BTreeMap,
@@ -16,24 +18,20 @@ use std::{
 };
 
 use legation_protos::ResourceType;
-use serde::Serialize;
 
 use crate::{
     diagnostic::{Diagnostic, Severity},
     xds::{Event, NodeInfo, Observer, Rejection, StreamId},
 };
 
-use self::{
-    drains::{DrainReport, Drains},
-    metrics::Metrics,
-    propagation::Propagation,
-};
-pub use drains::Drain;
+use self::{drains::DrainingOfNode, metrics::Metrics, propagation::Propagation};
+pub use drains::DrainingListener;
+pub use report::Report;
 
 /// A response without an answer for this long makes its node stale.
 const STALE: Duration = Duration::from_secs(5);
 
-/// Nodes that went away are remembered, the latest so many.
+/// How many nodes the status remembers after they went away.
 const MOST_GONE: usize = 100;
 
 /// What runs where.
@@ -51,13 +49,13 @@ struct State {
     canary: Option<u64>,
     rejected: Option<(u64, Diagnostic)>,
     diagnostics: Vec<Diagnostic>,
-    /// What drains on the local Envoy.
-    drains: Drains,
+    /// The draining listeners of the local Envoy.
+    drains: DrainingOfNode,
     propagation: Propagation,
     streams: BTreeMap<StreamId, Stream>,
-    /// How many streams each node has: one, or one for each kind where it does not aggregate.
+    /// How many streams each node has: one, or one for each kind where the node does not aggregate.
     open: BTreeMap<String, usize>,
-    /// Nodes without a stream, by when they went.
+    /// Nodes without a stream, in the order in which they went.
     gone: BTreeMap<u64, NodeInfo>,
     gone_count: u64,
 }
@@ -67,7 +65,7 @@ struct State {
 struct Stream {
     node: NodeInfo,
     types: BTreeMap<ResourceType, TypeState>,
-    /// The generation that it has as a whole.
+    /// The generation that the client has whole.
     whole: Option<u64>,
 }
 
@@ -86,7 +84,7 @@ struct Rejected {
 }
 
 impl Rejected {
-    /// Where in the file is what the node blames.
+    /// The place in the file of what the node blames.
     fn at(&self) -> Option<String> {
         self.rejection.culprit.as_ref().map(|culprit| culprit.origin.to_string())
     }
@@ -98,7 +96,7 @@ impl Rejected {
 }
 
 impl Status {
-    /// Nothing is served yet, and nobody is there.
+    /// A status of a control plane that serves nothing yet, and that no node has joined.
     pub fn new(path: String, metrics: Arc<Metrics>) -> Self {
         Self { path, metrics, state: Mutex::default() }
     }
@@ -118,8 +116,8 @@ impl Status {
         self.state().diagnostics = diagnostics;
     }
 
-    /// A generation is published. What led to it was noticed at some time, from which it is counted how long it takes. An older
-    /// one than before is what all go back to: nobody waits for that.
+    /// A generation is published. The time that it takes counts from when its change was noticed.
+    /// If it is older than the one before, all nodes go back to it, and nobody waits for that.
     pub fn serving(&self, generation: u64, noticed: Instant) {
         let mut state = self.state();
         let State { serving, propagation, streams, .. } = &mut *state;
@@ -127,7 +125,7 @@ impl Status {
         if before.is_some_and(|before| before > generation) {
             propagation.cancel();
         } else {
-            // Canaries have it before it is published to all.
+            // Canaries have it before all nodes do.
             let awaited = streams.iter().filter(|(_, stream)| stream.whole != Some(generation)).map(|(id, _)| *id);
             propagation.published(generation, noticed, awaited);
         }
@@ -139,14 +137,15 @@ impl Status {
         self.metrics.confirmed(generation);
     }
 
-    /// What Envoy found bad of the file, and the generation that it came from; none when nothing stands rejected.
+    /// What Envoy rejected of the file, and the generation that it came from; none when nothing is
+    /// rejected.
     pub(crate) fn rejected(&self, rejected: Option<(u64, Diagnostic)>) {
         let mut state = self.state();
         self.metrics.rejected(rejected.as_ref().map(|(generation, _)| *generation));
         let before = std::mem::replace(&mut state.rejected, rejected);
         if let (Some((undone, _)), None) = (before, &state.rejected) {
             for of_type in state.streams.values_mut().flat_map(|stream| stream.types.values_mut()) {
-                // One that accepted nothing since has still rejected it.
+                // A node that accepted nothing since still rejects it.
                 of_type.rejected.take_if(|it| it.rejection.generation == undone && of_type.acked.is_some());
             }
         }
@@ -162,39 +161,14 @@ impl Status {
         self.state().serving.is_some()
     }
 
-    /// What `/status` says, at a time.
-    pub fn report(&self, now: Instant) -> Report {
-        let state = self.state();
-        let mut nodes: BTreeMap<String, NodeReport> = BTreeMap::new();
-        for info in state.gone.values() {
-            nodes.insert(info.id.clone(), NodeReport { id: info.id.clone(), state: "GONE", types: BTreeMap::new() });
-        }
-        for (id, (_, types)) in state.nodes() {
-            nodes.insert(id.to_owned(), NodeReport::new(id, &types, now));
-        }
-        Report {
-            generation: Generations {
-                serving: state.serving,
-                confirmed: state.confirmed,
-                canary: state.canary,
-                rejected: state.rejected.as_ref().map(|(generation, _)| *generation),
-            },
-            file: FileReport {
-                path: self.path.clone(),
-                diagnostics: state.all_diagnostics().map(DiagnosticReport::from).collect(),
-            },
-            draining: state.drains.listeners.iter().map(|drain| drain.report(&state.drains.node)).collect(),
-            nodes: nodes.into_values().collect(),
-        }
-    }
-
-    /// Everyone who was there when the generation was published has it.
+    /// All nodes that were there when the generation was published have it.
     fn arrived(&self, generation: u64, took: Duration) {
         tracing::info!("generation {generation}: every node has it after {took:.3?}");
         self.metrics.arrived(took);
     }
 
-    /// No code that holds the lock can panic; should it, what it wrote is still the best there is.
+    /// No code that holds the lock can panic. If it did, what it wrote would still be the best
+    /// there is.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,7 +201,8 @@ impl Observer for Status {
             Event::Acked { kind, generation } => {
                 self.metrics.acked(kind);
                 if let Some(of_type) = state.type_state(id, kind) {
-                    // If that is older, it is what it was put back to: that it rejected the newer stays to be seen.
+                    // The node was put back to an older generation. That it rejected the newer one
+                    // stays visible.
                     let stands = |it: &Rejected| generation < it.rejection.generation;
                     *of_type = TypeState {
                         acked: Some(generation),
@@ -237,7 +212,7 @@ impl Observer for Status {
                     };
                 }
             }
-            // The reloader logs it, with what follows from it.
+            // The reloader logs the rejection, with what follows from it.
             Event::Nacked(rejection) => {
                 self.metrics.nacked(rejection.kind);
                 if let Some(of_type) = state.type_state(id, rejection.kind) {
@@ -245,7 +220,7 @@ impl Observer for Status {
                     of_type.rejected = Some(Rejected { rejection, when: SystemTime::now() });
                 }
             }
-            // One node alone confirms nothing: the rollout says when a generation is.
+            // One node alone confirms no generation: the rollout decides that.
             Event::Confirmed { generation } => {
                 if let Some(stream) = state.streams.get_mut(&id) {
                     stream.whole = Some(generation);
@@ -285,15 +260,16 @@ impl Observer for Status {
 type Standing<'a> = (&'a NodeInfo, BTreeMap<ResourceType, &'a TypeState>);
 
 impl State {
-    /// Those of the last look. What Envoy rejected came from the file before, if that can't be read or used any more.
+    /// The diagnostics of the last look. What Envoy rejected is left out where the file can't be
+    /// used any more: it came from the file before.
     fn all_diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
         let is_bad = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         let rejected = self.rejected.as_ref().filter(|_| !is_bad).map(|(_, diagnostic)| diagnostic);
         rejected.into_iter().chain(&self.diagnostics)
     }
 
-    /// The connected nodes by id. In the order in which the streams were opened: of two of a node that carry one kind, the
-    /// later counts.
+    /// The connected nodes by id, in the order in which their streams were opened. Where two
+    /// streams of a node carry one kind, the later one counts.
     fn nodes(&self) -> BTreeMap<&str, Standing<'_>> {
         let mut nodes: BTreeMap<&str, Standing<'_>> = BTreeMap::new();
         for Stream { node, types, .. } in self.streams.values() {
@@ -307,96 +283,4 @@ impl State {
     fn type_state(&mut self, id: StreamId, kind: ResourceType) -> Option<&mut TypeState> {
         Some(self.streams.get_mut(&id)?.types.entry(kind).or_default())
     }
-}
-
-impl TypeState {
-    fn report(&self, now: Instant) -> TypeReport {
-        let stale = self.pending_since.is_some_and(|since| now.saturating_duration_since(since) > STALE);
-        TypeReport {
-            state: match &self.rejected {
-                Some(_) => "NACKED",
-                None if stale => "STALE",
-                None => "SYNCED",
-            },
-            generation: self.acked,
-            at: self.rejected.as_ref().and_then(Rejected::at),
-            error: self.rejected.as_ref().map(|rejected| rejected.error().to_owned()),
-        }
-    }
-}
-
-/// What `/status` says.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    generation: Generations,
-    file: FileReport,
-    /// Listeners of the local Envoy that an edit replaced or removed, and that still have connections.
-    draining: Vec<DrainReport>,
-    nodes: Vec<NodeReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct Generations {
-    /// What a node that joins is served.
-    serving: Option<u64>,
-    /// The newest that nodes have accepted.
-    confirmed: Option<u64>,
-    /// The candidate that only some nodes have yet.
-    canary: Option<u64>,
-    /// What a node rejected, until the file changes.
-    rejected: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct FileReport {
-    path: String,
-    diagnostics: Vec<DiagnosticReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct DiagnosticReport {
-    at: String,
-    severity: Severity,
-    code: &'static str,
-    message: String,
-}
-
-impl From<&Diagnostic> for DiagnosticReport {
-    fn from(diagnostic: &Diagnostic) -> Self {
-        Self {
-            at: diagnostic.at.to_string(),
-            severity: diagnostic.severity,
-            code: diagnostic.code,
-            message: diagnostic.message.clone(),
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct NodeReport {
-    id: String,
-    /// SYNCED, STALE (a response is unanswered for more than 5 s), NACKED or GONE.
-    state: &'static str,
-    types: BTreeMap<&'static str, TypeReport>,
-}
-
-impl NodeReport {
-    fn new(id: &str, types: &BTreeMap<ResourceType, &TypeState>, now: Instant) -> Self {
-        let types: BTreeMap<_, _> = types.iter().map(|(kind, of_type)| (kind.short(), of_type.report(now))).collect();
-        let worst = ["NACKED", "STALE"].into_iter().find(|state| types.values().any(|of_type| of_type.state == *state));
-        Self { id: id.to_owned(), state: worst.unwrap_or("SYNCED"), types }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct TypeReport {
-    state: &'static str,
-    /// The newest generation that the node accepted.
-    generation: Option<u64>,
-    /// Where in the file is what the node rejects.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<String>,
-    /// Why, in Envoy's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
 }

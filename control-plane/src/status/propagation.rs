@@ -1,5 +1,5 @@
-//! How long a generation takes from the moment that a saved file was noticed to the ACK of the last node that was connected
-//! when it was published.
+//! How long a generation takes: from the moment that a changed file was noticed to the ACK of the
+//! last node that was connected when the generation was published.
 //!
 //! Pure: time comes in as an argument.
 
@@ -24,18 +24,19 @@ struct UnderWay {
 }
 
 impl Propagation {
-    /// A generation is published while these streams are open; the change was noticed at some time before. The one before it, if it is still under way, never arrives:
-    /// clients go straight to the newest.
+    /// A generation is published while these streams are open. Its change was noticed some time
+    /// before. An earlier generation that is still on its way never arrives: clients go straight to
+    /// the newest.
     pub fn published(&mut self, generation: u64, noticed: Instant, streams: impl Iterator<Item = StreamId>) {
         self.0 = Some(UnderWay { generation, noticed, awaited: streams.collect(), last_ack: None });
     }
 
-    /// Whatever is under way is not waited for any more.
+    /// Stops waiting for whatever is on its way.
     pub fn cancel(&mut self) {
         self.0 = None;
     }
 
-    /// A stream has all of a generation. Gives how long that took, if it is the last that was awaited.
+    /// A stream has all of a generation. Returns how long that took, if the stream is the last.
     pub fn confirmed(&mut self, stream: StreamId, generation: u64, now: Instant) -> Option<Duration> {
         let under_way = self.0.as_mut().filter(|under_way| under_way.generation == generation)?;
         if under_way.awaited.remove(&stream) {
@@ -44,7 +45,7 @@ impl Propagation {
         self.arrived()
     }
 
-    /// A stream ended, and is not awaited any more. Gives how long the others took, if it was the last.
+    /// A stream ended. Returns how long the others took, if it was the last.
     pub fn closed(&mut self, stream: StreamId) -> Option<Duration> {
         self.0.as_mut()?.awaited.remove(&stream);
         self.arrived()
@@ -52,7 +53,7 @@ impl Propagation {
 
     fn arrived(&mut self) -> Option<Duration> {
         let under_way = self.0.take_if(|under_way| under_way.awaited.is_empty())?;
-        // Without an ACK nobody was there, or all left: there is nothing to measure.
+        // Without an ACK no node was there, or all left. Then there is nothing to measure.
         Some(under_way.last_ack?.saturating_duration_since(under_way.noticed))
     }
 }

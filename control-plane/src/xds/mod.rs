@@ -1,18 +1,17 @@
-//! xDS: what the control plane sends to every connected Envoy, and what the Envoy answers.
+//! xDS: what the server tells every connected Envoy, and what the Envoys answer.
 //!
 //! ```text
-//! request ─> Variant::read ─> Ask ─> Session ─> Substream ─> Update ─> Variant::write ─> response
-//!                                    ^  │       (Subscription, Holding)
-//!               publish(Arc<Snapshot>)  └─> Event
+//! request ─> Variant::read ─> Ask ─> Session ─> Substream (Subscription, what the client holds)
+//!                                      ^             └─> Update ─> Variant::write ─> response
+//!            publish(Arc<Snapshot>) ───┘             └─> Event
 //! ```
 //!
-//! Everything outside of [`server`] is pure: no sockets, no clock, no tasks. Time is an argument.
-//! The code cites rules by number (G7, D6, O4, …). They come from Envoy's `xds_protocol` document,
-//! from the comments of `discovery.proto` and from what Envoy 1.40 was seen to do:
+//! Everything but [`server`] is pure. It has no sockets, no clock and no tasks; time is an argument.
+//! The rules that the code cites by number (G7, D6, O4, …) come from Envoy's `xds_protocol` text,
+//! from the comments of `discovery.proto`, and from what Envoy 1.40 was seen to do. Each rule is said
+//! in words where the code keeps it.
 //!
-//! * G: both variants. S: state of the world. D: delta. O: order between the kinds of resource.
-//!
-//! The code says each rule in words where it applies it.
+//! * G: any variant. S: state of the world. D: delta. O: order between the kinds of resource.
 
 mod plan;
 pub mod server;

@@ -1,11 +1,13 @@
-//! The snapshot that each node should have. A plan never changes; the next one replaces it.
+//! Which snapshot each node is to be at. A plan is made whole and never changes. The next plan
+//! replaces it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::snapshot::Snapshot;
 
-/// One snapshot for all nodes, with a few exceptions: nodes that try a new one first, and nodes
-/// that rejected it. Only exceptions take memory, however many nodes there are.
+/// One snapshot for all nodes, except for a few that are at another: the nodes that try a new
+/// snapshot first, and those that rejected it. A plan costs what its exceptions cost, however many
+/// nodes there are.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     all: Option<Arc<Snapshot>>,
@@ -13,8 +15,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Makes a plan in which all nodes should have this snapshot. Without one, the server answers
-    /// nothing yet.
+    /// All nodes are to be at this snapshot. Without one, the server does not answer yet.
     pub fn all(snapshot: Option<Arc<Snapshot>>) -> Self {
         Self { all: snapshot, exceptions: BTreeMap::new() }
     }
@@ -24,22 +25,22 @@ impl Plan {
         self.exceptions.insert(node, snapshot);
     }
 
-    /// Returns the snapshot for the node with this id.
+    /// The snapshot that the node of this id is to be at.
     pub fn target(&self, node: &str) -> Option<&Arc<Snapshot>> {
         self.exceptions.get(node).or(self.all.as_ref())
     }
 
-    /// Returns the snapshot for nodes without an exception.
+    /// The snapshot of all nodes that are no exception.
     pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
         self.all.as_ref()
     }
 
-    /// Returns the generation for nodes without an exception.
+    /// The generation of all nodes that are no exception.
     pub fn generation(&self) -> Option<u64> {
         self.all.as_ref().map(|snapshot| snapshot.generation())
     }
 
-    /// Returns whether both plans are the same for every node.
+    /// Whether both plans send every node to the same snapshot.
     pub fn same_as(&self, other: &Self) -> bool {
         let all = match (&self.all, &other.all) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),

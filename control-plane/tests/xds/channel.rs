@@ -1,4 +1,5 @@
-//! Who may speak to the xDS port, and what it tells beside xDS: TLS, names in certificates, CSDS, reflection.
+//! Which clients may speak to the xDS port, and what the port tells beside xDS: TLS, names in
+//! certificates, CSDS, reflection.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -34,7 +35,7 @@ use tonic_reflection::pb::v1::{
 
 const ALL: &str = "CDS a@1";
 
-/// A server with TLS, and what it was given.
+/// A server with TLS, and its files.
 struct Secure {
     server: Server,
     tls: Arc<Tls>,
@@ -58,7 +59,7 @@ impl Secure {
         TlsClient::new(self.authority.pem(), identity.map(|pair| (pair.cert.as_str(), pair.key.as_str())))
     }
 
-    /// What a client hears that asks as this node for clusters.
+    /// What a client hears when it asks for clusters as this node.
     async fn hears(&self, client: &TlsClient, node: &str) -> Result<String, tonic::Status> {
         let channel =
             client.channel(self.server.port).await.map_err(|error| tonic::Status::unknown(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Delta, as a script: what the client says, what the server answers. Names of tests end in the rule that they hold.
+//! Delta, as a script: what the client says, and what the server answers.
 
 use legation::xds::Delta;
 use legation_protos::discovery::DeltaDiscoveryRequest;
@@ -7,7 +7,6 @@ type Client = crate::support::Client<Delta>;
 
 const NONE: [&str; 0] = [];
 
-/// A client that has everything of `text`, at generation 1.
 #[test]
 fn a_wildcard_is_answered_with_all_and_an_ack_with_nothing_g9() {
     let mut client = Client::at("CDS a@1 b@1");

@@ -1,4 +1,5 @@
-//! A real Envoy against the server, in both variants. `ENVOY` names the binary, else `target/envoy/envoy` is taken.
+//! A real Envoy against the server, in both variants. `ENVOY` names the binary; the default is
+//! `target/envoy/envoy`.
 
 use std::{
     path::{Path, PathBuf},
@@ -59,7 +60,7 @@ async fn envoy_is_live_at_once_and_a_changed_cluster_is_effective_at_once_o3_o4<
     assert!(changed < Duration::from_secs(5), "effective after {changed:?}; 15 s is what it takes without O4");
 }
 
-/// Envoy accepts a listener before that is warm, so that the wait of its routes for the ACK is short.
+/// Envoy accepts a listener before that is warm. So its routes wait for the ACK only shortly.
 async fn a_new_listener_gets_its_routes_at_once_o6_o9<V: Wire>() {
     let gateway = Gateway::start(V::API_TYPE).await;
     let envoy = Envoy::start(&gateway).await;
@@ -153,7 +154,8 @@ async fn what_envoy_rejects_is_not_sent_again_and_a_roll_back_mends_it_g7<V: Wir
     envoy.answers(200).await;
 }
 
-/// Five clusters change and a sixth is bad; then three listeners are new, a fourth has a taken port.
+/// Five clusters change and a sixth is bad. Then three listeners are new, and a fourth has a taken
+/// port.
 async fn what_envoy_applied_of_a_rejected_push_is_undone_g7<V: Wire>() {
     let gateway = Gateway::start(V::API_TYPE).await;
     let clusters = |timeout| move |parts: &mut Parts| parts.clusters = (5, timeout);
@@ -178,7 +180,7 @@ async fn what_envoy_applied_of_a_rejected_push_is_undone_g7<V: Wire>() {
         })
         .await;
     };
-    // The rejection notwithstanding.
+    // Envoy applied them although it rejected the response.
     clusters_are("9s", 5).await;
     gateway.publish(3, clusters(5));
     gateway.recorder.confirmed(3).await;
@@ -218,7 +220,7 @@ struct Parts {
     cluster: String,
     connect_timeout: i64,
     bad_cluster: bool,
-    /// The ports of further listeners. One that is taken, Envoy rejects.
+    /// The ports of further listeners. Envoy rejects a listener whose port is taken.
     listeners: Vec<u16>,
     /// How many further clusters there are, and their connect timeout.
     clusters: (usize, i64),
@@ -302,7 +304,7 @@ impl Drop for Gateway {
     }
 }
 
-/// A running Envoy; it ends with the value.
+/// A running Envoy. It ends with the value.
 struct Envoy {
     process: Child,
     admin: u16,
@@ -392,7 +394,7 @@ fn port_in(path: &Path) -> Option<u16> {
     std::fs::read_to_string(path).ok()?.rsplit_once(':')?.1.trim().parse().ok()
 }
 
-/// Asks until there is something.
+/// Asks until there is an answer.
 async fn wait_for<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     let asking = async {

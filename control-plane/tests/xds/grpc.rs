@@ -1,8 +1,10 @@
-//! gRPC's own xDS client, without a proxy, against the server: a client of the protocol that nobody here wrote. It speaks state
-//! of the world and asks for everything by name. `make grpcio` fetches it; GRPC_PYTHON names another.
+//! gRPC's own xDS client, without a proxy, against the server: a client of the protocol that
+//! nobody here wrote. It speaks state of the world and asks for everything by name. `make grpcio`
+//! fetches it; GRPC_PYTHON names another.
 //!
-//! The snapshot is made by hand: a proxyless client wants a listener with an `api_listener`, and an Envoy that gets one by LDS
-//! leaves it out and says nothing. What it is served must hence depend on who asks (G13), which the file cannot say.
+//! The test makes the snapshot by hand. A proxyless client wants a listener with an
+//! `api_listener`, and an Envoy that gets one by LDS leaves it out and says nothing. So what the
+//! server serves would have to depend on the client (G13), which the file cannot say.
 
 use std::{
     collections::BTreeSet,
@@ -73,7 +75,7 @@ async fn grpc_balances_over_the_endpoints_that_it_is_served_and_follows_their_ch
     server.abort();
 }
 
-/// gRPC's library in a process of its own; it ends with the value.
+/// gRPC's library in a process of its own. It ends with the value.
 struct Peer {
     process: Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -104,12 +106,13 @@ impl Peer {
         Self { process, lines }
     }
 
-    /// Waits for what it says first.
+    /// Waits for the first line that it says.
     fn first_line(&self) -> String {
         self.until("a first line", |lines| lines.first().cloned())
     }
 
-    /// Waits until the last answers came from these servers, each at least a quarter as often as if they shared them evenly.
+    /// Waits until the last answers came from these servers, each at least a quarter as often as
+    /// if they shared them evenly.
     fn is_answered_by(&self, names: &[&str]) {
         const LAST: usize = 40;
         let wanted = names.iter().copied().collect::<BTreeSet<_>>();

@@ -1,4 +1,4 @@
-//! Clients that take more than their share: each is refused, and the others are served on.
+//! Clients that take more than their share. The server refuses each, and serves the others on.
 
 use std::{
     sync::{Arc, Weak},
@@ -31,14 +31,14 @@ use tonic::Code;
 
 const ALL: &str = "CDS a@1";
 
-/// Short enough to wait for.
+/// A time that is short enough to wait for.
 const SHORT: Duration = Duration::from_millis(200);
 
 async fn server(limits: Limits) -> Server {
     Server::start_with(Options { limits, ..Options::default() }, Some(snapshot(1, ALL))).await
 }
 
-/// A connection that says these bytes.
+/// Opens a connection and says these bytes.
 async fn says(port: u16, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -49,7 +49,7 @@ async fn says(port: u16, bytes: &[u8]) -> TcpStream {
 async fn is_closed(mut stream: TcpStream) {
     let mut rest = Vec::new();
     let end = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
-    // It may also be reset, if bytes were left unread.
+    // The connection may also be reset, if bytes were left unread.
     let _ = end.expect("closed within 20 s");
 }
 
@@ -75,11 +75,11 @@ async fn is_served(server: &Server) -> Stream<Delta> {
 /// Asks for endpoints with these names.
 async fn wants(stream: &Stream<Delta>, names: &[String]) {
     let request = Delta::from_node(Delta::request(kind("EDS").type_url(), names, "", None), "client");
-    // A stream that is refused takes no more.
+    // A stream that is refused takes no more requests.
     let _ = stream.requests.send(request).await;
 }
 
-/// So many names, each as long as may be.
+/// This many names, each as long as a name may be.
 fn long_names(first: usize, count: usize) -> Vec<String> {
     (first..first + count).map(|number| format!("{number:0LONGEST_NAME$}")).collect()
 }
@@ -164,7 +164,8 @@ async fn the_names_of_a_stream_are_bounded_however_many_requests_bring_them() {
     is_served(&server).await;
 }
 
-/// Names that a wildcard makes the server answer though they are wanted no more, on a stream that answers nothing.
+/// Names that the client does not want any more, but to which a wildcard makes the server owe an
+/// answer, on a stream that answers nothing.
 #[test]
 fn the_names_that_a_stream_is_owed_are_bounded() {
     let mut delta = Client::<Delta>::at("CDS a@1");
@@ -230,7 +231,7 @@ async fn the_names_of_all_streams_together_are_bounded_until_some_end() {
     wants(&second, &names).await;
     assert_eq!(second.hears().await.unwrap_err().code(), Code::ResourceExhausted);
     drop(first);
-    // The other was refused before it had said who it is.
+    // The server refused the other before it had said its node.
     server.recorder.until("the stream ends", |recorder| recorder.closed_streams().len() == 1).await;
     let mut third = server.open::<Delta>(ADS_DELTA).await;
     wants(&third, &names).await;
@@ -261,7 +262,7 @@ async fn a_client_that_takes_nothing_holds_no_more_than_a_few_of_a_thousand_gene
     let big = |generation: u64| {
         let resources = (0..16).map(|number| {
             let mut resource = crate::support::resource(&format!("{number:02}@{generation}"));
-            // Larger together than what HTTP/2 lets through unread.
+            // Together they are larger than what HTTP/2 lets through unread.
             resource.body = vec![b'x'; 200_000].into();
             (ResourceType::Endpoints, resource)
         });

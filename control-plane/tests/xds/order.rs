@@ -1,26 +1,18 @@
-//! Order between kinds, warming, rejection and what is reported, in both variants. Names of tests end in the rule that they
-//! hold.
-
-use std::sync::Arc;
+//! Order between kinds, warming and what is reported, in both variants.
 
 use crate::support::{Client, Wire};
 use legation::xds::{Delta, Refusal, Sotw, session::LONGEST_NAME};
 
-const NONE: [&str; 0] = [];
+pub const NONE: [&str; 0] = [];
 
-const ALL: &str = "ECDS f@1, CDS a@1, EDS a@1, LDS l@1, RDS r@1";
+pub const ALL: &str = "ECDS f@1, CDS a@1, EDS a@1, LDS l@1, RDS r@1";
 
 both_variants! {
-    routes_wait_until_the_listeners_of_their_generation_are_accepted_o9,
-    a_generation_whose_listener_is_rejected_changes_no_route_o9,
     endpoints_follow_a_changed_cluster_at_once_though_unchanged_o4,
-    a_mended_first_configuration_is_confirmed_g7_g8,
-    rejections_that_follow_each_other_are_each_mended_g7_g8,
-    what_was_rejected_is_not_sent_again_and_a_roll_back_is_g7,
 }
 
 /// A client that asks as Envoy does, and has everything of `text`, at generation 1.
-fn envoy<V: Wire>(text: &str) -> Client<V> {
+pub fn envoy<V: Wire>(text: &str) -> Client<V> {
     Client::with_all(text, &["CDS", "EDS a", "LDS", "RDS r", "ECDS f"])
 }
 
@@ -131,109 +123,6 @@ fn a_stream_without_clusters_and_listeners_waits_for_none_o8() {
     assert_eq!(client.hears_and_acks(), ["RDS +r@1"]);
     client.publish(2, "CDS b@1, LDS l@2, RDS r@2");
     assert_eq!(client.hears_and_acks(), ["RDS +r@2"]);
-}
-
-/// The client is at generation 2, which changes listener and routes, and was sent the listener.
-fn with_a_changed_listener<V: Wire>() -> Client<V> {
-    let mut client = envoy::<V>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@1, EDS a@1, LDS l@2, RDS r@2");
-    assert_eq!(client.hears().len(), 1, "the listener");
-    client
-}
-
-fn routes_wait_until_the_listeners_of_their_generation_are_accepted_o9<V: Wire>() {
-    let mut client = with_a_changed_listener::<V>();
-    client.later(14_999);
-    assert_eq!(client.hears(), NONE);
-    client.acks("LDS");
-    assert_eq!(client.hears_and_acks().len(), 1, "the routes");
-    assert_eq!(client.confirmed, Some(2));
-}
-
-#[test]
-fn routes_wait_for_listeners_no_longer_than_15_s_o9() {
-    let mut client = with_a_changed_listener::<Sotw>();
-    assert_eq!((client.wait().unwrap() - client.now).as_secs(), 15);
-    client.later(15_000);
-    assert_eq!(client.hears(), ["RDS r@2"]);
-}
-
-fn a_generation_whose_listener_is_rejected_changes_no_route_o9<V: Wire>() {
-    let mut client = with_a_changed_listener::<V>();
-    client.nacks("LDS", "the port is taken");
-    client.later(14_999);
-    assert_eq!(client.hears(), NONE);
-    client.publish(1, ALL);
-    assert_eq!(client.hears_and_acks(), [V::either("LDS +l@1", "LDS l@1")], "the routes never knew");
-    client.later(60_000);
-    assert_eq!(client.hears(), NONE);
-}
-
-/// What a client has from an earlier stream may change too early as well.
-#[test]
-fn a_client_that_comes_back_with_routes_gets_none_of_a_generation_whose_listener_it_rejects_o9() {
-    let mut client = Client::<Delta>::at(ALL);
-    client.asks_holding("LDS", "l@0");
-    client.asks_holding("RDS r", "r@0");
-    assert_eq!(client.hears(), ["LDS +l@1"]);
-    client.nacks("LDS", "the port is taken");
-    assert_eq!(client.hears(), NONE);
-    let mut client = Client::<Sotw>::at(ALL);
-    for asks in ["LDS", "RDS r"] {
-        let (kind, names) = asks.split_once(' ').unwrap_or((asks, ""));
-        let names = names.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let mut request = Sotw::request(crate::support::kind(kind).type_url(), &names, "", None);
-        request.version_info = "0".to_owned();
-        client.sends(request).unwrap();
-    }
-    assert_eq!(client.hears(), ["LDS l@1"]);
-    client.nacks("LDS", "the port is taken");
-    assert_eq!(client.hears(), NONE);
-}
-
-/// A first file of which one listener is bad serves the others, since there is nothing to go back to.
-#[test]
-fn a_new_client_that_rejects_a_listener_gets_its_first_routes_o9() {
-    let mut client = Client::<Delta>::at(ALL);
-    client.asks("LDS");
-    client.hears();
-    client.asks("RDS r");
-    assert_eq!(client.hears(), NONE);
-    client.nacks("LDS", "a port is taken");
-    assert_eq!(client.hears(), ["RDS +r@1"]);
-}
-
-#[test]
-fn a_listener_that_warms_for_its_routes_gets_them_once_it_is_accepted_o6_o9() {
-    let mut client = envoy::<Delta>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@1, EDS a@1, LDS l@1 m@1, RDS r@1 s@1");
-    assert_eq!(client.hears(), ["LDS +m@1"]);
-    // Envoy may ask before it answers.
-    client.asks("RDS s");
-    assert_eq!(client.hears(), NONE);
-    client.acks("LDS");
-    assert_eq!(client.hears(), ["RDS +s@1"]);
-}
-
-/// The listener waits for the clusters, so that the routes wait for both.
-#[test]
-fn routes_wait_for_a_listener_that_waits_for_clusters_o3_o9() {
-    let mut client = envoy::<Delta>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@1 b@1, EDS a@1, LDS l@2, RDS r@2");
-    assert_eq!(client.hears(), ["CDS +b@1"]);
-    client.later(15_000);
-    assert_eq!(client.hears(), ["LDS +l@2"]);
-    client.later(14_999);
-    assert_eq!(client.hears(), NONE);
-    client.later(1);
-    assert_eq!(client.hears(), ["RDS +r@2"]);
-}
-
-#[test]
-fn a_change_of_routes_alone_does_not_wait_for_listeners_that_only_go_o9() {
-    let mut client = envoy::<Delta>("ECDS f@1, CDS a@1, EDS a@1, LDS l@1 m@1, RDS r@1");
-    client.publish(2, "ECDS f@1, CDS a@1, EDS a@1, LDS l@1, RDS r@2");
-    assert_eq!(client.hears(), ["LDS -m", "RDS +r@2"]);
 }
 
 #[test]
@@ -359,162 +248,6 @@ fn one_response_is_in_flight_and_changes_meanwhile_coalesce_o7() {
     assert_eq!(client.hears(), ["RDS r@4"]);
 }
 
-/// What a client rejected together, one of which is bad, and then that one goes.
-fn what_was_rejected_along_with_something_bad_is_sent_once_more<V: Wire>(words: &str) {
-    let mut client = Client::<V>::at("LDS good@1 second@bad");
-    client.asks("LDS");
-    client.hears();
-    client.nacks("LDS", words);
-    client.publish(2, "LDS good@1 second@bad");
-    assert_eq!(client.hears(), NONE, "nothing was mended");
-    client.publish(3, "LDS good@1");
-    client.events();
-    assert_eq!(client.hears_and_acks(), V::either(vec!["LDS +good@1", "LDS -second"], vec!["LDS good@1"]));
-    client.later(20_000);
-    assert_eq!(client.hears(), NONE);
-    assert_eq!(client.events().last().map(String::as_str), Some("confirmed 3"));
-}
-
-fn a_mended_first_configuration_is_confirmed_g7_g8<V: Wire>() {
-    for words in ["second: the port is taken", "something is wrong"] {
-        what_was_rejected_along_with_something_bad_is_sent_once_more::<V>(words);
-    }
-}
-
-#[test]
-fn what_was_rejected_stays_unsent_while_what_it_blames_is_there_g7() {
-    let mut client = Client::<Delta>::at("LDS good@1 second@bad");
-    client.asks("LDS");
-    client.hears();
-    client.nacks("LDS", "second: the port is taken");
-    client.publish(2, "LDS good@2 second@bad");
-    assert_eq!(client.hears(), ["LDS +good@2"]);
-}
-
-#[test]
-fn what_was_rejected_is_sent_again_when_it_is_to_be_tried_again() {
-    let mut client = Client::<Delta>::at("LDS good@1 second@bad");
-    client.asks("LDS");
-    client.hears();
-    client.nacks("LDS", "second: the port is taken");
-    let retried = Arc::unwrap_or_clone(crate::support::snapshot(2, "LDS good@1 second@bad")).retried();
-    client.session.publish(Arc::new(retried), client.now);
-    assert_eq!(client.hears(), ["LDS +good@1 +second@bad"]);
-    client.nacks("LDS", "second: it still is");
-    client.later(20_000);
-    assert_eq!(client.hears(), NONE, "it was tried once");
-}
-
-/// Bad, then something else bad beside it, then both mended.
-fn rejections_that_follow_each_other_are_each_mended<V: Wire>(kind: &str) {
-    let mut client = Client::<V>::at(&format!("{kind} good@1 a@bad"));
-    client.asks(&format!("{kind} good a c"));
-    client.hears();
-    client.nacks(kind, "a: no");
-    client.publish(2, &format!("{kind} good@1 a@bad c@bad"));
-    assert_eq!(client.hears().len(), 1);
-    client.nacks(kind, "c: no");
-    client.later(20_000);
-    client.hears();
-    // The second goes: the first stands.
-    client.publish(3, &format!("{kind} good@1 a@bad c@3"));
-    client.events();
-    client.hears_and_acks();
-    let events = client.events();
-    assert!(events.contains(&format!("nacked {kind} 3: a: no (a@bad)")), "{events:?}");
-    client.publish(4, &format!("{kind} good@1 a@4 c@3"));
-    client.hears_and_acks();
-    client.later(20_000);
-    client.hears_and_acks();
-    assert_eq!(client.events().last().map(String::as_str), Some("confirmed 4"));
-}
-
-fn rejections_that_follow_each_other_are_each_mended_g7_g8<V: Wire>() {
-    // In state of the world a listener that is rejected holds up the others of its response.
-    for kind in ["EDS", "SDS", "ECDS", "RDS"].into_iter().chain(V::either(Some("LDS"), None)) {
-        rejections_that_follow_each_other_are_each_mended::<V>(kind);
-    }
-}
-
-#[test]
-fn an_ack_that_overtakes_a_rejection_confirms_nothing_o4() {
-    let mut client = Client::<Delta>::with_all("CDS x@1 y@1, EDS x@1 y@1", &["CDS", "EDS x y"]);
-    client.publish(2, "CDS x@1 y@1, EDS x@bad y@1");
-    assert_eq!(client.hears(), ["EDS +x@bad"]);
-    client.publish(3, "CDS x@1 y@2, EDS x@bad y@1");
-    assert_eq!(client.hears(), ["CDS +y@2", "EDS +y@1"]);
-    client.nacks("EDS", "no");
-    client.acks("EDS");
-    client.acks("CDS");
-    client.later(20_000);
-    assert_eq!(client.hears(), NONE);
-    let events = client.events();
-    assert!(events.contains(&"nacked EDS 3: no (x@bad)".to_owned()), "{events:?}");
-    assert!(!events.iter().any(|event| event.starts_with("confirmed")), "{events:?}");
-}
-
-fn what_was_rejected_is_not_sent_again_and_a_roll_back_is_g7<V: Wire>() {
-    let mut client = envoy::<V>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@bad b@1, EDS a@1, LDS l@1, RDS r@1");
-    client.hears();
-    client.nacks("CDS", "no such thing");
-    assert!(client.hears().is_empty());
-    assert!(client.events().iter().any(|event| event.starts_with("nacked CDS 2: no such thing (?)")));
-    // Another kind changes: that is sent after a while, the rejected is not.
-    client.publish(3, "ECDS f@1, CDS a@bad b@1, EDS a@1, LDS l@1, RDS r@3");
-    client.later(15_000);
-    assert_eq!(client.hears_and_acks().iter().filter(|heard| heard.starts_with("CDS")).count(), 0);
-    assert!(client.events().contains(&"nacked CDS 3: no such thing (?)".to_owned()), "it is said again");
-    // A good one is.
-    client.publish(4, "ECDS f@1, CDS a@4 b@1, EDS a@1, LDS l@1, RDS r@3");
-    assert_eq!(client.hears()[0], V::either("CDS +a@4 +b@1", "CDS a@4 b@1"));
-    client.nacks("CDS", "still not");
-    // And a roll-back, with what may have been applied in part.
-    client.publish(1, ALL);
-    let again = V::either("CDS +a@1, EDS +a@1, RDS +r@1, CDS -b", "CDS a@1, EDS a@1, RDS r@1");
-    assert_eq!(client.hears_and_acks().join(", "), again);
-    assert_eq!(client.confirmed, Some(1));
-}
-
-#[test]
-fn a_name_that_is_new_is_sent_after_a_nack_g7() {
-    let mut client = envoy::<Delta>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@1, EDS a@bad c@1, LDS l@1, RDS r@1");
-    assert_eq!(client.hears(), ["EDS +a@bad"]);
-    client.nacks("EDS", "no");
-    client.asks("EDS c");
-    assert_eq!(client.hears(), ["EDS +c@1"]);
-    client.acks("EDS");
-    assert_eq!(client.hears(), NONE);
-    let events = client.events();
-    assert!(!events.contains(&"confirmed 2".to_owned()), "what was rejected still is: {events:?}");
-}
-
-#[test]
-fn a_rejected_cluster_that_nothing_replaces_is_taken_out_of_state_of_the_world_g7() {
-    let mut client = envoy::<Sotw>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@1 bad@1, EDS a@1, LDS l@1, RDS r@1");
-    assert_eq!(client.hears(), ["CDS a@1 bad@1"]);
-    client.nacks("CDS", "no");
-    client.publish(3, ALL);
-    assert_eq!(client.hears_and_acks(), ["CDS a@1"]);
-    assert_eq!(client.confirmed, Some(3));
-}
-
-#[test]
-fn a_removal_that_was_rejected_goes_with_the_next_change_g7() {
-    let mut client = envoy::<Delta>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@1, EDS a@1, RDS r@1");
-    assert_eq!(client.hears(), ["LDS -l"]);
-    client.nacks("LDS", "no");
-    assert_eq!(client.hears(), NONE);
-    client.publish(3, "ECDS f@1, CDS a@1, EDS a@1, RDS r@1");
-    assert_eq!(client.hears(), NONE);
-    client.publish(4, "ECDS f@1, CDS a@1, EDS a@1, LDS m@1, RDS r@1");
-    assert_eq!(client.hears_and_acks(), ["LDS +m@1 -l"]);
-    assert_eq!(client.confirmed, Some(4));
-}
-
 #[test]
 fn routes_are_not_changed_while_their_clusters_are_rejected_o2() {
     let mut client = envoy::<Delta>(ALL);
@@ -524,33 +257,6 @@ fn routes_are_not_changed_while_their_clusters_are_rejected_o2() {
     assert_eq!(client.hears(), NONE);
     client.publish(1, ALL);
     assert_eq!(client.hears_and_acks(), ["CDS -bad"], "the routes never knew");
-}
-
-#[test]
-fn a_rejection_whatever_its_version_is_told_by_the_error_alone_g6_d1() {
-    let mut client = envoy::<Sotw>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@1, EDS a@1, LDS l@1, RDS r@2");
-    client.hears();
-    client.events();
-    let mut request = Sotw::request(crate::support::kind("RDS").type_url(), &["r".to_owned()], "6", Some("no"));
-    request.version_info = "whatever".to_owned();
-    client.sends(request).unwrap();
-    assert_eq!(client.events(), ["nacked RDS 2: no (r@2)"]);
-}
-
-#[test]
-fn a_later_ack_ends_a_rejection_of_its_kind_g8() {
-    let mut client = envoy::<Delta>(ALL);
-    client.publish(2, "ECDS f@1, CDS a@1, EDS a@bad, LDS l@1, RDS r@bad");
-    client.hears();
-    client.nacks("EDS", "no");
-    client.nacks("RDS", "no");
-    client.publish(3, "ECDS f@1, CDS a@1, EDS a@3, LDS l@1, RDS r@bad");
-    client.events();
-    assert_eq!(client.hears_and_acks(), ["EDS +a@3"]);
-    let events = client.events();
-    assert!(events.contains(&"acked EDS 3".to_owned()) && events.contains(&"nacked RDS 3: no (r@bad)".to_owned()));
-    assert!(!events.contains(&"confirmed 3".to_owned()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The server over real gRPC, with a client made by hand. Names of tests end in the rule that they hold.
+//! The server over real gRPC, with a client made by hand.
 
 use std::{
     sync::Arc,
@@ -53,7 +53,7 @@ async fn a_whole_fleet_may_connect_before_any_of_it_is_accepted() {
     raise_open_files();
     let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    // More than the 1,024 that a listener has room for unless it asks for more.
+    // They are more than the 1,024 that a listener has room for unless it asks for more.
     let connected = (0..2000).map(|_| TcpStream::connect(address));
     let connected = tokio::time::timeout(Duration::from_secs(10), join_all(connected)).await.expect("there is room");
     assert_eq!(connected.iter().filter(|connection| connection.is_ok()).count(), 2000);
@@ -140,7 +140,7 @@ async fn stopping_ends_open_streams_within_a_second() {
     let mut stream = server.open::<Delta>(ADS_DELTA).await;
     stream.asks(kind("CDS").type_url(), &[]).await;
     stream.hears().await.unwrap();
-    // One that watches the server's health has no reason to end by itself.
+    // A client that watches the server's health has no reason to end by itself.
     let mut health = HealthClient::new(server.channel().await);
     let _watching = health.watch(HealthCheckRequest::default()).await.unwrap();
     let start = Instant::now();
@@ -152,7 +152,8 @@ async fn stopping_ends_open_streams_within_a_second() {
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_gets_the_newest_state_when_it_does() {
-    // Larger than what HTTP/2 lets through unread, so that the response before it is stuck.
+    // The response is larger than what HTTP/2 lets through unread, so that the one before it is
+    // stuck.
     let server = Server::start(None).await;
     let big = |generation: u64| {
         let resources = (0..64).map(|number| {

@@ -1,5 +1,4 @@
-//! State of the world, as a script: what the client says, what the server answers. Names of tests end in the rule that they
-//! hold.
+//! State of the world, as a script: what the client says, and what the server answers.
 
 use crate::support::Wire;
 use legation::xds::{Next, Sotw};
@@ -9,7 +8,7 @@ type Client = crate::support::Client<Sotw>;
 
 const NONE: [&str; 0] = [];
 
-/// A client that has everything of `text`, at generation 1.
+/// A request of the kind that people abbreviate like this.
 fn request(short: &str, names: &[&str], nonce: &str, error: Option<&str>) -> DiscoveryRequest {
     let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     Sotw::request(crate::support::kind(short).type_url(), &names, nonce, error)

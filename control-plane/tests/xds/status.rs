@@ -1,4 +1,5 @@
-//! What `/status`, CSDS and the metrics say of nodes, with a client made by hand at the other end of each stream.
+//! What `/status`, CSDS and the metrics say of nodes, with a client made by hand at the other end
+//! of each stream.
 
 use std::{
     sync::Arc,
@@ -28,7 +29,7 @@ impl Watched {
         Self { status, metrics }
     }
 
-    /// Hands on what happened on a stream.
+    /// Passes on what happened on a stream.
     fn sees<V: Wire>(&self, stream: u64, client: &mut Client<V>) {
         for event in client.raw_events() {
             self.status.event(StreamId(stream), event);

@@ -1,7 +1,7 @@
-//! Checks certificate files as Envoy would use them, before they are served.
+//! Checks the certificate files that the gateway file names as Envoy would use them, before they
+//! are served.
 //!
-//! The checks are pure: the contents and the time are arguments. No message shows the contents of a
-//! file.
+//! Pure: the contents and the time come in as arguments. No message shows what a file holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::{
     model::{CertificateFiles, Hidden, Model, NamedFile, Secret, SecretContent},
 };
 
-/// The contents of named files by their paths in the gateway file, or the reason why one cannot be
+/// The contents of the named files, by path as the gateway file names them, or why one can't be
 /// read.
 pub type Contents = BTreeMap<String, Result<Vec<u8>, String>>;
 
@@ -33,8 +33,8 @@ pub fn paths(model: &Model) -> BTreeSet<String> {
     files.map(|file| file.path.clone()).collect()
 }
 
-/// Returns the secrets that a model needs, and the problems of the files. `now` is in seconds since
-/// 1970. Unless a diagnostic is an error, the secrets are complete.
+/// The secrets that a model needs, and what is wrong with the files. `now` is in seconds since
+/// 1970. All secrets are there unless a diagnostic is an error.
 pub fn check(model: &Model, contents: &Contents, now: i64) -> (Vec<Secret>, Vec<Diagnostic>) {
     let mut check = Check { contents, now, found: Vec::new() };
     let mut secrets = Vec::new();
@@ -111,15 +111,15 @@ impl Check<'_> {
 
     fn authorities(&mut self, file: &NamedFile) -> Option<SecretContent> {
         let certificates = self.certificates(file)?;
-        // Bundles also hold expired certificates. They do no harm as long as one is valid.
+        // Bundles hold expired certificates among others. That does no harm as long as one is good.
         if certificates.iter().all(|der| self.time_problem(der).is_some()) {
             self.times(&certificates, file);
         }
         Some(SecretContent::Authorities(certificates_pem(&certificates)))
     }
 
-    /// Returns the certificates in a file, at least one. It leaves out anything else in the file,
-    /// such as a key.
+    /// The certificates in a file, at least one. Anything else in the file, such as a key, is left
+    /// out.
     fn certificates(&mut self, file: &NamedFile) -> Option<Vec<CertificateDer<'static>>> {
         let bytes = self.content(file)?;
         let certificates = match CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>() {

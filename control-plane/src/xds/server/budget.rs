@@ -1,4 +1,4 @@
-//! How much clients together make the server hold.
+//! How much memory all clients together make the server hold.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use tonic::Status;
 
-/// A number of bytes, spent by all streams together.
+/// A number of bytes that all streams spend together.
 #[derive(Debug)]
 pub(super) struct Budget {
     spent: AtomicUsize,
@@ -19,13 +19,13 @@ impl Budget {
         Arc::new(Self { spent: AtomicUsize::new(0), limit })
     }
 
-    /// A part of it, which holds nothing yet.
+    /// A part of the budget that holds nothing yet.
     pub(super) fn share(self: &Arc<Self>) -> Share {
         Share { budget: self.clone(), bytes: AtomicUsize::new(0) }
     }
 }
 
-/// What one stream holds. It is given back in the end.
+/// What one stream holds. Dropping it gives everything back.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
@@ -33,16 +33,17 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// It holds so much from now on.
+    /// The share holds this much from now on.
     ///
     /// # Errors
-    /// All together hold more than they may. It counts all the same, until this share holds less again.
+    /// All shares together hold more than they may. The bytes count all the same, until this share
+    /// holds less again.
     pub(super) fn set(&self, bytes: usize) -> Result<(), Status> {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);
         self.spend(bytes, before)
     }
 
-    /// It holds so much more from now on.
+    /// The share holds this much more from now on.
     ///
     /// # Errors
     /// As [`Self::set`].
@@ -51,7 +52,7 @@ impl Share {
         self.spend(bytes, 0)
     }
 
-    /// It holds nothing from now on.
+    /// The share holds nothing from now on.
     pub(super) fn release(&self) {
         let before = self.bytes.swap(0, Ordering::Relaxed);
         self.budget.spent.fetch_sub(before, Ordering::Relaxed);
@@ -62,7 +63,7 @@ impl Share {
         let before = spent.fetch_add(more, Ordering::Relaxed);
         spent.fetch_sub(less, Ordering::Relaxed);
         if more > less && before.saturating_add(more - less) > *limit {
-            return Err(Status::resource_exhausted("the control plane holds as much for its clients as it may"));
+            return Err(Status::resource_exhausted("the control plane holds as much memory for its clients as it may"));
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Connections to the xDS port, from accepting to the first bytes of HTTP/2, and who is at the other end.
+//! Connections to the xDS port, from accepting to the first bytes of HTTP/2, and the client at the
+//! other end.
 
 use std::{
     io,
@@ -26,23 +27,23 @@ use super::{
     tls::{self, Tls},
 };
 
-/// With what every HTTP/2 client begins (RFC 9113, section 3.4).
+/// The first bytes of every HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// After a connection could not be accepted (no more file descriptors, for example) the next attempt waits.
+/// The pause after a connection could not be accepted, for example for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Who is at the other end of a connection.
+/// The client at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// Somebody who may open the socket file, which only this user may.
+    /// A client that may open the socket file, which only this user may.
     Local,
-    /// Somebody on the network. The names are those of the client certificate, if it had to show one.
+    /// A client on the network. The names are those of its certificate, if it had to show one.
     Remote { names: Arc<[String]> },
 }
 
 impl Peer {
-    /// Whether its certificate says that it is this node.
+    /// Whether the client's certificate says that it is this node.
     pub(super) fn is(&self, node: &str) -> bool {
         match self {
             Self::Local => true,
@@ -59,11 +60,12 @@ pub(super) struct Doors {
     pub(super) tls: Option<Arc<Tls>>,
     /// A socket file for clients of this machine.
     pub(super) local: Option<UnixListener>,
-    /// How long a silent peer is not asked whether it is there.
+    /// How long a peer may be silent before the server asks whether it is there.
     pub(super) keepalive: Duration,
 }
 
-/// The connections that have begun to speak HTTP/2. Others are closed, as are those beyond the limit.
+/// The connections that have begun to speak HTTP/2. The server closes others, and those beyond the
+/// limit.
 pub(super) fn incoming(doors: Doors, limits: &Limits) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let (connections, entered) = mpsc::channel(16);
     let hall = Hall { room: Arc::new(Semaphore::new(limits.connections)), patience: limits.handshake, connections };
@@ -80,7 +82,8 @@ pub(super) fn incoming(doors: Doors, limits: &Limits) -> impl Stream<Item = io::
     stream::select(stream::select(local, port), entered).filter_map(|entered| ready(entered.map(Ok)))
 }
 
-/// Listens on a socket file that only this user may open. One that an earlier run left behind is taken over.
+/// Listens on a socket file that only this user may open. Takes over a file that an earlier run
+/// left behind.
 ///
 /// # Errors
 /// What the system says: the path may be too long (107 bytes), or the folder not writable.
@@ -94,7 +97,7 @@ pub(crate) fn listen_locally(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Where connections wait until they are let in.
+/// Where connections wait until the server lets them in.
 #[derive(Clone)]
 struct Hall {
     room: Arc<Semaphore>,
@@ -103,10 +106,10 @@ struct Hall {
 }
 
 impl Hall {
-    /// Lets a connection in once it has shaken hands, if there is room.
+    /// Lets a connection in after its handshake, if there is room.
     fn enter(&self, handshake: impl Future<Output = io::Result<(Box<dyn Socket>, Peer)>> + Send + 'static) {
         let Ok(room) = self.room.clone().try_acquire_owned() else {
-            return debug!("a connection is refused: too many are open");
+            return debug!("refusing a connection: too many are open");
         };
         let Self { patience, connections, .. } = self.clone();
         tokio::spawn(async move {
@@ -120,7 +123,7 @@ impl Hall {
                 Ok(Connection { socket, given: 0, peer, _room: room })
             };
             match time::timeout(patience, entering).await {
-                // Nobody takes connections any more when the server stops.
+                // When the server stops, nobody takes connections any more.
                 Ok(Ok(connection)) => drop(connections.send(connection).await),
                 Ok(Err(error)) => debug!(%error, "a connection is closed before its first request"),
                 Err(_) => debug!("a connection is closed: it did not begin to speak within {patience:?}"),
@@ -129,7 +132,7 @@ impl Hall {
     }
 }
 
-/// Sends a connection on its way in. What comes in is told later, by the hall.
+/// Sends a connection on its way in. It arrives through the hall.
 async fn admit<F>(accepted: io::Result<F>, hall: Hall) -> Option<Connection>
 where
     F: Future<Output = io::Result<(Box<dyn Socket>, Peer)>> + Send + 'static,
@@ -160,10 +163,11 @@ trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
-/// A connection. Its first bytes, which were read to see whether it speaks HTTP/2, are read again.
+/// A connection. It gives out its first bytes again, which were read to see whether it speaks
+/// HTTP/2.
 pub(super) struct Connection {
     socket: Box<dyn Socket>,
-    /// How much of the preface was read again.
+    /// How much of the preface it has given out again.
     given: usize,
     peer: Peer,
     _room: OwnedSemaphorePermit,

@@ -1,6 +1,7 @@
-//! CSDS: which clients there are, and how each stands, for tools that speak gRPC (C1).
+//! CSDS: the clients and how each stands, for tools that speak gRPC (C1).
 //!
-//! Every request is answered once, with the clients that it asks for, or all. Contents of resources are never shown.
+//! The server answers each request once, with the clients that it asks for, or all. It never shows
+//! the contents of resources.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -14,10 +15,10 @@ use legation_protos::pb::envoy::{
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-/// Its name.
+/// The name of the service.
 pub(super) const SERVICE: &str = "envoy.service.status.v3.ClientStatusDiscoveryService";
 
-/// Who knows the clients.
+/// Knows the clients.
 pub trait Clients: Send + Sync {
     /// All connected clients, each once.
     fn client_configs(&self) -> Vec<ClientConfig>;
@@ -52,16 +53,16 @@ fn answer(clients: &dyn Clients, request: &ClientStatusRequest) -> Result<Client
     let mut config = clients.client_configs();
     config.retain(|client| {
         let id = client.node.as_ref().map_or("", |node| &node.id);
-        // Any of several is enough (`csds.proto`, node_matchers).
+        // One match is enough (`csds.proto`, node_matchers).
         patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(id))
     });
     Ok(ClientStatusResponse { config })
 }
 
-/// What a node's id is asked to be.
+/// What a request asks of a node's id.
 struct Pattern {
     ignore_case: bool,
-    /// `None` is any id.
+    /// `None` matches any id.
     pattern: Option<MatchPattern>,
 }
 
@@ -91,7 +92,7 @@ impl Pattern {
             Some(MatchPattern::Prefix(text)) => id.starts_with(text.as_str()),
             Some(MatchPattern::Suffix(text)) => id.ends_with(text.as_str()),
             Some(MatchPattern::Contains(text)) => id.contains(text.as_str()),
-            // Refused by `of`.
+            // `of` refuses it.
             Some(_) => false,
         }
     }

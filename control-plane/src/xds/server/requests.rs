@@ -1,9 +1,12 @@
-//! How requests come in: gRPC's messages, out of the frames of HTTP/2 and into what a session reads.
+//! Reads requests: from the frames of HTTP/2 to gRPC's messages to what a session takes.
 //!
-//! What came of a request that is not complete is on the stream's share of the budget, and nothing is kept of one that is: a
-//! library's buffer would stay as large as the largest request of its stream, for as long as that lives. A request is looked
-//! over before it is decoded: a few bytes of protobuf may become a hundred times as many in memory (an empty string takes two
-//! bytes on the wire), and what is too much is refused before it does.
+//! The stream's share of the budget holds the part of a request that has come, and nothing of a
+//! request that is complete. (A library's buffer would stay as large as the stream's largest
+//! request, for as long as the stream lives.)
+//!
+//! Each request is looked over before it is decoded, and refused if it is too large. A few bytes of
+//! protobuf may become a hundred times as many in memory: an empty string takes two bytes on the
+//! wire.
 
 use std::marker::PhantomData;
 
@@ -21,38 +24,40 @@ use super::{
     budget::Share,
 };
 
-/// How long what a client says of itself, or of why it rejects, may be in one request. Envoy's node names its extensions,
-/// which are some 100 kB.
+/// How long the node and the reason of a rejection may be in one request. Envoy's node names its
+/// extensions, which are some 100 kB.
 const LONGEST_MESSAGE: usize = 1 << 20;
 
 /// More than the names that one request can add, take out and hold.
 const MOST_FIELDS: usize = 3 * MOST_NAMES + 16;
 
-/// A message is framed by a flag, which says whether it is compressed, and its length (gRPC over HTTP/2,
-/// "Length-Prefixed-Message").
+/// A frame of a message begins with a flag, which says whether it is compressed, and its length
+/// (gRPC over HTTP/2, "Length-Prefixed-Message").
 const PREFIX: usize = 5;
 
 /// The requests of a stream.
 pub(super) struct Requests<V, B> {
     body: B,
-    /// What came in of requests that were not taken yet.
+    /// What has come of requests that were not taken yet.
     buffer: BytesMut,
-    /// How large a request may be, in bytes.
+    /// The largest request in bytes.
     limit: usize,
     share: Share,
     variant: PhantomData<V>,
 }
 
 impl<V: Variant, B: Body<Data = Bytes, Error: Into<StdError>> + Unpin> Requests<V, B> {
-    /// Those that come in a body, each at most so large; what is not complete is put on the share.
+    /// The requests in a body, each of this size at most. The share holds the part of a request
+    /// that has come.
     pub(super) fn new(body: B, limit: usize, share: Share) -> Self {
         Self { body, buffer: BytesMut::new(), limit, share, variant: PhantomData }
     }
 
-    /// The next request; none if the client has said all. Dropped while it waits, it has lost nothing.
+    /// The next request; none if the client has said everything. A caller that drops the future
+    /// loses nothing.
     ///
     /// # Errors
-    /// The status that the stream ends with.
+    /// The status to end the stream with.
     pub(super) async fn next(&mut self) -> Result<Option<V::Request>, Status> {
         loop {
             if let Some(request) = self.take()? {
@@ -86,7 +91,7 @@ impl<V: Variant, B: Body<Data = Bytes, Error: Into<StdError>> + Unpin> Requests<
         let mut request = self.buffer.split_to(PREFIX + length);
         request.advance(PREFIX);
         if self.buffer.is_empty() {
-            // What is left of it would hold the whole of it.
+            // A part split off would keep the whole buffer alive.
             self.buffer = BytesMut::new();
         }
         self.share.set(self.buffer.len())?;
@@ -106,8 +111,9 @@ fn invalid(error: &DecodeError) -> Status {
     Status::invalid_argument(format!("the request cannot be read: {error}"))
 }
 
-/// Whether a request is small enough to be decoded. `messages` are the numbers of its fields that hold messages of any depth;
-/// one that comes more than once is merged, so that all its parts count together.
+/// Whether a request is small enough to decode. `messages` are the numbers of its fields that hold
+/// messages of any depth. Decoding merges such a field that comes more than once, so all its parts
+/// count together.
 fn look_over(mut request: Bytes, messages: [u32; 2]) -> Result<bool, DecodeError> {
     let mut fields = 0;
     let mut bytes = 0;

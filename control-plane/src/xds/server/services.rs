@@ -1,4 +1,4 @@
-//! The discovery services by path: which kind of resource and which variant each carries.
+//! The discovery services by path: the kind of resource and the variant that each carries.
 
 use legation_protos::ResourceType;
 

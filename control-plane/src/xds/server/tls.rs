@@ -1,7 +1,7 @@
-//! TLS of the xDS port: the certificate that it shows, and whom it asks for one.
+//! TLS of the xDS port: the certificate that the port shows, and the certificates that it asks for.
 //!
-//! The files can be read again while connections are open. New connections then use what they hold; files that can't be
-//! used change nothing.
+//! The files can be read again while connections are open. New connections then use the new
+//! contents. Files that can't be used change nothing.
 
 use std::{
     fmt, fs, io,
@@ -27,11 +27,12 @@ const LARGEST_FILE: u64 = 4 << 20;
 /// The files, all PEM.
 #[derive(Clone, Debug)]
 pub struct Files {
-    /// The server's certificate, and those between it and its authority.
+    /// The server's certificate, and the certificates between it and its authority.
     pub cert: PathBuf,
     /// Its key.
     pub key: PathBuf,
-    /// The authorities that clients' certificates must come from. Without, clients need none.
+    /// The authorities that must have issued clients' certificates. Without them, clients need
+    /// none.
     pub client_ca: Option<PathBuf>,
 }
 
@@ -85,10 +86,10 @@ impl Tls {
         &self.files
     }
 
-    /// Reads the files again. Gives whether they say something new.
+    /// Reads the files again. Returns whether they say something new.
     ///
     /// # Errors
-    /// As [`Self::new`]; what was used before is used on.
+    /// As [`Self::new`]. The port then keeps what it used before.
     pub fn reload(&self) -> Result<bool, TlsError> {
         let contents = Contents::read(&self.files)?;
         if self.current.read().unwrap_or_else(PoisonError::into_inner).contents == contents {
@@ -99,14 +100,14 @@ impl Tls {
         Ok(true)
     }
 
-    /// Shakes hands over a new connection.
+    /// Does the handshake on a new connection.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let config = self.current.read().unwrap_or_else(PoisonError::into_inner).config.clone();
         TlsAcceptor::from(config).accept(stream).await
     }
 }
 
-/// The DNS names in the certificate that a client has shown and that was verified.
+/// The DNS names in the verified certificate that a client has shown.
 pub(super) fn client_names(stream: &TlsStream<TcpStream>) -> Vec<String> {
     let (_, connection) = stream.get_ref();
     let certificate = connection.peer_certificates().and_then(|chain| chain.first());

@@ -1,5 +1,5 @@
-//! Compares what a client holds of one kind with what it should hold. It looks only at names that
-//! may differ.
+//! Compares what a client holds of one kind with what it should hold. The comparison looks only at
+//! names that may differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,18 +13,18 @@ use super::{
 };
 use crate::snapshot::{Collection, Resource};
 
-/// The rules of a comparison.
+/// How to compare a kind.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
-    /// The variant can tell the client that resources of this kind are gone.
+    /// The server can tell the client that resources are gone.
     pub(super) removes: bool,
-    /// The client may lose them now. Otherwise they linger.
+    /// The server may tell it now. Otherwise the resources linger.
     pub(super) remove_now: bool,
-    /// A response holds everything, so it includes lingering resources.
+    /// A response holds everything, so it also carries what lingers.
     pub(super) whole: bool,
-    /// The update must list everything that the client should have.
+    /// The update lists all that the client should have.
     pub(super) list: bool,
-    /// The rejections whose resources are sent again.
+    /// The server sends again what the client refused with these rejections.
     pub(super) acquitted: BTreeSet<u64>,
 }
 
@@ -33,21 +33,21 @@ pub(super) struct Rules {
 pub(super) struct Comparison {
     /// The update to send.
     pub(super) update: Update,
-    /// The names that the client had and loses with the update.
+    /// The names that the client had and then loses.
     pub(super) lost: Vec<Arc<str>>,
-    /// What it holds after the update.
+    /// What the client holds once it has the update.
     pub(super) holding: Holding,
-    /// Whether the client has resources that are gone but must not be removed yet.
+    /// Some of what the client has is gone, but must not be removed yet.
     pub(super) lingering: bool,
-    /// Whether the client refused something that it should have, or lose.
+    /// The client refused some of what it should have or lose.
     pub(super) refused: bool,
-    /// Removals that the client refused. They travel only with other changes (G7).
+    /// Removals that the client refused. The server does not repeat them for their own sake (G7).
     refused_removals: Vec<Arc<str>>,
 }
 
 impl Comparison {
-    /// Compares what the client holds with what it wants of `target`. Owed names are sent whatever
-    /// the client holds.
+    /// Compares what the client holds with what it wants of `target`. Names that are owed go out
+    /// whatever the client holds.
     pub(super) fn of(
         holding: &Holding,
         subscription: &Subscription,
@@ -68,21 +68,21 @@ impl Comparison {
                     let acquitted = |held: &Held| held.refused.is_some_and(|it| rules.acquitted.contains(&it));
                     found.wanted(resource, held.filter(|held| !acquitted(held)))
                 }
-                // The code below answers it, or the client forgot it by itself (D8).
+                // The answer follows below, or the client forgot it by itself (D8).
                 None if owed.contains(&name) => None,
                 None => held.and_then(|held| found.gone(&name, held, &rules)),
             };
             except.extend(stays.map(|held| (name, Some(held))));
         }
         if rules.removes {
-            // Answers names that do not exist: in delta as removed (D6), in a whole state by
-            // leaving them out (S3).
+            // A name that does not exist gets an answer: in delta as removed (D6), in a whole state
+            // by its absence (S3).
             let unknown = owed.iter().filter(|name| !target.resources().contains_key(*name));
             found.update.removed.extend(unknown.cloned());
         }
         if found.update.is_empty() {
-            // Refused removals alone keep the client from being current. While other removals wait,
-            // they travel with those.
+            // While something else waits to be removed, the server repeats the refused removals
+            // along with that.
             found.refused |= !found.refused_removals.is_empty() && !found.lingering;
         } else {
             for name in found.refused_removals.drain(..) {
@@ -99,8 +99,8 @@ impl Comparison {
         found
     }
 
-    /// Compares a resource that the client wants with what it holds at the same version. Returns
-    /// the exception to keep for it after the update.
+    /// Takes in a resource that the client wants, and what it holds at the same version. Returns
+    /// what stays to be said of it once the update is sent.
     fn wanted(&mut self, resource: &Arc<Resource>, held: Option<Held>) -> Option<Held> {
         match held {
             None => self.update.changed.push(resource.clone()),
@@ -113,12 +113,11 @@ impl Comparison {
         None
     }
 
-    /// Compares a resource that the client has and that is gone. Returns what the client still has
-    /// of it after the update.
+    /// Takes in a resource that the client has and that is gone. Returns what the client then still
+    /// has of it.
     fn gone(&mut self, name: &Arc<str>, held: Held, rules: &Rules) -> Option<Held> {
         if !rules.removes {
-            // Forgets what the client refused or only claims to have. If the resource comes back,
-            // it is sent again.
+            // If it comes back, the server tries again what the client refused or only says it has.
             return Some(held).filter(|held| held.resource.is_some() && held.refused.is_none());
         }
         let acquitted = held.refused.is_some_and(|rejection| rules.acquitted.contains(&rejection));
@@ -126,15 +125,16 @@ impl Comparison {
             self.refused_removals.push(name.clone());
             return Some(held);
         }
-        // A whole state must not repeat a resource that the client never accepted. Nothing refers
-        // to it, so it can go at once.
+        // A whole state must not carry a resource that the client never accepted. Nothing refers to
+        // it.
         if rules.remove_now || (rules.whole && held.resource.is_none()) {
             self.lost.push(name.clone());
             self.update.removed.push(name.clone());
             return None;
         }
         self.lingering = true;
-        // If a refused resource comes back before it could be removed, it is sent again.
+        // If it comes back before it could be removed, the server tries again what the client
+        // refused.
         Some(if held.refused.is_some() { Held { version: Some(Arc::default()), refused: None, ..held } } else { held })
     }
 
@@ -169,8 +169,8 @@ fn wanted_of<'a>(
     }
 }
 
-/// Returns the sorted names whose resources may differ from what the client should hold: those that
-/// changed since the client's generation, the exceptions in its holding, and owed ones.
+/// The names that the client may hold otherwise than it should, sorted: names that changed since
+/// the generation that it holds, names of which it holds something else, and names that are owed.
 fn in_question(
     holding: &Holding,
     subscription: &Subscription,
@@ -189,7 +189,7 @@ fn in_question(
     }
     names.extend(owed.iter().cloned());
     names.extend(holding.except.keys().cloned());
-    // The sort merges runs that are already sorted.
+    // These are sorted runs, so sorting merges them.
     names.sort();
     names.dedup();
     names

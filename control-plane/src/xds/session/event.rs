@@ -84,8 +84,8 @@ pub struct Rejection {
     pub generation: u64,
     /// The client's words.
     pub message: String,
-    /// The resource that the client blames, where that is known. The client may have applied others
-    /// of the response all the same.
+    /// The resource that the client blames, where that is known. The client may have applied
+    /// others of the response all the same.
     pub culprit: Option<Arc<Resource>>,
 }
 

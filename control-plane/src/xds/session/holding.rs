@@ -1,7 +1,5 @@
-//! What a client holds of one kind: a generation, with exceptions.
-//!
-//! A client that has everything it wants of a generation takes no memory of its own. Only names
-//! that differ take some.
+//! What a client holds of one kind. A client that has all that it wants of a generation costs no
+//! memory for it: it holds that generation, except for the names about which there is more to say.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,26 +12,26 @@ use crate::snapshot::{Collection, Resource};
 /// What a client holds of one kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holding {
-    /// The client holds these resources, as far as it wants them …
+    /// The client holds what it wants of these, as far as is known …
     pub(super) base: Arc<Collection>,
-    /// … except that it holds this, or nothing, of these names. It wants all of these names.
+    /// … except that it holds this, or nothing, of these names. Only names that it wants are here.
     pub(super) except: BTreeMap<Arc<str>, Option<Held>>,
-    /// How many resources of the base it wants. `None` means that they must be counted.
+    /// How many of the base the client wants; none if that has to be counted.
     pub(super) wanted: Option<usize>,
 }
 
 /// A resource at the client.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    /// The version that it was last sent, or claims to have. `None` means that it refused to remove
-    /// the resource.
+    /// The version that the client was last sent, or says it has. None if it was told to remove the
+    /// resource and refused.
     pub(super) version: Option<Arc<str>>,
-    /// The number of the rejection, from 1, if the client rejected what it was last sent. Nobody
-    /// knows whether it has the resource. It gets another version, but not this one again (G7),
-    /// unless the cause of the rejection is gone.
+    /// The number of the client's rejection of what it was last sent, counted from 1. The client
+    /// then may have it or not. The server sends it another version, but not this one again (G7),
+    /// unless what it was rejected with is gone.
     pub(super) refused: Option<u64>,
-    /// The resource that it accepted or was just sent. State of the world repeats it while other
-    /// resources still refer to it.
+    /// What the client accepted or was just sent. A whole state repeats it while others still refer
+    /// to it.
     pub(super) resource: Option<Arc<Resource>>,
 }
 
@@ -72,7 +70,7 @@ impl Holding {
         self.except.extend(new.map(|name| (name.clone(), None)).collect::<Vec<_>>());
     }
 
-    /// Returns the size of what the client only claims to hold.
+    /// The size of what the client holds only by its own word.
     pub(super) fn claimed(&self) -> Size {
         let said = |(name, held): (&Arc<str>, &Option<Held>)| {
             let version = held.as_ref().and_then(|held| held.version.as_deref()).unwrap_or_default();
@@ -81,7 +79,7 @@ impl Holding {
         self.except.iter().map(said).sum()
     }
 
-    /// Records a change of the subscription, and counts again what the client wants of the base.
+    /// The client changed its subscription. Counts anew what it wants of the base.
     pub(super) fn subscribed(&mut self, change: &Change, wildcard: bool) {
         if change.wildcard_began || change.wildcard_ended {
             self.wanted = None;
@@ -93,14 +91,14 @@ impl Holding {
         }
     }
 
-    /// Records that the client no longer wants these names.
+    /// The client does not want these names any more.
     pub(super) fn forget(&mut self, names: &[Arc<str>]) {
         for name in names {
             self.except.remove(name);
         }
     }
 
-    /// Forgets names outside of this subscription.
+    /// The client wants only what this subscription covers.
     pub(super) fn keep(&mut self, subscription: &Subscription) {
         self.except.retain(|name, _| subscription.covers(name));
     }

@@ -1,4 +1,4 @@
-//! A response whose resources are shared with other streams.
+//! A response, encoded except for its resources, which all streams share.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use crate::snapshot::Parcel;
 /// A response.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// All fields except the resources, encoded. Fields of a protobuf message may come in any order
-    /// and in pieces.
+    /// All fields but the resources, encoded. The fields of a protobuf message may come in any
+    /// order, and in pieces.
     head: Bytes,
     parcel: Arc<Parcel>,
 }
 
-/// The bytes before a gRPC message: a flag, here "not compressed", and the length (gRPC over
+/// A frame of a gRPC message begins with a flag, here "not compressed", and its length (gRPC over
 /// HTTP/2, "Length-Prefixed-Message").
 const PREFIX: usize = 5;
 
-/// Resources up to this size, in bytes, are copied. Larger ones get a frame of their own.
+/// Up to this size in bytes, a message copies the resources and sends no frame of their own.
 const WORTH_SHARING: usize = 4096;
 
 impl Message {
@@ -28,11 +28,11 @@ impl Message {
         Self { head: head.encode_to_vec().into(), parcel }
     }
 
-    /// Decodes the response as a client does.
+    /// The message as a client reads it.
     ///
     /// # Errors
     ///
-    /// The message is of another type.
+    /// The bytes are no such message.
     pub fn read<Response: prost::Message + Default>(&self) -> Result<Response, prost::DecodeError> {
         Response::decode([&*self.head, &*self.parcel.bytes].concat().as_slice())
     }
@@ -41,7 +41,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// It is larger than a frame can be, 4 GiB.
+    /// The message is larger than a frame can be, 4 GiB.
     pub fn frames(self) -> Result<Vec<Bytes>, std::num::TryFromIntError> {
         let body = &self.parcel.bytes;
         let length = u32::try_from(self.head.len() + body.len())?;

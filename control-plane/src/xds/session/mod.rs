@@ -1,9 +1,10 @@
-//! One stream: requests and snapshots go in, responses and events come out. A session does no I/O
-//! and has no clock. All times are durations since the same moment, whichever that is.
+//! The state of one stream. It takes in requests and snapshots, and gives out responses and events.
+//! It does no input or output and has no clock: all times are durations since one moment, which may
+//! be any.
 //!
-//! The caller repeats [`Session::poll`] until there is nothing to send. It then waits for a
-//! request, a snapshot or the time that `poll` returned. The caller only says which snapshot the
-//! client should have. A roll-back is a snapshot like any other.
+//! The caller repeats [`Session::poll`] until there is nothing to send. Then it waits for a
+//! request, a snapshot or the time that `poll` named. The caller only says which snapshot the
+//! client should be at; a roll-back is a snapshot like any other.
 
 use std::{marker::PhantomData, mem::take, sync::Arc, time::Duration};
 
@@ -39,17 +40,17 @@ pub const MOST_NAMES: usize = 200_000;
 /// The most bytes of all names of a kind that a stream subscribes to.
 pub const MOST_NAME_BYTES: usize = 16 << 20;
 
-/// The memory of a name besides its bytes: its entries in the subscription and in the holding.
+/// The memory of a name beside its bytes: in the subscription and in what the client holds.
 const NAME_OVERHEAD: usize = 64;
 
 /// The longest name or version, of a resource or of the node, in bytes.
 pub const LONGEST_NAME: usize = 4096;
 
-/// How much of a client's error message is kept, in bytes. Envoy seldom writes more than a line for
+/// How much of a client's words the session keeps, in bytes. Envoy seldom says more than a line for
 /// each resource.
 const LONGEST_MESSAGE: usize = 8 << 10;
 
-/// The reason for ending a stream.
+/// Why the server ends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// G3.
@@ -58,7 +59,7 @@ pub enum Refusal {
     /// G2.
     #[error("type_url is missing: on an aggregated stream every request must say what it asks for")]
     NoType,
-    /// A request on a stream of one kind asks for another kind.
+    /// The client asked for another kind on a stream of one kind.
     #[error("this service serves {} only", .0.type_url())]
     OtherType(ResourceType),
     /// [`MOST_NAMES`] or [`MOST_NAME_BYTES`].
@@ -71,7 +72,7 @@ pub enum Refusal {
     NameTooLong,
 }
 
-/// The next step of the caller.
+/// What the caller does next.
 #[derive(Debug)]
 pub enum Next {
     /// Send this, then poll again.
@@ -83,7 +84,7 @@ pub enum Next {
 /// The state of one stream.
 #[derive(Debug)]
 pub struct Session<V> {
-    /// The only kind that the stream carries. `None` on an aggregated stream.
+    /// The one kind that the stream carries; none on an aggregated stream.
     scope: Option<ResourceType>,
     opened: bool,
     target: Option<Arc<Snapshot>>,
@@ -98,8 +99,8 @@ pub struct Session<V> {
 }
 
 impl<V: Variant> Session<V> {
-    /// Begins a stream. `scope` is the only kind that it carries. `None` means an aggregated stream
-    /// (ADS).
+    /// A stream that just began. `scope` is the one kind that it carries; none on an aggregated
+    /// stream (ADS).
     pub fn new(scope: Option<ResourceType>) -> Self {
         Self {
             scope,
@@ -115,7 +116,7 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// Sets the snapshot that the client should have. Before the first one, the session answers
+    /// The client should be at this snapshot from now on. Before the first one the session answers
     /// nothing (G15).
     pub fn publish(&mut self, snapshot: Arc<Snapshot>, now: Duration) {
         self.target = Some(snapshot);
@@ -130,7 +131,7 @@ impl<V: Variant> Session<V> {
     ///
     /// # Errors
     ///
-    /// The request breaks a rule, and the stream must end.
+    /// The request breaks a rule, so that the server must end the stream.
     pub fn request(&mut self, request: V::Request, now: Duration) -> Result<(), Refusal> {
         let ask = V::read(request);
         if !self.opened {
@@ -149,7 +150,8 @@ impl<V: Variant> Session<V> {
             (None, "") => return Err(Refusal::NoType),
             (None, url) => match ResourceType::from_type_url(url) {
                 Some(kind) => kind,
-                // A kind that is not served gets no answer. The stream may carry others (G14).
+                // The session does not answer a kind that is not served. The stream carries others
+                // (G14).
                 None => return Ok(()),
             },
         };
@@ -184,7 +186,7 @@ impl<V: Variant> Session<V> {
         Ok(())
     }
 
-    /// Returns the next step.
+    /// Returns what to do next.
     pub fn poll(&mut self, now: Duration) -> Next {
         let Some(target) = self.target.clone() else { return Next::Wait(None) };
         loop {
@@ -197,7 +199,7 @@ impl<V: Variant> Session<V> {
                     Step::Nothing => {}
                 }
             }
-            // An earlier kind may wait for what this round settled.
+            // One kind may have settled what an earlier kind waits for.
             if !again {
                 self.confirm(&target, now, &mut wait);
                 return Next::Wait(wait.0);
@@ -210,8 +212,8 @@ impl<V: Variant> Session<V> {
         self.events.drain(..)
     }
 
-    /// Returns the memory that the client's requests take, in bytes: the names that it asked for,
-    /// and what it claims to hold.
+    /// How much the session holds of what the client said, in bytes: the names that the client
+    /// asked for, and what it says it has.
     pub fn bytes(&self) -> usize {
         let kept = ResourceType::ALL.into_iter().map(|kind| self.substreams.get(kind).kept());
         kept.map(|size| size.bytes + size.count * NAME_OVERHEAD).sum()
@@ -246,12 +248,12 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// Returns the latest time until which a change of this kind waits for other kinds.
+    /// Until when at most a change of this kind waits for other kinds.
     fn gate(&self, kind: ResourceType) -> Option<Duration> {
         order::waits(kind).filter_map(|wait| Some(self.since(kind, wait)? + GATE)).max()
     }
 
-    /// Returns since when a change of this kind waits for another kind, if it does.
+    /// Since when a change of this kind waits for another kind, if it waits.
     fn since(&self, kind: ResourceType, wait: Wait) -> Option<Duration> {
         let other = self.substreams.get(wait.of);
         if !other.is_subscribed() {
@@ -259,8 +261,8 @@ impl<V: Variant> Session<V> {
         }
         match (other.in_flight(), other.rejected()) {
             _ if wait.until == Until::Sent => other.is_dirty().then_some(self.published_at),
-            // Newer snapshots wait behind this response, and then take their own time. But frequent
-            // saves of the file must not delay a change for ever.
+            // What was published since goes out after this response, and then takes its own time.
+            // But a file that is saved all the time must not hold up this kind for ever.
             (Some(sent), _) if other.is_dirty() => Some(self.published_at.clamp(sent.at, sent.at + GATE)),
             (Some(sent), _) if sent.brings_changes() => Some(sent.at),
             // A client without resources of the kind has nothing that could change too early.
@@ -273,9 +275,9 @@ impl<V: Variant> Session<V> {
         }
     }
 
-    /// Returns whether the client may lose resources of this kind that are gone, because nothing
-    /// that it has still refers to them (O1). A client that rejected the resources without the
-    /// reference still has those with it, so it loses nothing.
+    /// Whether the client may lose what is gone of this kind, because nothing that it has refers to
+    /// it any more (O1). A client that rejected the resources that stop referring still has the old
+    /// ones, so it loses nothing.
     fn may_remove(&self, kind: ResourceType, target: &Snapshot, now: Duration, wait: &mut Earliest) -> bool {
         if self.substreams.get(kind).rejected().is_some() {
             return false;
@@ -287,7 +289,7 @@ impl<V: Variant> Session<V> {
             }
             let answered = referrer.in_flight().map(|sent| sent.at + GATE);
             // On a new stream the client may be about to say what it has. With a new listener it
-            // may be about to ask for the listener's routes.
+            // may be about to ask for its routes.
             let asking =
                 self.scope.is_none() && (!referrer.asked() || referrer.wanted() < target.resources(kind).len());
             let asked = asking.then_some(self.heard_at + SETTLING);
@@ -314,8 +316,8 @@ impl<V: Variant> Session<V> {
             bytes: carried.bytes.len(),
         });
         if kind == ResourceType::Cluster {
-            // A new or changed cluster warms with its endpoints. In delta, Envoy does not ask for
-            // endpoints that it has, and waits 15 s (O4).
+            // A cluster that is added or changed warms with its endpoints. Delta Envoy does not ask
+            // for endpoints that it has, and then waits 15 s (O4).
             let endpoints = target.resources(ResourceType::Endpoints);
             let names = due.update.changed.iter().map(|cluster| cluster.endpoints().clone());
             let with_endpoints = names.filter(|name| endpoints.contains_key(name));
@@ -325,8 +327,8 @@ impl<V: Variant> Session<V> {
         Message::new(&response, carried)
     }
 
-    /// Confirms the generation if the client has everything of the snapshot that it asked for. A
-    /// client that has not asked for every kind may be about to.
+    /// Reports once that the client has all of the snapshot that it asked for. A client that has
+    /// not asked for everything may be about to.
     fn confirm(&mut self, target: &Snapshot, now: Duration, wait: &mut Earliest) {
         let mut kinds = ResourceType::ALL.into_iter().filter(|kind| self.scope.is_none_or(|scope| scope == *kind));
         let complete = |kind| self.substreams.get(kind).wanted() == target.resources(kind).len();
@@ -349,7 +351,7 @@ impl<V: Variant> Session<V> {
 
 enum Step {
     Send(Message),
-    /// A comparison found nothing to send.
+    /// There was nothing to send, but only the comparison showed that.
     Compared,
     Nothing,
 }
@@ -369,7 +371,7 @@ fn nacked(kind: ResourceType, nack: Nack) -> Event {
     Event::Nacked(Arc::new(Rejection { kind, generation, message, culprit }))
 }
 
-/// Shortens a client's error message to the part that is kept.
+/// A client's words, as far as the session keeps them.
 fn shortened(mut message: String) -> String {
     if message.len() > LONGEST_MESSAGE {
         message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
@@ -379,7 +381,7 @@ fn shortened(mut message: String) -> String {
     message
 }
 
-/// A substream a kind.
+/// One substream for each kind.
 #[derive(Debug, Default)]
 struct Substreams {
     extension: Substream,

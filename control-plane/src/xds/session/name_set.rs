@@ -1,19 +1,19 @@
-//! A set of names that shares most of its names with other streams. A thousand nodes that want the
-//! same ten thousand names keep them once, and each keeps only its differences.
+//! A set of names that shares most of them with other streams. A thousand nodes that want the same
+//! ten thousand names hold them once, and each node holds only how it differs.
 
 use std::{collections::BTreeSet, iter, sync::Arc};
 
 use super::variant::Size;
 use crate::snapshot::Collection;
 
-/// A set keeps up to this many differences, whatever its size.
+/// A set with no more differences than this need not settle.
 const FEW: usize = 64;
 
 /// A set of names.
 #[derive(Clone, Debug, Default)]
 pub struct NameSet {
     common: Arc<BTreeSet<Arc<str>>>,
-    /// Whether the common names are not shared yet, though other streams may have equal ones.
+    /// Whether other streams may have equal common names that are not shared yet.
     unshared: bool,
     /// The names besides the common ones.
     more: BTreeSet<Arc<str>>,
@@ -24,27 +24,27 @@ pub struct NameSet {
 }
 
 impl NameSet {
-    /// Returns whether it has the name.
+    /// Whether the set contains the name.
     pub fn contains(&self, name: &str) -> bool {
         self.more.contains(name) || (self.common.contains(name) && !self.less.contains(name))
     }
 
-    /// Returns whether it is empty.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the number of names.
+    /// The number of names.
     pub fn len(&self) -> usize {
         self.common.len() + self.more.len() - self.less.len()
     }
 
-    /// Returns the number and the length of the names.
+    /// The number of names, and their length.
     pub fn size(&self) -> Size {
         Size { count: self.len(), bytes: self.bytes }
     }
 
-    /// Returns all names, sorted.
+    /// All names, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
         let mut common = self.common.iter().filter(|name| !self.less.contains(*name)).peekable();
         let mut more = self.more.iter().peekable();
@@ -55,7 +55,7 @@ impl NameSet {
         })
     }
 
-    /// Adds a name. Returns whether it is new.
+    /// Puts a name in. Returns whether it is new.
     pub fn insert(&mut self, name: Arc<str>) -> bool {
         let length = name.len();
         let is_new = self.less.remove(&name) || (!self.common.contains(&name) && self.more.insert(name));
@@ -65,7 +65,7 @@ impl NameSet {
         is_new
     }
 
-    /// Removes a name and returns it.
+    /// Takes a name out, and returns it.
     pub fn take(&mut self, name: &str) -> Option<Arc<str>> {
         let taken = self.more.take(name).or_else(|| {
             let common = self.common.get(name)?;
@@ -75,8 +75,8 @@ impl NameSet {
         Some(taken)
     }
 
-    /// Call this after adding or removing names. It turns many differences into common names, which
-    /// other streams may share.
+    /// Turns many differences into common names, which other streams may have, too. Call it after
+    /// some names were put in or taken out.
     pub fn settle(&mut self) {
         if self.more.len() + self.less.len() > FEW + self.common.len() / 8 {
             *self = self.iter().cloned().collect();
@@ -109,8 +109,8 @@ impl PartialEq for NameSet {
 mod tests {
     use super::*;
 
-    /// Compares with a plain set, step by step. An even number is added; an odd one removes the
-    /// number before it.
+    /// The set does what a plain set does, step by step. An even number is put in; for an odd one
+    /// the number before it is taken out.
     #[test]
     fn it_does_what_a_plain_set_does() {
         let mut set = NameSet::default();

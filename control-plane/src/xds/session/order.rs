@@ -10,10 +10,10 @@ use legation_protos::ResourceType;
 /// (O3).
 pub const GATE: Duration = Duration::from_secs(15);
 
-/// How long a client may take to ask for more after it last said something. On a new stream it asks
-/// for one kind after the other, and for routes only once it has the listeners that use them. Until
-/// it has asked for everything, the server removes nothing that the next request may still refer
-/// to, and the generation does not count as confirmed.
+/// How long a client may take to ask for more after it last said something. On a new stream it
+/// asks for one kind after the other, and for routes only once it has the listeners that use them.
+/// Until it has asked for everything, the server removes nothing that the next request may still
+/// refer to, and the generation does not count as confirmed.
 pub const SETTLING: Duration = Duration::from_secs(2);
 
 /// One line of the table of waits: a change of `kind` goes out only after `of`, where the client
@@ -55,8 +55,8 @@ pub(super) fn waits(kind: ResourceType) -> impl Iterator<Item = Wait> {
     WAITS.into_iter().filter(move |wait| wait.kind == kind)
 }
 
-/// The kinds that may refer to resources of this kind. The server removes a resource only when they
-/// no longer do (O1).
+/// The kinds that may refer to resources of this kind. The server removes a resource only when
+/// they no longer do (O1).
 pub(super) fn referrers(kind: ResourceType) -> &'static [ResourceType] {
     match kind {
         ResourceType::Extension | ResourceType::Secret | ResourceType::Listener => &[],

@@ -1,5 +1,5 @@
-//! State-of-the-world xDS on the wire. A response of LDS or CDS has all resources; one of another
-//! kind has those that changed.
+//! State-of-the-world xDS on the wire: LDS and CDS responses carry all resources, those of other
+//! kinds the changed ones.
 
 use legation_protos::{
     ResourceType,
@@ -48,9 +48,8 @@ impl Variant for Sotw {
     }
 }
 
-/// Returns the version of everything that the client has after the update: a hash of names and
-/// versions. The same resources thus have the same version after a restart and on another replica
-/// (S7).
+/// The version of all that the client then has. It is a hash of names and versions, so that the
+/// same resources have the same version after a restart and on another replica (S7).
 fn version(update: &Update) -> String {
     let mut hash = Xxh3::new();
     for resource in &update.all {

@@ -1,9 +1,9 @@
-//! The names of one kind that a client wants.
+//! The names that a client wants of one kind of resource.
 //!
 //! The rules are those of `xds_protocol`, "How the client specifies what resources to return" and
-//! "Unsubscribing From Resources". A wildcard is the name `*`. In LDS and CDS an empty list is a
-//! wildcard too, as long as the client never sent a name (the legacy form). After that, an empty
-//! list means no resources (G12).
+//! "Unsubscribing From Resources". A wildcard is the name `*`. It is also an empty list as long as
+//! the client never sent a name: the legacy form, which only LDS and CDS have. Once the client sent
+//! a name, an empty list means nothing (G12).
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -27,35 +27,35 @@ pub struct Subscription {
 /// The changes by one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Names that the server owes an answer, whatever the client holds.
+    /// Names to which the server owes an answer, whatever the client already holds.
     pub owed: Vec<Arc<str>>,
-    /// Those of them that the client did not want before.
+    /// Those of them that the client did not ask for before.
     pub gained: Vec<Arc<str>>,
-    /// Names that the client no longer wants.
+    /// Names that the client does not want any more.
     pub lost: Vec<Arc<str>>,
-    /// A wildcard began. The server owes an answer, even an empty one.
+    /// A wildcard began. The server owes an answer, if only an empty one.
     pub wildcard_began: bool,
-    /// The wildcard ended. The client wants only the names that it asked for.
+    /// The wildcard ended. The client still wants the names that it asked for.
     pub wildcard_ended: bool,
 }
 
 impl Subscription {
-    /// Replaces the subscription by `names`, as in state of the world (S5). `legacy` says whether
-    /// the kind has the legacy wildcard.
+    /// State of the world: `names` is the whole subscription (S5). `legacy` says whether the kind
+    /// has the legacy wildcard.
     pub fn replace(&mut self, names: Vec<String>, legacy: bool) -> Change {
         self.asked = true;
         self.named |= !names.is_empty();
         let wildcard = names.iter().any(|name| name == WILDCARD) || (legacy && !self.named);
         let names = names.into_iter().filter(|name| name != WILDCARD).map(Arc::from).collect::<NameSet>();
-        // Most requests only answer a response. Keeps the names, which other streams share.
+        // Most requests only answer. They keep the very same names, which other streams share.
         let names = if names == self.names { self.names.clone() } else { names };
         let before = std::mem::replace(&mut self.names, names);
         let had_wildcard = std::mem::replace(&mut self.wildcard, wildcard);
         let missing = |some: &NameSet, others: &NameSet| -> Vec<Arc<str>> {
             some.iter().filter(|name| !others.contains(name)).cloned().collect()
         };
-        // Includes names that the client dropped and wants again, and names that it once got
-        // without asking (S6).
+        // Also a name that the client dropped and now wants again, or that it was once sent unasked
+        // (S6).
         let gained = missing(&self.names, &before);
         Change {
             owed: gained.clone(),
@@ -81,7 +81,7 @@ impl Subscription {
                 unsubscribed.extend(self.names.take(&name));
             }
         }
-        // Answers every name, even one that the client subscribed to before (D3).
+        // The server answers every name, also one that the client subscribed to before (D3).
         self.wildcard |= subscribe.iter().any(|name| name == WILDCARD);
         let names = subscribe.into_iter().filter(|name| name != WILDCARD).map(Arc::from);
         let mut owed = names.collect::<BTreeSet<Arc<str>>>().into_iter().collect::<Vec<_>>();
@@ -91,8 +91,8 @@ impl Subscription {
         gained.retain(|name| !taken.contains(name));
         unsubscribed.retain(|name| !self.names.contains(name));
         let lost = if self.wildcard {
-            // The client forgets the name at once, but the wildcard may still cover it. So it gets
-            // an answer (D8).
+            // The client forgets the name at once, although the wildcard may still cover it. So the
+            // server tells it (D8).
             owed.append(&mut unsubscribed);
             Vec::new()
         } else {
@@ -107,7 +107,7 @@ impl Subscription {
         }
     }
 
-    /// Returns the size of the names that the client asked for one by one.
+    /// The size of the names that the client asked for one by one.
     pub fn size(&self) -> Size {
         self.names.size()
     }
@@ -117,27 +117,27 @@ impl Subscription {
         self.asked
     }
 
-    /// Returns whether the client wants nothing.
+    /// Whether the client wants nothing, or nothing any more.
     pub fn is_empty(&self) -> bool {
         !self.wildcard && self.names.is_empty()
     }
 
-    /// Returns whether the client wants all resources.
+    /// Whether the client wants all resources.
     pub fn wildcard(&self) -> bool {
         self.wildcard
     }
 
-    /// Returns whether the client wants the resource with this name, whether it exists or not.
+    /// Whether the client wants the resource of this name, now or once it exists.
     pub fn covers(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)
     }
 
-    /// Shares its names with other streams that have equal ones.
+    /// Shares its names with streams that have equal ones.
     pub(super) fn share(&mut self, collection: &Collection) {
         self.names.share(collection);
     }
 
-    /// Returns the names that the client asked for one by one, sorted.
+    /// The names that the client asked for one by one, sorted.
     pub fn names(&self) -> &NameSet {
         &self.names
     }
@@ -164,8 +164,8 @@ mod tests {
         names.join(" ")
     }
 
-    /// A row has the list that a client sends, the subscription after it, the owed names, the lost
-    /// names, and whether a wildcard began or ended.
+    /// Each row: the list that a client sends, the subscription then, names owed, names lost,
+    /// wildcard began or ended.
     type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
     fn check(change: &Change, subscription: &Subscription, row: Row, step: usize) {

@@ -1,9 +1,9 @@
 //! One kind of resource on one stream: what the client wants, what it holds, and what the server
-//! owes it.
+//! still owes it.
 //!
-//! The substream records what the client holds when a response goes out, not when the client ACKs
-//! it. Nothing else of the kind goes out in between, so a NACK tells which part is in doubt. An ACK
-//! thus costs no more than its response.
+//! The substream writes down what the client holds when a response goes out, not when the client
+//! ACKs it, since nothing else of the kind goes out in between. A NACK then says which of it is in
+//! doubt. So an ACK costs no more than the response that it answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::snapshot::{Collection, Resource};
 
-/// The most responses of a kind in flight: one, and one more that warms clusters (O4, O7).
+/// How many responses of a kind may be unanswered: one, and one more that warms clusters (O4, O7).
 const MOST_IN_FLIGHT: usize = 2;
 
 /// One kind of resource on one stream.
@@ -32,34 +32,34 @@ pub(super) struct Substream {
     subscription: Subscription,
     /// What the client has.
     holding: Holding,
-    /// Names that the server must answer, whatever the client holds.
+    /// Names that the server must answer whatever the client holds.
     owed: BTreeSet<Arc<str>>,
-    /// Names to send when the client first asks for the kind, whatever it then claims to hold (O4).
+    /// Names to send when the client first asks for the kind, whatever it says it holds (O4).
     owed_on_asking: BTreeSet<Arc<str>>,
-    /// The server must answer a first wildcard request, even with nothing (S4, D10).
+    /// The server must answer a first wildcard request, if only with nothing (S4, D10).
     answer: bool,
-    /// The owed names cannot wait for an ACK (O4).
+    /// What the server owes cannot wait for an ACK (O4).
     urgent: bool,
     /// The client claims to hold resources from an earlier stream.
     held_before: bool,
-    /// Something changed since the last comparison with the snapshot.
+    /// Something changed since the last comparison of the client's state with the snapshot.
     dirty: bool,
-    /// The client must lose some resources as soon as nothing refers to them.
+    /// There are resources that the client is to lose once nothing refers to them any more.
     lingering: bool,
     /// Whether the snapshot holds a resource at a version that the client rejected.
     refused: bool,
-    /// The number of its rejections so far.
+    /// How many responses the client has rejected.
     refusals: u64,
     in_flight: VecDeque<InFlight>,
     last_nonce: String,
     rejected: Option<Nack>,
     /// The rejections that still stand, by their numbers.
     standing: BTreeMap<u64, Nack>,
-    /// The generation of this kind that the client has, as far as is known.
+    /// The generation of this kind that the client is known to have.
     current: Option<u64>,
 }
 
-/// A response without an answer yet.
+/// A response that the client has not answered yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
     nonce: String,
@@ -69,7 +69,7 @@ pub(super) struct InFlight {
     pub(super) at: Duration,
     /// The resources that it carries.
     carried: Arc<[Arc<Resource>]>,
-    /// Those of them that it adds or changes. `None` means all.
+    /// Those of them that it adds or changes. None if it adds or changes them all.
     changed: Option<Vec<Arc<Resource>>>,
     /// The names that the client loses.
     lost: Vec<Arc<str>>,
@@ -78,7 +78,7 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Returns whether it adds or changes anything. A response may be empty, or only remove.
+    /// Whether it adds or changes a resource. A response may be empty, or only remove.
     pub(super) fn brings_changes(&self) -> bool {
         !self.changed().is_empty()
     }
@@ -103,17 +103,17 @@ pub(super) struct Due {
 pub(super) struct Nack {
     /// Its number, from 1.
     number: u64,
-    /// The generation that it counts against.
+    /// The generation that the rejection counts against.
     pub(super) generation: u64,
     /// When the response was sent.
     pub(super) at: Duration,
     /// The client's error message.
     pub(super) message: String,
-    /// The resource that the client blames, if that is known.
+    /// The resource that it blames, where that is known.
     pub(super) culprit: Option<Arc<Resource>>,
-    /// All resources of the response, any of which may be to blame.
+    /// The resources that it may blame as well: all that the response brought.
     suspects: Arc<[Arc<Resource>]>,
-    /// Whether the response only removed, so that no resource can be blamed.
+    /// Whether the response only removed names, so that the client can blame no resource.
     only_removed: bool,
 }
 
@@ -131,9 +131,9 @@ pub(super) enum Answer {
 pub(super) enum Standing {
     /// The client has the generation.
     Current,
-    /// The generation still has what the client rejected in an earlier one.
+    /// The generation still holds what the client rejected of an earlier one.
     StillRejected(Nack),
-    /// Nothing has changed.
+    /// There is nothing new to say.
     Unchanged,
 }
 
@@ -159,19 +159,20 @@ impl Substream {
         self.was_sent_any() || self.held_before
     }
 
-    /// Returns the size of the names that it asked for, and of owed names that it no longer wants.
+    /// The size of the names that the client asked for. Names that it asks for no more count while
+    /// an answer is owed.
     pub(super) fn wanted_size(&self) -> Size {
         let Size { count, bytes } = self.owed_size();
         let names = self.subscription.size();
         Size { count: count.max(names.count), bytes: bytes.max(names.bytes) }
     }
 
-    /// Returns the size of the owed names. It asked for most of them.
+    /// The size of the names that are owed. The client asked for most of them.
     pub(super) fn owed_size(&self) -> Size {
         self.owed.iter().map(|name| Size::of(name)).sum()
     }
 
-    /// Returns the size of everything that is kept of the client's requests.
+    /// The size of all that is kept of what the client said.
     pub(super) fn kept(&self) -> Size {
         let in_flight = self
             .in_flight
@@ -191,17 +192,17 @@ impl Substream {
         self.dirty
     }
 
-    /// Returns whether removals wait until nothing refers to the resources.
+    /// Whether there are removals that wait until nothing refers to the resources.
     pub(super) fn is_lingering(&self) -> bool {
         self.lingering
     }
 
-    /// Returns the newest response without an answer.
+    /// The newest response that the client has not answered yet.
     pub(super) fn in_flight(&self) -> Option<&InFlight> {
         self.in_flight.back()
     }
 
-    /// Returns the rejection that stands: the snapshot still has what the client rejected.
+    /// The rejection that stands: the snapshot still holds what the client rejected.
     pub(super) fn rejected(&self) -> Option<&Nack> {
         self.rejected.as_ref()
     }
@@ -211,17 +212,17 @@ impl Substream {
         self.in_flight.len() < if self.urgent { MOST_IN_FLIGHT } else { 1 }
     }
 
-    /// Returns whether nothing of this kind is left to send, and no answer is missing.
+    /// Whether there is nothing of this kind left to send, and no response unanswered.
     pub(super) fn is_settled(&self) -> bool {
         !self.dirty && !self.lingering && self.in_flight.is_empty() && self.rejected.is_none()
     }
 
-    /// Records that there is another snapshot.
+    /// There is a new snapshot.
     pub(super) fn touch(&mut self) {
         self.dirty |= self.asked();
     }
 
-    /// Makes the server send these names even if unchanged, without waiting for an ACK (O4).
+    /// Sends these names even if they are unchanged, and without waiting for an ACK (O4).
     pub(super) fn owe(&mut self, names: impl Iterator<Item = Arc<str>>) {
         if !self.asked() {
             return self.owed_on_asking.extend(names);
@@ -233,9 +234,9 @@ impl Substream {
         }
     }
 
-    /// Returns whether the names of a request with this nonce are superseded. In state of the world
-    /// they are if the nonce is not the newest, since another request will answer that one (S8). In
-    /// delta every request counts (D2).
+    /// Whether the names of a request with this nonce are superseded. In state of the world they
+    /// are when the nonce is not the newest: another request will answer that nonce (S8). In delta
+    /// every request counts (D2).
     pub(super) fn is_superseded(&self, variant: VariantName, nonce: &str) -> bool {
         variant == VariantName::Sotw && self.was_sent_any() && !nonce.is_empty() && nonce != self.last_nonce
     }
@@ -267,9 +268,9 @@ impl Substream {
         self.dirty |= changed;
         self.holding.subscribed(&change, subscription.wildcard());
         self.answer |= change.wildcard_began;
-        // The server compares what the client claims to hold, and sends only differences (D9) …
+        // The comparison sends what the client says it holds only if that differs (D9) …
         let mut owed = change.owed.into_iter().filter(|name| !claimed.contains_key(&**name)).collect::<BTreeSet<_>>();
-        // … and endpoints whose cluster it just sent (O4).
+        // … unless the server just sent its cluster (O4).
         owed.extend(std::mem::take(&mut self.owed_on_asking).into_iter().filter(|name| subscription.covers(name)));
         self.owed.append(&mut owed);
         for (name, version) in claimed.into_iter().filter(|(name, _)| subscription.covers(name)) {
@@ -278,11 +279,11 @@ impl Substream {
         changed
     }
 
-    /// Takes in a request's answer to a response. Returns `None` if it answers no response, or one
-    /// that is already settled.
+    /// Takes in what a request says about a response. Returns none if the request answers no
+    /// response, or one that is long settled.
     pub(super) fn answer(&mut self, nonce: &str, error: Option<String>) -> Option<Answer> {
         let position = self.in_flight.iter().position(|sent| sent.nonce == nonce)?;
-        // The client skipped the responses before it. It needs to answer only the latest one (S10).
+        // The client passed over the responses before it. It need answer only the latest (S10).
         let sent = self.in_flight.drain(..=position).next_back()?;
         if let Some(message) = error {
             self.dirty = true;
@@ -299,7 +300,7 @@ impl Substream {
         }
         self.accept(&sent);
         if self.refused {
-            // The client accepted this response, but the snapshot still has what it rejected
+            // The client accepted this response, but the snapshot still holds what it rejected
             // before.
             self.dirty = true;
         } else {
@@ -309,9 +310,9 @@ impl Substream {
         Some(Answer::Ack(sent.generation))
     }
 
-    /// Records that the client rejected a response. It is in doubt whether the client applied each
-    /// change or still holds what it had before. Skips names that the client no longer wants, and
-    /// names that were sent again.
+    /// The client rejected a response. Of what that brought or removed, the client may hold what it
+    /// had before, or not. Names that it does not want any more, or that were sent again since, do
+    /// not matter.
     fn refuse(&mut self, sent: &InFlight) {
         for resource in sent.changed().iter().filter(|resource| self.subscription.covers(&resource.name)) {
             let name = &resource.name;
@@ -329,9 +330,9 @@ impl Substream {
         }
     }
 
-    /// Records that the client accepted a response. Its holding was updated when the response went
-    /// out. So this only clears rejections, before it or meanwhile, of resources in the response:
-    /// the client accepts everything in it, even what it only repeats.
+    /// The client accepted a response. The substream wrote down what the client then holds when the
+    /// response went out. So only what the client rejected before or meanwhile has to change: an
+    /// ACK accepts all that the response carried, also what it only repeated.
     fn accept(&mut self, sent: &InFlight) {
         if self.holding.except.is_empty() {
             return;
@@ -346,9 +347,9 @@ impl Substream {
         }
     }
 
-    /// Returns the rejections that no longer stand. Once the resource that the client blamed is
-    /// gone, or one of those that it may have blamed, the rest of the response is sent again:
-    /// nobody knows whether the client has it.
+    /// The rejections that do not stand any more. If what the client blamed is gone, or a part of
+    /// what it may have blamed, the server sends the rest of the response again: nobody knows
+    /// whether the client has it.
     fn acquitted(&self, target: &Collection, retries: bool) -> BTreeSet<u64> {
         let is_there = |resource: &Arc<Resource>| {
             let now = target.resources().get(&resource.name).filter(|now| self.subscription.covers(&now.name));
@@ -362,9 +363,9 @@ impl Substream {
         acquitted.map(|(number, _)| *number).collect()
     }
 
-    /// Compares what the client has with what it should have. Returns the update to send, if there
-    /// is one. With `remove` the client may lose resources that are gone; without it they linger.
-    /// With `retries` the client gets again what it rejected.
+    /// Compares what the client has with what it should have. Returns what to send, if there is
+    /// anything. With `remove` the client may lose what is gone; without, that lingers. With
+    /// `retries` the client gets again what it rejected.
     pub(super) fn update(
         &mut self,
         variant: VariantName,
@@ -393,7 +394,8 @@ impl Substream {
         (answer || !found.update.is_empty()).then_some(Due { update: found.update, lost: found.lost, before })
     }
 
-    /// Forgets rejections that no longer stand, and reports the newest of those that do.
+    /// Forgets the rejections of what the client does not refuse any more. The newest rejection
+    /// that stands is what there is to report.
     fn reconsider(&mut self) {
         if self.standing.is_empty() {
             return;
@@ -407,7 +409,7 @@ impl Substream {
         }
     }
 
-    /// Records that an update goes out with this nonce.
+    /// Writes down that what is due goes out under this nonce.
     pub(super) fn sent(
         &mut self,
         due: Due,
@@ -426,7 +428,7 @@ impl Substream {
     /// Returns what it means that a comparison with this generation found nothing to send.
     pub(super) fn standing(&mut self, generation: u64) -> Standing {
         if !self.in_flight.is_empty() {
-            // Decided once the client has answered.
+            // The answer to the response in flight will say it.
             self.dirty = true;
             return Standing::Unchanged;
         }

@@ -1,4 +1,4 @@
-//! The two variants of the protocol, as a session sees them.
+//! What the two variants of the protocol have in common, as a session sees them.
 
 use std::{collections::BTreeMap, fmt, iter::Sum, ops::Add, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::snapshot::{Form, Resource};
 /// The server's name in responses.
 pub(super) const IDENTIFIER: &str = "legation";
 
-/// A variant of the protocol. It reads requests and writes responses. The session is the same for
+/// A variant of the protocol: how to read requests and write responses. A session is the same for
 /// both.
 pub trait Variant: Send + 'static {
     /// The client's message.
@@ -31,8 +31,8 @@ pub trait Variant: Send + 'static {
     /// The message around a resource in a response.
     const FORM: Form;
 
-    /// Writes a response without its resources. `generation` helps debugging, if the variant has
-    /// room for it.
+    /// Writes a response without its resources. `generation` is for people who debug, where the
+    /// variant has room for it.
     fn write(kind: ResourceType, update: &Update, nonce: &str, generation: u64) -> Self::Response;
 }
 
@@ -49,12 +49,12 @@ impl VariantName {
     /// Returns whether the variant can tell a client that resources of this kind are gone.
     pub fn removes(self, kind: ResourceType) -> bool {
         match self {
-            // A response that always has everything leaves them out (S3). Other kinds have no way
-            // to say it.
+            // A response that always holds all resources can leave them out (S3). The other kinds
+            // have no way to say it.
             Self::Sotw => self.whole(kind),
             // A listener whose filter's configuration is removed answers 500 at once, and some
-            // Envoys reject a removed secret (D13). A client that no longer needs one unsubscribes
-            // by itself.
+            // Envoys reject a removed secret (D13). A client that does not need one any more
+            // unsubscribes by itself.
             Self::Delta => !matches!(kind, ResourceType::Extension | ResourceType::Secret),
         }
     }
@@ -84,7 +84,7 @@ pub struct Ask {
     pub type_url: String,
     /// The nonce of the response that this answers. May be empty.
     pub nonce: String,
-    /// The reason, if the client rejects that response.
+    /// Why the client rejected that response, if it did.
     pub error: Option<String>,
     /// Whether the client claims to hold resources of the kind. The first request of a stream says
     /// so: in delta by their versions, in state of the world by the last version.
@@ -98,19 +98,19 @@ pub struct Ask {
 pub enum Names {
     /// State of the world: the whole subscription.
     All(Vec<String>),
-    /// Delta: changes of the subscription.
+    /// Delta: the changes.
     Change {
         /// Names to add.
         subscribe: Vec<String>,
         /// Names to remove.
         unsubscribe: Vec<String>,
-        /// What the client holds from an earlier stream, from name to version.
+        /// What the client holds from an earlier stream: name to version.
         initial: BTreeMap<String, String>,
     },
 }
 
 impl Names {
-    /// Returns whether they have the name that stands for all resources.
+    /// Whether they contain the name that stands for all resources.
     pub fn wildcard(&self) -> bool {
         let (Self::All(names) | Self::Change { subscribe: names, .. }) = self;
         names.iter().any(|name| name == WILDCARD)
@@ -134,12 +134,12 @@ impl Names {
         }
     }
 
-    /// Returns whether they replace the subscription before.
+    /// Whether they replace what the client asked for before.
     pub fn replaces(&self) -> bool {
         matches!(self, Self::All(_))
     }
 
-    /// Changes a subscription. Returns the change, and what the client claims to hold.
+    /// Changes a subscription. Returns what changed, and what the client says that it holds.
     pub fn apply(self, subscription: &mut Subscription, kind: ResourceType) -> (Change, BTreeMap<String, String>) {
         let first = !subscription.asked();
         match self {
@@ -156,14 +156,14 @@ impl Names {
 /// The size of some names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Their number.
+    /// The number of names.
     pub count: usize,
     /// Their length together, in bytes.
     pub bytes: usize,
 }
 
 impl Size {
-    /// Returns the size of one name.
+    /// The size of one name.
     pub fn of(name: &str) -> Self {
         Self { count: 1, bytes: name.len() }
     }
@@ -183,7 +183,7 @@ impl Sum for Size {
     }
 }
 
-/// The contents of a response.
+/// What a response brings.
 #[derive(Debug, Default)]
 pub struct Update {
     /// Resources that the client lacks or has at another version, sorted by name.

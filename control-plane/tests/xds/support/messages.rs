@@ -37,7 +37,7 @@ use prost::Message;
 /// A message as a resource.
 pub fn resource(kind: ResourceType, name: &str, message: &impl Message) -> (ResourceType, Resource) {
     let body = message.encode_to_vec();
-    // These messages hold no maps, so that their bytes are the same each time.
+    // These messages hold no maps, so their bytes are the same each time.
     let version = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&body));
     let origin = Origin { file: "gateway.yaml".into(), line: 1, column: 1 };
     (kind, Resource { name: name.into(), version: version.into(), body: body.into(), origin, service_name: None })
@@ -73,7 +73,8 @@ pub fn endpoints(name: &str, port: u16) -> ClusterLoadAssignment {
     endpoints_at(name, &[port])
 }
 
-/// The endpoints of a cluster, on these ports, in one locality. It says its weight: gRPC leaves out a locality that does not.
+/// The endpoints of a cluster, on these ports, in one locality. It has a weight, since gRPC leaves
+/// out a locality without one.
 pub fn endpoints_at(name: &str, ports: &[u16]) -> ClusterLoadAssignment {
     let lb_endpoints = ports.iter().map(|port| {
         let endpoint = Endpoint { address: address(*port), ..Endpoint::default() };
@@ -104,7 +105,7 @@ pub fn listener(name: &str, port: u16) -> Listener {
     }
 }
 
-/// The same for a client without a proxy: it has no socket.
+/// The same for a client without a proxy, which has no socket.
 pub fn api_listener(name: &str) -> Listener {
     Listener {
         name: name.to_owned(),

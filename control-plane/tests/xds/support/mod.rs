@@ -1,4 +1,5 @@
-//! What tests of xDS share: a client without a wire, the real server with a client made by hand, and Envoy's messages.
+//! What the tests of xDS share: a client without a wire, the real server with a client made by
+//! hand, and Envoy's messages.
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -48,7 +48,7 @@ impl TlsClient {
         Self { config: Arc::new(config) }
     }
 
-    /// Shakes hands, as with `localhost`.
+    /// Does the handshake, as with `localhost`.
     pub async fn handshake(&self, port: u16) -> io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         TlsConnector::from(self.config.clone()).connect(ServerName::try_from("localhost").unwrap(), stream).await

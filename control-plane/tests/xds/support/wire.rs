@@ -1,7 +1,8 @@
 //! A client that speaks to a session without a wire, and shows both sides as text.
 //!
-//! A resource is written `name@version`. Snapshots are written `CDS a@1 b@1, EDS a@1`. A delta response is shown as
-//! `CDS +a@1 -b` (brought, removed), one of state of the world as `CDS a@1 b@1` (carried).
+//! A resource is written `name@version`, and a snapshot `CDS a@1 b@1, EDS a@1`. A delta response
+//! shows as `CDS +a@1 -b` (brought, removed), and a response of state of the world as `CDS a@1
+//! b@1` (carried).
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -18,7 +19,8 @@ use legation_protos::{
     pb::{envoy::config::core::v3::Node, google::rpc::Status},
 };
 
-/// The resource that is written `name@version`, or as a cluster with another `service_name`, `name@version/service`.
+/// The resource that is written `name@version`; or `name@version/service`, a cluster with another
+/// `service_name`.
 pub fn resource(text: &str) -> Resource {
     let (name, version) = text.split_once('@').expect("name@version");
     let (version, service_name) = version.split_once('/').map_or((version, None), |(v, name)| (v, Some(name.into())));
@@ -59,8 +61,8 @@ pub trait Wire: Variant<Request: Clone, Response: std::fmt::Debug> {
         }
     }
 
-    /// A request. `names` is the whole subscription in state of the world; in delta those to add, and with a `-` those to take
-    /// out.
+    /// A request. In state of the world `names` is the whole subscription. In delta they are the
+    /// names to add and, with a `-`, to take out.
     fn request(type_url: &str, names: &[String], nonce: &str, error: Option<&str>) -> Self::Request;
     /// The request with what the client says it holds.
     fn holding(request: Self::Request, held: &[(String, String)]) -> Self::Request;
@@ -176,20 +178,20 @@ fn short(type_url: &str) -> String {
 pub struct Client<V: Wire> {
     pub session: Session<V>,
     pub now: Duration,
-    /// The generation that the session last said the client has whole, if it was not published or
-    /// rejected anew since.
+    /// The generation that the session last said the client has whole, unless another was
+    /// published or the client rejected something since.
     pub confirmed: Option<u64>,
-    /// What the session said and no test has looked at.
+    /// Events that no test has looked at yet.
     events: Vec<Event>,
-    /// What the client last asked for of a kind, in state of the world.
+    /// What the client last asked for, by kind, in state of the world.
     names: BTreeMap<ResourceType, Vec<String>>,
-    /// Nonces that were not answered yet, by kind, and the last of each.
+    /// Nonces of responses that are not answered yet, by kind, and the last nonce of each kind.
     unanswered: BTreeMap<ResourceType, Vec<String>>,
     last: BTreeMap<ResourceType, String>,
 }
 
 impl<V: Wire> Client<V> {
-    /// A client on an aggregated stream that was told nothing yet.
+    /// A client on an aggregated stream, whose server has no snapshot yet.
     pub fn new() -> Self {
         Self::of(None)
     }
@@ -214,7 +216,8 @@ impl<V: Wire> Client<V> {
         client
     }
 
-    /// A client that has asked for these of a snapshot, one after the other, and has had time to ask for more.
+    /// A client that has asked for these parts of a snapshot, one after the other, and had time to
+    /// ask for more.
     pub fn with_all(text: &str, asks: &[&str]) -> Self {
         let mut client = Self::at(text);
         for ask in asks {
@@ -227,7 +230,7 @@ impl<V: Wire> Client<V> {
         client
     }
 
-    /// The server is given a snapshot.
+    /// The server gets a snapshot.
     pub fn publish(&mut self, generation: u64, text: &str) {
         self.confirmed = None;
         self.session.publish(snapshot(generation, text), self.now);
@@ -238,13 +241,13 @@ impl<V: Wire> Client<V> {
         self.now += Duration::from_millis(milliseconds);
     }
 
-    /// The client asks: `CDS * a`, in delta also `EDS a -b`. In state of the world it is the whole subscription, with the last
-    /// nonce, as Envoy sends it.
+    /// The client asks: `CDS * a`, in delta also `EDS a -b`. In state of the world this is the
+    /// whole subscription, with the last nonce, as Envoy sends it.
     pub fn asks(&mut self, text: &str) {
         self.try_asks(text).expect("the request is accepted");
     }
 
-    /// As `asks`; gives why it is refused.
+    /// As `asks`. Returns why the session refuses the request.
     pub fn try_asks(&mut self, text: &str) -> Result<(), Refusal> {
         let mut words = text.split_whitespace().map(str::to_owned);
         let kind = kind(&words.next().unwrap());
@@ -270,7 +273,7 @@ impl<V: Wire> Client<V> {
         self.session.request(V::from_node(request, "envoy-1"), self.now)
     }
 
-    /// The client accepts the oldest response of this kind that it has not answered yet.
+    /// The client accepts the oldest response of this kind that it has not answered.
     pub fn acks(&mut self, short: &str) {
         self.answers(short, None);
     }
@@ -321,7 +324,8 @@ impl<V: Wire> Client<V> {
         }
     }
 
-    /// What the server says now; the client accepts everything at once, until there is nothing more.
+    /// What the server says now. The client accepts everything at once, until there is nothing
+    /// more.
     pub fn hears_and_acks(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
         loop {
@@ -347,7 +351,8 @@ impl<V: Wire> Client<V> {
         }
     }
 
-    /// The events since the last call: `sent CDS 1`, `acked CDS 1`, `nacked CDS 1: why (a@1)`, `confirmed 1`.
+    /// The events since the last call: `sent CDS 1`, `acked CDS 1`, `nacked CDS 1: why (a@1)`,
+    /// `confirmed 1`.
     pub fn events(&mut self) -> Vec<String> {
         let shown = self.raw_events().into_iter().map(|event| match event {
             Event::Opened { node, variant } => format!("opened {} {variant}", node.id),
