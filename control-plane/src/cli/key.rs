@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use legation_filter::{
+use legation_filter::consumer::{
     key_format::{self, ALPHABET},
     pepper::Pepper,
 };

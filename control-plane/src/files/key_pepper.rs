@@ -1,7 +1,7 @@
 //! Checks, purely, what the file that `key_pepper_file` names holds, before it is served. No
 //! message shows it.
 
-use legation_filter::pepper::Pepper;
+use legation_filter::consumer::pepper::Pepper;
 
 use super::certificates::Contents;
 use crate::{

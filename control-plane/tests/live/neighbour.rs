@@ -5,7 +5,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use futures::future::join_all;
-use legation_filter::slots::{CountError, SharedState, Table, prepare};
+use legation_filter::{
+    outside::{CountError, SharedState},
+    rate_limit::counts::{Table, prepare},
+};
 use legation_testing::{ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Bare, Client, eventually, free_port};
 use serde_json::{Value, json};
 

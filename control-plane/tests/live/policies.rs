@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use legation_filter::pepper::Pepper;
+use legation_filter::consumer::pepper::Pepper;
 use legation_testing::{
     ALICE_KEY, BOB_KEY, Client, File, Gateway, eventually, free_port, legation,
     mesh::{Mesh, listener, module, wasm_filter},

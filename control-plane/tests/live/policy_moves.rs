@@ -1,5 +1,5 @@
-//! Names that move between routes with strong and with weak policies, edit by edit, under load: a request is always judged by the
-//! policy of its own route.
+//! Names that move between routes with strong and with weak policies, edit by edit, under load: a
+//! request is always judged by the policy of its own route.
 
 use std::{
     collections::BTreeMap,
@@ -52,8 +52,8 @@ struct Edits {
 }
 
 impl Edits {
-    /// The next file: names swapped between all routes, some of them new, other policies; now and then a cluster that warms
-    /// slowly beside, or a listener that Envoy can't have.
+    /// The next file: names swapped between all routes, some of them new, other policies; now and
+    /// then a cluster that warms slowly beside, or a listener that Envoy can't have.
     fn next(&mut self) -> File {
         self.made += 1;
         for place in (1..self.names.len()).rev() {

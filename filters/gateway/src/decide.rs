@@ -1,43 +1,25 @@
-//! The decision about one request: headers in, decision out. Every request that the filter handles comes by here.
+//! The decision about one request: headers in, decision out. Every request that the filter handles
+//! comes by here.
 
-use std::sync::Arc;
-
-use crate::authenticate::{Identity, authenticate};
-use crate::charges::{Limited, limit};
-use crate::compile::Problem;
-use crate::edit::Edit;
+use crate::api_key::authenticate;
+use crate::api_key::source::Source;
+use crate::caller::Caller;
+use crate::compile::Tables;
+use crate::headers::{Edit, Pair};
 use crate::identity;
-use crate::pairs::Pair;
-use crate::ratelimit_fields::Fields;
+use crate::outside::Outside;
+use crate::policy::Policy;
+use crate::rate_limit::fields::Fields;
+use crate::rate_limit::{Limited, limit};
 use crate::reply::Refusal;
-use crate::route_policies::RoutePolicies;
-use crate::rules::Target;
-use crate::slots::{Seed, SharedState};
-use crate::tables::{Policy, Tables};
-
-/// What a decision may ask for beside the headers. Each is asked for only if a rule or a limit needs it.
-pub trait Outside: SharedState {
-    /// Nanoseconds since 1970; the same throughout a decision.
-    fn now(&mut self) -> u64;
-    /// The name of the route that Envoy chose.
-    fn route_name(&mut self) -> Option<Vec<u8>>;
-    /// The policy that the route carries in its metadata, as JSON.
-    fn route_policy(&mut self) -> Option<Vec<u8>>;
-    /// The client's address as Envoy knows it, with its port.
-    fn source_address(&mut self) -> Option<Vec<u8>>;
-    /// The claim at this path of Envoy's properties, in whatever form Envoy gives it.
-    fn claim(&mut self, path: &[u8]) -> Option<Vec<u8>>;
-    /// The secret of the counts' fingerprints; `None` where the tables of counts could not be made.
-    fn seed(&mut self) -> Option<Seed>;
-}
 
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decision<'a> {
     /// Whether it goes on.
-    pub outcome: Outcome<'a>,
-    /// Edits of its headers, in this order. Of a request that is refused, those that take keys out of the path, which access logs
-    /// show.
+    pub outcome: Outcome,
+    /// Edits of its headers, in this order. Of a request that is refused, those that take keys out
+    /// of the path, which access logs show.
     pub edits: Vec<Edit<'a>>,
     /// Whether the call is gRPC.
     pub is_grpc: bool,
@@ -47,20 +29,20 @@ pub struct Decision<'a> {
 
 /// Whether a request goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome<'a> {
+pub enum Outcome {
     /// It goes on.
     Pass(OnResponse),
     /// It is answered here, and why.
-    Refuse(Refusal<'a>),
+    Refuse(Refusal),
 }
 
-impl Outcome<'_> {
+impl Outcome {
     /// What metrics call it: the refusal's code, or `passed`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Pass(_) => "passed",
-            Self::Refuse(refusal) => refusal.code(),
+            Self::Refuse(refusal) => refusal.code,
         }
     }
 }
@@ -85,7 +67,7 @@ impl OnResponse {
 /// What metrics are kept by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally<'a> {
-    /// The policy's name; empty where no rule knows the request.
+    /// The policy's name; empty where none is known.
     pub policy: &'a str,
     /// The name of the caller's plan; empty where it has none, or is not known.
     pub plan: &'a str,
@@ -93,25 +75,8 @@ pub struct Tally<'a> {
     pub dry_run_refused: bool,
 }
 
-/// The policy that is asked of a request, if any is known. `route_policies` are those compiled with these tables; what is wrong
-/// with one is reported when it is first met.
-pub fn policy_of(
-    tables: &Tables,
-    route_policies: &mut RoutePolicies,
-    headers: &[Pair<'_>],
-    outside: &mut impl Outside,
-    report: impl FnOnce(&[Problem]),
-) -> Option<Arc<Policy>> {
-    if tables.route_policies() {
-        return route_policies.policy(&outside.route_policy()?, tables, report);
-    }
-    let rules = tables.rules();
-    let route = rules.asks_for_route().then(|| outside.route_name()).flatten();
-    rules.policy(route.as_deref(), Target::of(headers))
-}
-
-/// Decides by the policy that is asked of the request; where none is known, the request is refused. `headers` are all of the
-/// request's, pseudo-headers included, names in lower case.
+/// Decides by the policy that is asked of the request; where none is known, the request is refused.
+/// `headers` are all of the request's, pseudo-headers included, names in lower case.
 #[must_use]
 pub fn decide<'a>(
     policy: Option<&'a Policy>,
@@ -121,21 +86,24 @@ pub fn decide<'a>(
 ) -> Decision<'a> {
     let seen = scan(headers);
     let Some(policy) = policy else {
-        let outcome = Outcome::Refuse(Refusal::UnknownPolicy);
+        let outcome = Outcome::Refuse(Refusal::unknown_policy());
         return Decision { outcome, edits: Vec::new(), is_grpc: seen.is_grpc, tally: Tally::default() };
     };
     let mut tally = Tally { policy: &policy.name, ..Tally::default() };
+    let sources = policy.api_key.iter().flat_map(|rule| &rule.sources);
     let (outcome, edits) = match judge(policy, tables, headers, outside, &mut tally) {
         Ok((caller, fields)) => {
             let marks_streams = policy.stream_headers && !seen.is_head;
-            let edits = identity::edits(policy, &caller, headers, &seen.forged);
+            let forwards_metadata = policy.api_key.as_ref().is_some_and(|rule| rule.forward_metadata);
+            let mut edits = caller.edits(forwards_metadata, headers, &seen.forged);
+            if policy.api_key.as_ref().is_some_and(|rule| !rule.keep) {
+                sources.for_each(|source| source.strip(headers, &mut edits));
+            }
             (Outcome::Pass(OnResponse { fields, marks_streams }), edits)
         }
         Err(refusal) => {
             let mut edits = Vec::new();
-            for source in policy.api_key.iter().flat_map(|rule| &rule.sources).filter(|source| source.is_in_path()) {
-                source.strip(headers, &mut edits);
-            }
+            sources.filter(|source| Source::is_in_path(source)).for_each(|source| source.strip(headers, &mut edits));
             (Outcome::Refuse(refusal), edits)
         }
     };
@@ -149,15 +117,16 @@ fn judge<'a>(
     headers: &[Pair<'a>],
     outside: &mut impl Outside,
     tally: &mut Tally<'a>,
-) -> Result<(Identity<'a>, Fields), Refusal<'a>> {
-    let identity = match &policy.api_key {
-        Some(rule) => authenticate(rule, tables, headers, outside)?,
-        None => Identity::default(),
+) -> Result<(Caller<'a>, Fields), Refusal> {
+    let caller = match &policy.api_key {
+        Some(rule) => authenticate(rule, headers, |secret| tables.key(secret), || outside.now())?,
+        None => Caller::default(),
     };
-    tally.plan = identity.plan.map_or("", |plan| &plan.name);
-    let Limited { fields, dry_run_refused } = limit(policy, tables, &identity, headers, outside)?;
+    tally.plan = caller.plan.map_or("", |plan| &plan.name);
+    let shown = tables.rate_limit_headers();
+    let Limited { fields, dry_run_refused } = limit(&policy.rate_limit, shown, &caller, headers, outside)?;
     tally.dry_run_refused = dry_run_refused;
-    Ok((identity, fields))
+    Ok((caller, fields))
 }
 
 /// What one look over the headers finds.
@@ -182,7 +151,8 @@ fn scan<'a>(headers: &[Pair<'a>]) -> Seen<'a> {
     seen
 }
 
-/// Whether a call is gRPC, by its content type (`application/grpc`, also with `+proto` and the like).
+/// Whether a call is gRPC, by its content type (`application/grpc`, also with `+proto` and the
+/// like).
 #[must_use]
 pub fn is_grpc(content_type: &[u8]) -> bool {
     content_type

@@ -1,8 +1,8 @@
-//! Response headers for proxies further out, that they pass on a response which streams as it comes: nginx holds back what lacks
-//! `x-accel-buffering: no`, and others compress or rewrite what lacks `cache-control: no-transform` (RFC 9111, section 5.2.2.6).
+//! Response headers for proxies further out, that they pass on a response which streams as it
+//! comes: nginx holds back what lacks `x-accel-buffering: no`, and others compress or rewrite what
+//! lacks `cache-control: no-transform` (RFC 9111, section 5.2.2.6).
 
-use crate::edit::Edit;
-use crate::pairs::{Pair, values};
+use crate::headers::{Edit, Pair, values};
 
 const BUFFERING: &str = "x-accel-buffering";
 const CACHE_CONTROL: &str = "cache-control";
@@ -20,7 +20,8 @@ const STREAMS: &[&[u8]] = &[
     b"multipart/x-mixed-replace",
 ];
 
-/// The edits that mark a response; none where it does not stream, or has no body. What an upstream says of buffering stays.
+/// The edits that mark a response; none where it does not stream, or has no body. What an upstream
+/// says of buffering stays.
 #[must_use]
 pub fn edits<'a>(headers: &[Pair<'a>]) -> Vec<Edit<'a>> {
     let has_body = !values(headers, ":status").any(|status| matches!(status, b"204" | b"304"));

@@ -6,9 +6,10 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Gateway, SECOND, sha256};
-use legation_filter::charges::address_of;
-use legation_filter::decide::{Outcome, decide, is_grpc, policy_of};
-use legation_filter::edit::Edit;
+use legation_filter::compile::policy_of;
+use legation_filter::decide::{Outcome, decide, is_grpc};
+use legation_filter::headers::Edit;
+use legation_filter::rate_limit::address_of;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -173,14 +174,14 @@ fn who_comes_without_a_key_is_counted_by_address() {
 #[test]
 fn a_mistyped_key_is_told_from_an_unknown_one_and_a_held_one_is_good_whatever_it_looks_like() {
     let mut config = with_policies(json!([{"name": "p", "api_key": {}}]), json!([{"policy": "p"}]));
-    let key = legation_filter::key_format::key("k", "somesecret");
+    let key = legation_filter::consumer::key_format::key("k", "somesecret");
     config["consumers"][2]["api_keys"] = json!([{"sha256": sha256(&key)}, {"sha256": sha256("lg_of_another_make")}]);
     let mut gateway = Gateway::new(&config);
     let mut says = |key: &str| gateway.send(&[("x-api-key", key)]).says;
     assert_eq!([says(&key), says("lg_of_another_make")], ["pass", "pass"]);
     assert_eq!(says(&key.replace("some", "sume")), "malformed_api_key");
     assert_eq!(says(&key[..key.len() - 2]), "malformed_api_key");
-    assert_eq!(says(&legation_filter::key_format::key("k", "another")), "unknown_api_key");
+    assert_eq!(says(&legation_filter::consumer::key_format::key("k", "another")), "unknown_api_key");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What fuzzing found worth keeping, once more: the seeds in `fuzz/seeds`, through the same functions that
-//! `fuzz/targets` call. A file that made one fail goes there with its mend.
+//! What fuzzing found worth keeping, once more: the seeds in `fuzz/seeds`, through the same
+//! functions that `fuzz/targets` call. A file that made one fail goes there with its mend.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "fuzzed/configuration.rs"]

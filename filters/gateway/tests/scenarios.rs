@@ -6,7 +6,7 @@ mod common;
 mod scenario;
 
 use common::{Gateway, apply};
-use legation_filter::{ratelimit_fields, stream_headers};
+use legation_filter::{rate_limit::fields, stream_headers};
 use scenario::{Seen, Send, flat};
 
 /// What Envoy would have the filter see, and make of what it says.
@@ -34,7 +34,7 @@ fn send(gateway: &mut Gateway, send: &Send) -> Seen {
     }
     let status = (":status".to_owned(), "200".to_owned());
     let response: Vec<(String, String)> = [status].into_iter().chain(flat(&send.respond)).collect();
-    let response = edit(&response, &ratelimit_fields::edits(outcome.fields));
+    let response = edit(&response, &fields::edits(outcome.fields));
     let marked = if outcome.marks_streams {
         let pairs: Vec<_> = response.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         edit(&response, &stream_headers::edits(&pairs))
@@ -45,7 +45,7 @@ fn send(gateway: &mut Gateway, send: &Send) -> Seen {
     Seen { status: 200, code: None, upstream: Some((path, outcome.headers)), response: marked }
 }
 
-fn edit(headers: &[(String, String)], edits: &[legation_filter::edit::Edit<'_>]) -> Vec<(String, String)> {
+fn edit(headers: &[(String, String)], edits: &[legation_filter::headers::Edit<'_>]) -> Vec<(String, String)> {
     let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     apply(&pairs, edits)
 }

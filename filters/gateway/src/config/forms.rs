@@ -86,7 +86,8 @@ impl TryFrom<String> for By {
     }
 }
 
-/// A list of mostly one item: memory for four, as a `Vec` takes at its first, would be most of what 100,000 consumers take.
+/// A list of mostly one item: memory for four, as a `Vec` takes at its first, would be most of what
+/// 100,000 consumers take.
 pub(super) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     struct Few<T>(PhantomData<T>);
 

@@ -1,10 +1,16 @@
-//! The filter's configuration as it is written: one JSON document, in the words of the gateway file.
+//! The filter's configuration as it is written: one JSON document, in the words of the gateway
+//! file.
 //!
-//! The same document comes from the control plane (by ECDS) and, in a mesh, from a person's hand (`pluginConfig`). These
-//! types only mirror it; [`crate::compile`] checks it and builds the tables that requests are looked up in. The control
-//! plane writes the document with these very types, so the two cannot drift apart.
+//! The same document comes from the control plane (by ECDS) and, in a mesh, from a person's hand
+//! (`pluginConfig`). These types only mirror it; [`crate::compile`] checks it and builds the tables
+//! that requests are looked up in. The control plane writes the document with these very types, so
+//! the two cannot drift apart.
 
 mod forms;
+mod json_path;
+mod protobuf_struct;
+pub(crate) mod read;
+mod text;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +18,10 @@ use std::fmt;
 use forms::few;
 use serde::{Deserialize, Serialize};
 
-/// The whole document. Its `version` is 1. The texts of consumers, of which there may be very many, are `S`: their own
-/// memory, or a part of what was read.
+pub use read::MAX_BYTES;
+
+/// The whole document. Its `version` is 1. The texts of consumers, of which there may be very many,
+/// are `S`: their own memory, or a part of what was read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config<S = String> {
@@ -28,7 +36,8 @@ pub struct Config<S = String> {
     /// By which response fields clients see their limits.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rate_limit_headers: RateLimitHeaders,
-    /// Where Envoy's JWT filter keeps the claims that limits count by: its `payload_in_metadata`; `jwt_payload` unless said.
+    /// Where Envoy's JWT filter keeps the claims that limits count by: its `payload_in_metadata`;
+    /// `jwt_payload` unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_in_metadata: Option<String>,
     /// Who may call.
@@ -37,16 +46,17 @@ pub struct Config<S = String> {
     /// What a consumer may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<Plan>,
-    /// Each route carries its policy itself, in its metadata: `filter_metadata: {legation: {policy: "…"}}`, where the text is
-    /// the JSON of a [`Policy`]. A route and its policy are then one thing to Envoy, and no moment can mix them up. There are
-    /// neither `policies` nor `rules` then, and a request whose route carries no policy is refused with 503.
+    /// Each route carries its policy itself, in its metadata: `filter_metadata: {legation: {policy:
+    /// "…"}}`, where the text is the JSON of a [`Policy`]. A route and its policy are then one
+    /// thing to Envoy, and no moment can mix them up. There are neither `policies` nor `rules`
+    /// then, and a request whose route carries no policy is refused with 503.
     #[serde(default, skip_serializing_if = "is_false")]
     pub route_policies: bool,
     /// What is asked of a request, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Policy>,
-    /// Which request has which policy. The first rule that matches decides; a request that none matches is refused with
-    /// 503, since it reached the filter and nobody said that it may pass.
+    /// Which request has which policy. The first rule that matches decides; a request that none
+    /// matches is refused with 503, since it reached the filter and nobody said that it may pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
 }
@@ -88,8 +98,8 @@ pub struct Consumer<S = String> {
     /// Its keys; several may be live at once, for rotation.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few")]
     pub api_keys: Vec<ApiKey<S>>,
-    /// What else is known of it: names as of headers, and values. Upstreams see it as `x-consumer-metadata-NAME` where a policy
-    /// says `forward_metadata`.
+    /// What else is known of it: names as of headers, and values. Upstreams see it as
+    /// `x-consumer-metadata-NAME` where a policy says `forward_metadata`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }
@@ -101,9 +111,11 @@ pub struct ApiKey<S = String> {
     /// A name for the key that is not secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<S>,
-    /// SHA-256 of the key's bytes as 64 hexadecimal digits; with a pepper, HMAC-SHA-256 (RFC 2104) by it, or still SHA-256.
+    /// SHA-256 of the key's bytes as 64 hexadecimal digits; with a pepper, HMAC-SHA-256 (RFC 2104)
+    /// by it, or still SHA-256.
     pub sha256: S,
-    /// When it ceases to be valid: RFC 3339, `2027-01-31T00:00:00Z` or `2027-01-31` (its first second, UTC).
+    /// When it ceases to be valid: RFC 3339, `2027-01-31T00:00:00Z` or `2027-01-31` (its first
+    /// second, UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<S>,
     /// When it becomes valid, as `expires`.
@@ -187,8 +199,8 @@ pub struct Policy {
     /// All of them hold at once: a request is charged to all or to none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limit: Vec<RateLimit>,
-    /// Tell proxies further out not to hold responses that stream, or to change them: `x-accel-buffering: no` and
-    /// `cache-control: no-transform`, by content type.
+    /// Tell proxies further out not to hold responses that stream, or to change them:
+    /// `x-accel-buffering: no` and `cache-control: no-transform`, by content type.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stream_headers: bool,
 }
@@ -197,8 +209,8 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyRule {
-    /// A request header that may carry the key. Where no place is said, it is `x-api-key`; where one is, only those said
-    /// count, in the order header, bearer, cookie, query.
+    /// A request header that may carry the key. Where no place is said, it is `x-api-key`; where
+    /// one is, only those said count, in the order header, bearer, cookie, query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// Whether `authorization: Bearer` may carry it.
@@ -210,7 +222,8 @@ pub struct ApiKeyRule {
     /// A parameter of the query that may carry it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// Whether a request without a key passes, as nobody's. One with a key that is not good does not.
+    /// Whether a request without a key passes, as nobody's. One with a key that is not good does
+    /// not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub optional: bool,
     /// The plan of those who come without a key; only with `optional`.
@@ -219,7 +232,8 @@ pub struct ApiKeyRule {
     /// The consumers who may; all, unless said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<String>,
-    /// The plans whose consumers may; all, unless said. A consumer named in `consumers` needs no plan.
+    /// The plans whose consumers may; all, unless said. A consumer named in `consumers` needs no
+    /// plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<String>,
     /// Leave the key in the request that the upstream sees; else it is removed.
@@ -230,7 +244,8 @@ pub struct ApiKeyRule {
     pub forward_metadata: bool,
 }
 
-/// A limit of a policy: its own (`limit` and `window`) or the consumer's plan's (`plan: true`), never both.
+/// A limit of a policy: its own (`limit` and `window`) or the consumer's plan's (`plan: true`),
+/// never both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
@@ -255,8 +270,8 @@ pub struct RateLimit {
     /// Take the limits of the consumer's plan, counted over all policies that say so.
     #[serde(default, skip_serializing_if = "is_false")]
     pub plan: bool,
-    /// With `plan`: for consumers of these plans other limits in place of the plan's, counted for this policy. A quota holds
-    /// all the same.
+    /// With `plan`: for consumers of these plans other limits in place of the plan's, counted for
+    /// this policy. A quota holds all the same.
     #[serde(default, rename = "override", skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, Vec<Limit>>,
     /// How much a request is charged; 1 unless said.
@@ -272,7 +287,8 @@ pub struct RateLimit {
 pub enum Cost {
     /// So much, 1 or more.
     Fixed(u64),
-    /// What the request header of this name says, a whole number; 1 where there is none. Written `header:NAME`.
+    /// What the request header of this name says, a whole number; 1 where there is none. Written
+    /// `header:NAME`.
     Header(String),
 }
 
@@ -291,11 +307,13 @@ pub enum By {
     Ip,
     /// The value of the request header of this name. Written `header:NAME`.
     Header(String),
-    /// The claim of the JWT that Envoy verified; a dot leads into a claim that is an object. Written `jwt:CLAIM`.
+    /// The claim of the JWT that Envoy verified; a dot leads into a claim that is an object.
+    /// Written `jwt:CLAIM`.
     Jwt(String),
 }
 
-/// Which request has which policy: by the name of Envoy's route, or by host and path. A condition left out holds.
+/// Which request has which policy: by the name of Envoy's route, or by host and path. A condition
+/// left out holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {

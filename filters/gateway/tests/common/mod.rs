@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use legation_filter::compile::compile;
-use legation_filter::decide::{Outcome as Decided, Outside, decide, policy_of};
-use legation_filter::edit::Edit;
+use legation_filter::compile::{Tables, compile, policy_of};
+use legation_filter::decide::{Outcome as Decided, decide};
+use legation_filter::headers::Edit;
+use legation_filter::outside::{CountError, Outside, Seed, SharedState};
+use legation_filter::policy::RoutePolicies;
+use legation_filter::rate_limit::counts::prepare;
 use legation_filter::reply::LocalReply;
-use legation_filter::route_policies::RoutePolicies;
-use legation_filter::slots::{CountError, Seed, SharedState, prepare};
-use legation_filter::tables::Tables;
 use sha2::{Digest, Sha256};
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -103,7 +103,7 @@ impl Gateway {
                     reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
                 let limits = headers.iter().find(|(name, _)| name == "ratelimit").map(|(_, value)| value.clone());
                 Outcome {
-                    says: refusal.code().to_owned(),
+                    says: refusal.code.to_owned(),
                     headers,
                     limits,
                     fields: Vec::new(),
@@ -122,8 +122,8 @@ impl Outcome {
     }
 }
 
-/// Edits as Envoy makes them. To replace what is there twice would be a mistake of the core, and so would it be to add to what
-/// is there and is no list.
+/// Edits as Envoy makes them. To replace what is there twice would be a mistake of the core, and so
+/// would it be to add to what is there and is no list.
 pub fn apply(headers: &[(&[u8], &[u8])], edits: &[Edit<'_>]) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut list: Vec<(String, String)> = headers.iter().map(|(name, value)| (text(name), text(value))).collect();

@@ -1,11 +1,12 @@
 //! The filter's configuration, from any bytes.
 
 use legation_filter::{
-    compile::{compile, compile_config},
+    compile::{check as problems_of, compile, compile_config, policy_of},
     config::Config,
-    decide::{Outside, decide, policy_of},
-    route_policies::RoutePolicies,
-    slots::{CountError, Seed, SharedState},
+    decide::decide,
+    outside::{CountError, Outside, Seed, SharedState},
+    policy::RoutePolicies,
+    problem::Severity,
 };
 
 /// Nothing from outside: no route, no address, no counts.
@@ -47,8 +48,8 @@ impl SharedState for Nowhere {
     }
 }
 
-/// They are refused with reasons that can be said, or taken; what is taken is taken again however it is written, and
-/// decides.
+/// They are refused with reasons that can be said, or taken; what is taken is taken again however
+/// it is written, and decides.
 pub fn check(bytes: &[u8]) {
     let tables = match compile(bytes) {
         Ok(tables) => tables,
@@ -60,6 +61,7 @@ pub fn check(bytes: &[u8]) {
     // What is no JSON was a Struct.
     let Ok(config) = serde_json::from_slice::<Config>(bytes) else { return };
     assert!(compile_config(&config, |_| None).is_ok());
+    assert!(problems_of(&config).iter().all(|problem| problem.severity == Severity::Warning));
     let again = serde_json::to_vec(&config).unwrap();
     assert_eq!(serde_json::from_slice::<Config>(&again).unwrap(), config);
     let second = compile(&again).expect("it was taken");

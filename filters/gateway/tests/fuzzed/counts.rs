@@ -3,18 +3,17 @@
 use std::sync::LazyLock;
 
 use legation_filter::{
-    compile::compile,
-    decide::{Outcome, Outside, decide, policy_of},
-    ratelimit_fields::Fields,
-    reply::Refusal,
-    route_policies::RoutePolicies,
-    slots::{CountError, Seed, SharedState, prepare},
-    tables::Tables,
+    compile::{Tables, compile, policy_of},
+    decide::{Outcome, decide},
+    outside::{CountError, Outside, Seed, SharedState},
+    policy::RoutePolicies,
+    rate_limit::counts::prepare,
 };
 
 const SECOND: u64 = 1_000_000_000;
 
-/// The requests that come at once, and the nanoseconds until a bucket is full, of each limit in its order.
+/// The requests that come at once, and the nanoseconds until a bucket is full, of each limit in its
+/// order.
 const LIMITS: [(u64, u64); 5] = [
     (3, 3 * SECOND),
     (1_000_000, 366 * 86_400 * SECOND),
@@ -67,8 +66,8 @@ impl SharedState for Anything<'_> {
                 let length = usize::from(u16::from_le_bytes([self.byte(), self.byte()]));
                 Ok(Some((self.take(length), 1)))
             }
-            // The length that is right, with a first byte that is right: as many bytes as there are, then zeros or
-            // ones.
+            // The length that is right, with a first byte that is right: as many bytes as there
+            // are, then zeros or ones.
             cas => {
                 let (length, first) = *WRITTEN;
                 let mut value = self.take(length);
@@ -147,8 +146,8 @@ static SEED: LazyLock<Seed> = LazyLock::new(|| {
     prepare(&mut Nothing, [3; 16]).unwrap()
 });
 
-/// The first eight bytes are the time; what shared data says follows. A request passes or is refused by its limits, and
-/// what it is told of them is within what they allow.
+/// The first eight bytes are the time; what shared data says follows. A request passes or is
+/// refused by its limits, and what it is told of them is within what they allow.
 pub fn check(bytes: &[u8]) {
     let mut anything = Anything { bytes, now: 0 };
     anything.now = anything.take(8).iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
@@ -156,20 +155,22 @@ pub fn check(bytes: &[u8]) {
         let policy = policy_of(&TABLES, &mut RoutePolicies::default(), &[], &mut anything, |_| ());
         match decide(policy.as_deref(), &TABLES, &[], &mut anything).outcome {
             Outcome::Pass(on_response) => told(&on_response.fields),
-            Outcome::Refuse(refusal) => match refusal {
-                Refusal::RateLimited { wait, ref fields } => {
-                    assert!(wait > 0 && wait <= 366 * 86_400 * SECOND, "{wait}");
-                    told(fields);
+            Outcome::Refuse(refusal) => match refusal.code {
+                "rate_limited" => {
+                    let (_, retry_after) = &refusal.headers[0];
+                    let seconds: u64 = retry_after.parse().expect("a number");
+                    assert!((1..=366 * 86_400).contains(&seconds), "{seconds}");
+                    told(&refusal.headers[1..]);
                     let _ = refusal.reply(false);
                 }
-                Refusal::RateLimitUnavailable => {}
-                other => panic!("{other:?}"),
+                "rate_limit_unavailable" => {}
+                other => panic!("{other}"),
             },
         }
     }
 }
 
-fn told(fields: &Fields) {
+fn told(fields: &[(&'static str, String)]) {
     let state = &fields.last().expect("limits apply").1;
     let items = state.split(", ").collect::<Vec<_>>();
     assert_eq!(items.len(), LIMITS.len());

@@ -1,11 +1,11 @@
 //! Where keys are looked for, in any headers.
 
-use legation_filter::credential::{Found, Source};
+use legation_filter::api_key::source::{Found, Source};
 
 use crate::envoy::{Header, apply, borrowed, count, headers};
 
-/// The first byte says which place; the rest are headers. Once the keys are taken out there is none, and nothing to
-/// take out, and all else is as it was.
+/// The first byte says which place; the rest are headers. Once the keys are taken out there is
+/// none, and nothing to take out, and all else is as it was.
 pub fn check(bytes: &[u8]) {
     let Some((kind, lines)) = bytes.split_first() else { return };
     let source = match kind % 4 {

@@ -1,6 +1,7 @@
-//! Envoy, as far as what is fuzzed may see it: header lists made of any bytes, and the edits that the filter asks for.
+//! Envoy, as far as what is fuzzed may see it: header lists made of any bytes, and the edits that
+//! the filter asks for.
 
-use legation_filter::edit::Edit;
+use legation_filter::headers::Edit;
 
 pub type Header = (Vec<u8>, Vec<u8>);
 

@@ -1,5 +1,5 @@
-//! The seeds in `fuzz/seeds`, once more, through the same functions that `fuzz/targets` call. A file that made one fail goes there
-//! with its mend.
+//! The seeds in `fuzz/seeds`, once more, through the same functions that `fuzz/targets` call. A
+//! file that made one fail goes there with its mend.
 
 use std::{fs, panic, path::Path};
 

@@ -1,5 +1,5 @@
-//! Scenarios: a configuration of the filter, requests in their order, and what becomes of each. The same are run against the
-//! core, natively, and against the module in a real Envoy.
+//! Scenarios: a configuration of the filter, requests in their order, and what becomes of each. The
+//! same are run against the core, natively, and against the module in a real Envoy.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -86,8 +86,8 @@ pub struct Get {
     pub code: Option<String>,
     /// The path that the upstream sees.
     pub path: Option<String>,
-    /// Headers that the upstream sees: all values of the name joined by a comma, or null for none. A `*` at its end stands for
-    /// anything.
+    /// Headers that the upstream sees: all values of the name joined by a comma, or null for none.
+    /// A `*` at its end stands for anything.
     pub upstream: BTreeMap<String, Option<String>>,
     /// The same of the response.
     pub response: BTreeMap<String, Option<String>>,
@@ -104,7 +104,8 @@ impl Default for Get {
 pub struct Seen {
     pub status: u16,
     pub code: Option<String>,
-    /// The path and the headers that the upstream saw; none where it saw no request, or told nothing of it.
+    /// The path and the headers that the upstream saw; none where it saw no request, or told
+    /// nothing of it.
     pub upstream: Option<(String, Vec<(String, String)>)>,
     pub response: Vec<(String, String)>,
 }

@@ -1,0 +1,67 @@
+//! From bytes to a configuration: JSON, or the protobuf Struct that Envoy made of it.
+
+use serde::Deserialize;
+
+use super::json_path::path_at;
+use super::text::Text;
+use super::{Config, protobuf_struct};
+use crate::problem::{Message, Path, Problem, Severity, Step, code};
+
+/// The largest document, in bytes: 100,000 consumers and room to spare.
+pub const MAX_BYTES: usize = 16 << 20;
+/// What a Struct begins with. JSON may begin so, too: it is a line break there, and what follows
+/// reads well.
+const STRUCT: u8 = 0x0a;
+
+/// Reads a document and makes something of it.
+pub(crate) fn document<T>(
+    bytes: &[u8],
+    make: impl FnOnce(&Config<Text<'_>>) -> Result<T, Vec<Problem>>,
+) -> Result<T, Vec<Problem>> {
+    let whole = |code, message: String| vec![problem(Path::default(), code, message)];
+    if bytes.len() > MAX_BYTES {
+        return Err(whole(code::TOO_LARGE, format!("the configuration is larger than {MAX_BYTES} bytes")));
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        let message = "the configuration is empty; the least is {\"version\": 1}".to_owned();
+        return Err(whole(code::EMPTY, message));
+    }
+    let json: String;
+    // The code that reads and makes is large, so each stands here once.
+    let config = match part(bytes) {
+        Ok(config) => config,
+        Err(problems) => {
+            let is_struct = bytes.first() == Some(&STRUCT);
+            let written = is_struct.then(|| protobuf_struct::decode(bytes)).flatten();
+            json = written.ok_or(problems)?.to_string();
+            part(json.as_bytes())?
+        }
+    };
+    make(&config)
+}
+
+/// Reads JSON that stands for itself.
+pub(crate) fn part<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Vec<Problem>> {
+    serde_json::from_slice(json).map_err(|error| vec![form_problem(json, &error)])
+}
+
+/// What is wrong with the form of a document, and where.
+fn form_problem(json: &[u8], error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let at = path_at(json, line, column);
+    let mut message = error.to_string();
+    // Where a key is expected the message must not quote what is there instead, which may be the
+    // key itself: messages go to a log.
+    let is_field = |step: Option<&Step>, name: &str| matches!(step, Some(Step::Field(field)) if field == name);
+    let is_pepper = at.0.len() == 1 && is_field(at.0.first(), "key_pepper");
+    let has_keys = at.0.iter().any(|step| is_field(Some(step), "api_keys"));
+    if (has_keys || is_pepper) && message.starts_with("invalid") {
+        let wanted = if is_pepper { "a text" } else { r#"a list of keys such as [{"sha256": "…"}]"# };
+        message = format!("not {wanted} at line {line} column {column}");
+    }
+    problem(at, code::SYNTAX, message)
+}
+
+fn problem(at: Path, code: &'static str, message: String) -> Problem {
+    Problem { severity: Severity::Error, code, at, message: Message::from(message), help: None }
+}

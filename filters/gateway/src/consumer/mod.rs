@@ -1,0 +1,64 @@
+//! `consumers`: who may call, and the keys by which they are known.
+//!
+//! There may be 100,000 of them, and a worker answers nobody while an edit takes their memory and
+//! gives back that of the ones before. So all their names are one piece of memory.
+
+mod compile;
+pub mod key_format;
+mod keys;
+pub mod pepper;
+
+use std::sync::Arc;
+
+use crate::plan::Plan;
+
+pub use compile::metadata_name;
+pub use keys::{Digest, Key};
+
+pub(crate) use compile::{consumers, pepper_of};
+pub(crate) use keys::Keys;
+
+/// A consumer.
+#[derive(Clone, Copy, Debug)]
+pub struct Consumer<'a> {
+    /// What the upstream sees as `x-consumer-id`.
+    pub name: &'a str,
+    /// What it may use.
+    pub plan: Option<&'a Plan>,
+    /// Headers by which upstreams see what else is known of it, where a policy says so.
+    pub metadata: &'a [(String, String)],
+}
+
+/// All consumers, each at its place.
+#[derive(Debug, Default)]
+pub(crate) struct Consumers {
+    names: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// Where its name begins in `names`.
+    start: usize,
+    end: usize,
+    plan: Option<Arc<Plan>>,
+    metadata: Vec<(String, String)>,
+}
+
+impl Consumers {
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self { names: String::new(), rows: Vec::with_capacity(count) }
+    }
+
+    pub(crate) fn push(&mut self, name: &str, plan: Option<Arc<Plan>>, metadata: Vec<(String, String)>) {
+        let start = self.names.len();
+        self.names.push_str(name);
+        self.rows.push(Row { start, end: self.names.len(), plan, metadata });
+    }
+
+    pub(crate) fn get(&self, place: usize) -> Option<Consumer<'_>> {
+        let row = self.rows.get(place)?;
+        let name = self.names.get(row.start..row.end)?;
+        Some(Consumer { name, plan: row.plan.as_deref(), metadata: &row.metadata })
+    }
+}

@@ -1,0 +1,175 @@
+//! How requests are counted: three algorithms over one form of count, sixteen bytes that mean what
+//! the algorithm says.
+//!
+//! Pure arithmetic on nanoseconds since 1970. A count may say more than its limit could at this
+//! time. If it is a little more, another worker read its clock later than this one and was quicker
+//! to count: its count holds. If it is much more, the clock was set back, or the limit was another:
+//! it is taken for the worst that could be ([`Algorithm::settle`]), and written so, that it is over
+//! in the limit's own time.
+
+mod quota;
+mod sliding_window;
+mod token_bucket;
+
+pub use quota::{Period, Quota};
+pub use sliding_window::SlidingWindow;
+pub use token_bucket::TokenBucket;
+
+/// So much later another worker may have read its clock, in nanoseconds: one that had to wait for a
+/// core, say.
+const SKEW: u64 = 10 * 1_000_000_000;
+
+/// What is known of the requests that were counted. The default says that there were none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// From when on it says no more than the default, in nanoseconds since 1970.
+    pub until: u64,
+    /// What else the algorithm keeps.
+    pub value: u64,
+}
+
+/// How a limit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How much may be charged at once.
+    pub remaining: u64,
+    /// Nanoseconds until more may; 0 where all of the limit may.
+    pub until_more: u64,
+}
+
+/// An algorithm with its constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// An allowance that refills steadily.
+    TokenBucket(TokenBucket),
+    /// The last window, by this window's count and a share of the one before.
+    SlidingWindow(SlidingWindow),
+    /// So many a day or month of the calendar, UTC.
+    Quota(Quota),
+}
+
+impl Algorithm {
+    /// The count, no worse than the limit could have made it by `now`.
+    #[must_use]
+    pub fn settle(self, count: Count, now: u64) -> Count {
+        match self {
+            Self::TokenBucket(bucket) => bucket.settle(count, now),
+            Self::SlidingWindow(window) => window.settle(count, now),
+            Self::Quota(quota) => quota.settle(count, now),
+        }
+    }
+
+    /// The count after a charge of `cost` at `now`.
+    ///
+    /// # Errors
+    /// Where there is no room: the nanoseconds until there is. Nothing is charged then. A cost
+    /// above [`capacity`](Self::capacity) never has room.
+    pub fn charge(self, count: Count, now: u64, cost: u64) -> Result<Count, u64> {
+        match self {
+            Self::TokenBucket(bucket) => bucket.charge(count, now, cost),
+            Self::SlidingWindow(window) => window.charge(count, now, cost),
+            Self::Quota(quota) => quota.charge(count, now, cost),
+        }
+    }
+
+    /// The count without a charge of `cost` that was made at `now`.
+    #[must_use]
+    pub fn give_back(self, count: Count, now: u64, cost: u64) -> Count {
+        match self {
+            Self::TokenBucket(bucket) => bucket.give_back(count, now, cost),
+            Self::SlidingWindow(window) => window.give_back(count, now, cost),
+            Self::Quota(quota) => quota.give_back(count, now, cost),
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn standing(self, count: Count, now: u64) -> Standing {
+        let remaining = match self {
+            Self::TokenBucket(bucket) => bucket.remaining(count, now),
+            Self::SlidingWindow(window) => window.remaining(count, now),
+            Self::Quota(quota) => quota.remaining(count, now),
+        };
+        let more = remaining.saturating_add(1);
+        let wait = (more <= self.capacity()).then(|| self.charge(count, now, more).err()).flatten();
+        Standing { remaining, until_more: wait.unwrap_or_default() }
+    }
+
+    /// The most that may ever be charged at once.
+    #[must_use]
+    pub fn capacity(self) -> u64 {
+        match self {
+            Self::TokenBucket(bucket) => bucket.burst(),
+            Self::SlidingWindow(window) => window.limit(),
+            Self::Quota(quota) => quota.limit(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn algorithms() -> impl Strategy<Value = Algorithm> {
+        let window = 1_000u64..40_000_000_000;
+        prop_oneof![
+            (1u64..50, window.clone(), 1u64..60)
+                .prop_map(|(limit, window, burst)| TokenBucket::new(limit, window, burst).map(Algorithm::TokenBucket)),
+            (1u64..50, window)
+                .prop_map(|(limit, window)| SlidingWindow::new(limit, window).map(Algorithm::SlidingWindow)),
+            (1u64..50, prop_oneof![Just(Period::Day), Just(Period::Month)])
+                .prop_map(|(limit, period)| Quota::new(limit, period).map(Algorithm::Quota)),
+        ]
+        .prop_map(|algorithm| algorithm.unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_count_says_nothing_panics_and_the_wait_ends(
+            algorithm in algorithms(), until: u64, value: u64, now in 0u64..1 << 62, cost in 1u64..100,
+        ) {
+            let count = Count { until, value };
+            let standing = algorithm.standing(count, now);
+            prop_assert!(standing.remaining <= algorithm.capacity());
+            let _ = algorithm.give_back(count, now, cost);
+            match algorithm.charge(count, now, cost) {
+                Ok(charged) => {
+                    prop_assert!(cost <= standing.remaining);
+                    prop_assert_eq!(algorithm.standing(charged, now).remaining, standing.remaining - cost);
+                }
+                Err(wait) if cost <= algorithm.capacity() => {
+                    prop_assert!(cost > standing.remaining);
+                    let settled = algorithm.settle(count, now);
+                    prop_assert_eq!(algorithm.standing(settled, now), standing);
+                    prop_assert!(algorithm.charge(settled, now + wait, cost).is_ok(), "told to wait {}", wait);
+                    prop_assert!(wait >= standing.until_more, "nobody is told to come before there is more");
+                }
+                Err(_) => {}
+            }
+        }
+
+        #[test]
+        fn what_was_charged_can_be_given_back(
+            algorithm in algorithms(), now in 1u64 << 60..1 << 62, costs in proptest::collection::vec(1u64..5, 1..20),
+        ) {
+            let mut count = Count::default();
+            for cost in costs {
+                let before = algorithm.standing(count, now).remaining;
+                let Ok(charged) = algorithm.charge(count, now, cost) else { continue };
+                let given_back = algorithm.give_back(charged, now, cost);
+                prop_assert_eq!(algorithm.standing(given_back, now).remaining, before);
+                count = charged;
+            }
+        }
+
+        /// The longest time that a count may matter is known, so that a way of the table is free
+        /// again.
+        #[test]
+        fn after_its_time_a_count_says_nothing(algorithm in algorithms(), now in 1u64 << 60..1 << 62) {
+            let charged = algorithm.charge(Count::default(), now, 1).unwrap();
+            prop_assert!(charged.until > now);
+            prop_assert_eq!(algorithm.standing(charged, charged.until).remaining, algorithm.capacity());
+        }
+    }
+}

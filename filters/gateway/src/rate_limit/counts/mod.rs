@@ -1,0 +1,500 @@
+//! Where counts live: tables of fixed size in Envoy's shared data, changed by compare and swap, so
+//! that all workers of an Envoy count as one.
+//!
+//! Shared data can neither delete nor expire a key, so there is a fixed number of keys, each a
+//! *set* of slots; a slot holds a fingerprint and a count ([`crate::plan::algorithm`]). A slot
+//! whose count's time is past says what an absent one says, so it is free to take. A live slot of a
+//! caller is never taken: else somebody who comes from many addresses could have another's count
+//! forgotten. Where all slots of its set are live, a caller is charged to the count of the limit as
+//! a whole, which such callers share. Those counts have a table of their own, where one always
+//! finds room, if need be in place of the count that is nearest to its end: only a configuration
+//! decides how many limits there are, so callers cannot make use of it.
+//!
+//! Who is known by a key, who by a token's claim, and what anybody may make up (addresses, headers)
+//! have a table each: the one cannot crowd out the other.
+//!
+//! Other plugins may write to the same key space: a value of another length or version counts as an
+//! empty set.
+
+mod set;
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use crate::outside::{CountError, Seed, SharedState};
+use crate::plan::algorithm::{Algorithm, Count};
+use set::{Set, Slot};
+
+/// How often a swap is tried. Each failure means that another worker's request was counted
+/// meanwhile.
+pub const TRIES: usize = 16;
+
+const SEED_KEY: &[u8] = b"legation/2/seed";
+
+impl Seed {
+    /// The fingerprint of a count: that of the limit `id` for the caller `caller` of kind `kind`.
+    /// Never 0, which is a slot that nobody has used.
+    #[must_use]
+    pub fn fingerprint(self, id: &[u8], kind: u8, caller: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hasher.write_usize(id.len());
+        hasher.write(id);
+        hasher.write_u8(kind);
+        hasher.write(caller);
+        hasher.finish().max(1)
+    }
+}
+
+/// Creates the tables unless they exist, and returns their seed; `random` becomes the seed of new
+/// ones.
+///
+/// The first write of a key cannot be compared with anything, so two that create would overwrite
+/// one another's counts. Envoy configures a canary on the main thread before any worker, so the
+/// canary creates and all others find the seed, which is written last.
+///
+/// # Errors
+/// [`CountError::Unavailable`] where shared data cannot be written.
+pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, CountError> {
+    if let Some((value, _)) = state.get(SEED_KEY)?
+        && let Ok(seed) = <[u8; 16]>::try_from(value.as_slice())
+    {
+        return Ok(Seed(seed));
+    }
+    let empty = Set::default().encode();
+    for table in Table::ALL {
+        for set in 0..table.sets() {
+            state.set(&table.key(set), &empty, 0)?;
+        }
+    }
+    state.set(SEED_KEY, &random, 0)?;
+    Ok(Seed(random))
+}
+
+/// One of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Counts of limits as a whole: as many as a configuration makes.
+    Whole,
+    /// Counts of consumers and plans: as many as a configuration makes, which may be very many.
+    Known,
+    /// Counts of claims: as many as whoever signs tokens likes.
+    Claimed,
+    /// Counts of addresses and headers: as many as anybody likes.
+    Anyone,
+}
+
+const KEY_BYTES: usize = 17;
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Whole, Self::Known, Self::Claimed, Self::Anyone];
+
+    /// How many sets it has.
+    #[must_use]
+    pub fn sets(self) -> u16 {
+        match self {
+            Self::Known => 16_384,
+            Self::Whole | Self::Claimed | Self::Anyone => 4_096,
+        }
+    }
+
+    /// `legation/2/k/0fff`: the version of the format, the table, the set.
+    fn key(self, set: u16) -> [u8; KEY_BYTES] {
+        let mut key = match self {
+            Self::Whole => *b"legation/2/w/0000",
+            Self::Known => *b"legation/2/k/0000",
+            Self::Claimed => *b"legation/2/c/0000",
+            Self::Anyone => *b"legation/2/a/0000",
+        };
+        let digit = |shift: u16| b"0123456789abcdef".get(usize::from((set >> shift) & 15)).copied().unwrap_or_default();
+        if let Some(last) = key.last_chunk_mut::<4>() {
+            *last = [digit(12), digit(8), digit(4), digit(0)];
+        }
+        key
+    }
+}
+
+/// What a count is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The table of its own count.
+    pub table: Table,
+    /// The fingerprint of its own count.
+    pub own: u64,
+    /// The fingerprint of the limit as a whole; equal to `own` where all callers are counted
+    /// together.
+    pub whole: u64,
+}
+
+/// What became of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Where it was counted in the end.
+    pub key: Key,
+    /// The count after it.
+    pub count: Count,
+    /// Nanoseconds until a request would be admitted, if this one is not.
+    pub wait: Option<u64>,
+}
+
+impl Key {
+    /// Charges `cost` if there is room.
+    ///
+    /// # Errors
+    /// [`CountError`]; nothing is charged then.
+    pub fn charge(
+        self,
+        state: &mut impl SharedState,
+        algorithm: Algorithm,
+        now: u64,
+        cost: u64,
+    ) -> Result<Counted, CountError> {
+        self.visit(state, now, |count| match algorithm.charge(count, now, cost) {
+            Ok(charged) => Step { count: charged, wait: None },
+            Err(wait) => Step { count: algorithm.settle(count, now), wait: Some(wait) },
+        })
+    }
+
+    /// Says whether there is room for `cost`, and charges nothing.
+    ///
+    /// # Errors
+    /// [`CountError`].
+    pub fn look(
+        self,
+        state: &mut impl SharedState,
+        algorithm: Algorithm,
+        now: u64,
+        cost: u64,
+    ) -> Result<Counted, CountError> {
+        self.visit(state, now, |count| Step { count, wait: algorithm.charge(count, now, cost).err() })
+    }
+
+    /// Takes a charge of `cost` back.
+    ///
+    /// # Errors
+    /// [`CountError`]; the charge then stays until its time is over.
+    pub fn give_back(
+        self,
+        state: &mut impl SharedState,
+        algorithm: Algorithm,
+        now: u64,
+        cost: u64,
+    ) -> Result<(), CountError> {
+        let less = |count: Count| if count.until > now { algorithm.give_back(count, now, cost) } else { count };
+        self.visit(state, now, |count| Step { count: less(count), wait: None }).map(drop)
+    }
+
+    /// The count's own while there is room for it, that of the limit as a whole where there is
+    /// none.
+    fn visit(
+        self,
+        state: &mut impl SharedState,
+        now: u64,
+        step: impl Fn(Count) -> Step,
+    ) -> Result<Counted, CountError> {
+        if let Some(counted) = self.visit_one(state, now, &step)? {
+            return Ok(counted);
+        }
+        let whole = Self { table: Table::Whole, own: self.whole, whole: self.whole };
+        whole.visit_one(state, now, &step)?.ok_or(CountError::Unavailable)
+    }
+
+    /// Reads, steps and swaps until nobody else was quicker. `None` where the set has no room.
+    fn visit_one(
+        self,
+        state: &mut impl SharedState,
+        now: u64,
+        step: impl Fn(Count) -> Step,
+    ) -> Result<Option<Counted>, CountError> {
+        let key = self.table.key(self.own.rem_euclid(u64::from(self.table.sets())) as u16);
+        for _ in 0..TRIES {
+            let (mut set, cas) = match state.get(&key)? {
+                Some((value, cas)) => (Set::decode(&value), cas),
+                None => (Set::default(), 0),
+            };
+            let Some(slot) = set.slot(self.own, now, self.table == Table::Whole) else {
+                return Ok(None);
+            };
+            let Step { count, wait } = step(slot.count);
+            let is_same = count == slot.count;
+            *slot = Slot { fingerprint: self.own, count };
+            if is_same || state.set(&key, &set.encode(), cas)? {
+                return Ok(Some(Counted { key: self, count, wait }));
+            }
+        }
+        Err(CountError::Contended)
+    }
+}
+
+struct Step {
+    /// Written if it is another.
+    count: Count,
+    /// Where there is no room.
+    wait: Option<u64>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::set::{SET_BYTES, SLOTS};
+    use super::*;
+    use crate::plan::algorithm::TokenBucket;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Shared data as Envoy keeps it, with faults to order.
+    #[derive(Default)]
+    pub(crate) struct Memory {
+        values: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+        last_cas: u32,
+        /// This many swaps are lost to another worker.
+        pub(crate) lost_swaps: usize,
+        good_writes: Option<usize>,
+    }
+
+    impl Memory {
+        pub(crate) const SEED: Seed = Seed([7; 16]);
+
+        pub(crate) fn prepared() -> Self {
+            let mut memory = Self::default();
+            assert_eq!(prepare(&mut memory, [7; 16]), Ok(Self::SEED));
+            memory
+        }
+
+        /// After this many writes, keys not yet used for counting cannot be read.
+        pub(crate) fn broken_keys_after(&mut self, writes: usize) {
+            self.good_writes = Some(writes);
+        }
+
+        pub(crate) fn mend(&mut self) {
+            self.good_writes = None;
+        }
+
+        fn is_untouched(&self, key: &[u8]) -> bool {
+            self.values.get(key).is_none_or(|(value, _)| value == &Set::default().encode())
+        }
+    }
+
+    impl SharedState for Memory {
+        fn get(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError> {
+            if self.good_writes == Some(0) && self.is_untouched(key) {
+                return Err(CountError::Unavailable);
+            }
+            Ok(self.values.get(key).cloned())
+        }
+
+        fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<bool, CountError> {
+            self.last_cas += 1;
+            let now = self.last_cas;
+            if let Some((_, current)) = self.values.get_mut(key) {
+                if self.lost_swaps > 0 && cas != 0 {
+                    self.lost_swaps -= 1;
+                    *current = now;
+                }
+                if cas != 0 && *current != cas {
+                    return Ok(false);
+                }
+            }
+            self.good_writes = self.good_writes.map(|left| left.saturating_sub(1));
+            self.values.insert(key.to_owned(), (value.to_owned(), now));
+            Ok(true)
+        }
+    }
+
+    const NOW: u64 = 1_800_000_000_000_000_000;
+
+    fn hourly(burst: u64) -> Algorithm {
+        Algorithm::TokenBucket(TokenBucket::new(burst, 3_600_000_000_000, burst).unwrap())
+    }
+
+    fn remaining(algorithm: Algorithm, counted: Counted) -> u64 {
+        algorithm.standing(counted.count, NOW).remaining
+    }
+
+    /// A key of set 5 of the table of addresses; each number is another caller.
+    fn caller(number: u64) -> Key {
+        Key { table: Table::Anyone, own: 5 + number * u64::from(Table::Anyone.sets()), whole: 99 }
+    }
+
+    #[test]
+    fn preparing_twice_keeps_the_seed_and_the_counts() {
+        let mut memory = Memory::prepared();
+        caller(1).charge(&mut memory, hourly(2), NOW, 1).unwrap();
+        assert_eq!(prepare(&mut memory, [9; 16]), Ok(Memory::SEED));
+        let counted = caller(1).charge(&mut memory, hourly(2), NOW, 1).unwrap();
+        assert_eq!(remaining(hourly(2), counted), 0);
+        let sets: usize = Table::ALL.iter().map(|table| usize::from(table.sets())).sum();
+        assert_eq!(memory.values.len(), sets + 1);
+    }
+
+    #[test]
+    fn keys_say_version_table_and_set() {
+        let sets = |table: Table| (0..table.sets()).map(move |set| table.key(set));
+        let all: std::collections::BTreeSet<_> = Table::ALL.into_iter().flat_map(sets).collect();
+        assert_eq!(all.len(), 3 * 4_096 + 16_384);
+        assert_eq!(Table::Known.key(0xfff), *b"legation/2/k/0fff");
+        assert_eq!(Table::Anyone.key(0x9a), *b"legation/2/a/009a");
+    }
+
+    #[test]
+    fn a_lost_swap_is_tried_again_and_charged_once() {
+        let mut memory = Memory::prepared();
+        memory.lost_swaps = TRIES - 1;
+        let counted = caller(1).charge(&mut memory, hourly(5), NOW, 1).unwrap();
+        assert_eq!(remaining(hourly(5), counted), 4);
+    }
+
+    /// Shared data that other workers use between a worker's read and its write.
+    struct Worker<'a>(&'a std::sync::Mutex<Memory>);
+
+    impl SharedState for Worker<'_> {
+        fn get(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, CountError> {
+            self.0.lock().unwrap().get(key)
+        }
+
+        fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<bool, CountError> {
+            self.0.lock().unwrap().set(key, value, cas)
+        }
+    }
+
+    #[test]
+    fn workers_admit_together_exactly_what_the_limit_says() {
+        let memory = std::sync::Mutex::new(Memory::prepared());
+        let admitted = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for number in 0..200 {
+                        let counted = caller(number % 2).charge(&mut Worker(&memory), hourly(50), NOW, 1);
+                        if counted.is_ok_and(|counted| counted.wait.is_none()) {
+                            admitted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(admitted.into_inner(), 100);
+    }
+
+    #[test]
+    fn swaps_lost_again_and_again_are_an_error_and_charge_nothing() {
+        let mut memory = Memory::prepared();
+        memory.lost_swaps = TRIES;
+        assert_eq!(caller(1).charge(&mut memory, hourly(5), NOW, 1), Err(CountError::Contended));
+        let looked = caller(1).look(&mut memory, hourly(5), NOW, 1).unwrap();
+        assert_eq!(remaining(hourly(5), looked), 5);
+    }
+
+    #[test]
+    fn many_callers_never_make_another_forgotten() {
+        let mut memory = Memory::prepared();
+        let victim = caller(0);
+        victim.charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        for number in 1..500 {
+            caller(number).charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        }
+        assert!(victim.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn callers_beyond_a_full_set_share_the_count_of_the_limit() {
+        let mut memory = Memory::prepared();
+        let admitted =
+            (0..500).filter(|&number| caller(number).charge(&mut memory, hourly(3), NOW, 1).unwrap().wait.is_none());
+        assert_eq!(admitted.count(), SLOTS + 3);
+    }
+
+    #[test]
+    fn a_slot_is_free_again_once_its_bucket_is_full() {
+        let mut memory = Memory::prepared();
+        for number in 0..SLOTS as u64 {
+            caller(number).charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        }
+        let later = NOW + 3_600_000_000_000;
+        let counted = caller(100).charge(&mut memory, hourly(1), later, 1).unwrap();
+        assert_eq!((counted.key, counted.wait), (caller(100), None));
+    }
+
+    #[test]
+    fn the_count_of_a_limit_always_finds_room() {
+        let mut memory = Memory::prepared();
+        let whole = |number: u64| {
+            let own = 5 + number * u64::from(Table::Whole.sets());
+            Key { table: Table::Whole, own, whole: own }
+        };
+        for number in 0..SLOTS as u64 {
+            whole(number).charge(&mut memory, hourly(1), NOW + number, 1).unwrap();
+        }
+        assert_eq!(whole(100).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(whole(100).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
+        // It took the place of the count that was nearest to its end; the others are as they were.
+        assert!(whole(1).look(&mut memory, hourly(1), NOW + 1, 1).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn no_count_of_a_limit_makes_a_callers_forgotten() {
+        let mut memory = Memory::prepared();
+        let sets = u64::from(Table::Known.sets());
+        // Numbers that are at home in the same set of each table.
+        let known = |number: u64| Key { table: Table::Known, own: 5 + number * sets, whole: 5 + number * sets + 1 };
+        for number in 0..SLOTS as u64 {
+            known(number).charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        }
+        for number in 0..100 {
+            let own = 5 + number * sets;
+            let whole = Key { table: Table::Whole, own, whole: own };
+            whole.charge(&mut memory, hourly(1), NOW, 1).unwrap();
+            known(1_000 + number).charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        }
+        for number in 0..SLOTS as u64 {
+            assert!(known(number).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some(), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_used_again() {
+        let mut memory = Memory::prepared();
+        let counted = caller(1).charge(&mut memory, hourly(1), NOW, 1).unwrap();
+        counted.key.give_back(&mut memory, hourly(1), NOW, 1).unwrap();
+        assert_eq!(caller(1).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        caller(2).give_back(&mut memory, hourly(1), NOW, 1).unwrap();
+        assert_eq!(caller(2).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(caller(2).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn a_missing_or_foreign_value_is_an_empty_set() {
+        let mut memory = Memory::default();
+        memory.values.insert(Table::Anyone.key(5).to_vec(), (vec![2; SET_BYTES], 1));
+        assert_eq!(caller(1).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(caller(1).charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
+        let elsewhere = Key { own: 6, ..caller(1) };
+        assert_eq!(elsewhere.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait, None);
+        assert!(elsewhere.charge(&mut memory, hourly(1), NOW, 1).unwrap().wait.is_some());
+    }
+
+    #[test]
+    fn fingerprints_tell_limits_kinds_and_callers_apart() {
+        let seed = Memory::SEED;
+        let all = [
+            seed.fingerprint(b"ab", 1, b"c"),
+            seed.fingerprint(b"a", 1, b"bc"),
+            seed.fingerprint(b"ab", 2, b"c"),
+            seed.fingerprint(b"ab", 1, b"d"),
+            Seed([8; 16]).fingerprint(b"ab", 1, b"c"),
+        ];
+        let distinct: std::collections::BTreeSet<u64> = all.into_iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_values_never_panic(value in proptest::collection::vec(any::<u8>(), 0..300), now: u64) {
+            let mut memory = Memory::default();
+            memory.values.insert(Table::Anyone.key(5).to_vec(), (value, 1));
+            let _ = caller(1).charge(&mut memory, hourly(3), now, 1);
+            let _ = caller(1).give_back(&mut memory, hourly(3), now, 1);
+        }
+    }
+}
