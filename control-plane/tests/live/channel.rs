@@ -86,7 +86,7 @@ async fn an_envoy_with_another_nodes_name_is_refused() {
     let fleet = Fleet::start().await;
     let admin = fleet.control_plane.admin();
     let _envoy = fleet.envoy("edge-1", "edge-2").await;
-    fleet.control_plane.process.says(&["node edge-1 is refused"]).await;
+    fleet.control_plane.process.says(&["refusing a client that says it is node edge-1"]).await;
     let shown = text(&proxies(&admin, &[]));
     assert!(shown.contains("no node is connected"), "{shown}");
 }
