@@ -20,7 +20,7 @@ use super::{
     report::Report,
     route::{self, Route},
 };
-use crate::model::Model;
+use crate::model::{FileKind, Model};
 
 mapping! {
     /// The whole file.
@@ -79,7 +79,7 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
     let plans = plan::resolve(file.plans.items(), report);
     let unsaid = Defaults::unsaid(Span::START);
     let defaults = file.defaults.get().map_or(&unsaid, |said| &said.value);
-    let key_pepper = named_file(&file.key_pepper_file, "key_pepper_file", report);
+    let key_pepper = named_file(&file.key_pepper_file, FileKind::KeyPepper, report);
     let raw = raw.into_iter().map(|found| found.resource).collect();
     Some(Model {
         listeners,
