@@ -11,8 +11,8 @@ use crate::config::describe;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The names of fields with dots between them, such as `routes.rate_limit.by`; without it,
-    /// the top of the file
+    /// The names of fields with dots between them, such as `routes.rate_limit.by`; without it, the
+    /// top of the file
     path: Option<String>,
 }
 

@@ -21,7 +21,7 @@ use super::{
     route::{self, Route},
     rules_of_filter,
 };
-use crate::model::Model;
+use crate::model::{FileKind, Model};
 
 mapping! {
     /// The whole file.
@@ -72,7 +72,7 @@ pub fn resolve(file: &File, node: &Node, report: &mut Report) -> Option<Model> {
     let of_filter = rules_of_filter::check(file, node, report);
     let unsaid = Defaults::unsaid(Span::START);
     let defaults = file.defaults.get().map_or(&unsaid, |said| &said.value);
-    let key_pepper = named_file(&file.key_pepper_file, "key_pepper_file", report);
+    let key_pepper = named_file(&file.key_pepper_file, FileKind::KeyPepper, report);
     let raw = raw.into_iter().map(|found| found.resource).collect();
     Some(Model {
         listeners,
