@@ -83,9 +83,30 @@ pub struct Edit {
     pub at: Span,
 }
 
+/// The rules of a feature. Most need only the first.
+trait Rules {
+    /// What the feature means on a route.
+    type Meaning;
+
+    /// What the route says. `None` where that is wrong, which is then reported.
+    fn resolve(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<Self::Meaning>;
+
+    /// The request headers that the feature changes or takes away.
+    fn edits(_: &Features) -> Vec<Edit> {
+        Vec::new()
+    }
+
+    /// The clusters that the feature sends requests to.
+    fn clusters(_: &Features) -> Vec<&Said<Ref<Cluster>>> {
+        Vec::new()
+    }
+}
+
 /// Declares what the schema and the reference say of a feature, and the type that it is read as.
 macro_rules! shape {
     ($(#[doc = $doc:literal])* $type:ty) => {
+        /// The feature, as the one that has [`Rules`](super::Rules).
+        pub enum Feature {}
         /// How the feature is written.
         pub type Shape = $type;
         /// What the schema and the reference say of it.
@@ -134,20 +155,29 @@ macro_rules! features {
         impl Features {
             /// The headers that the features change or take away.
             fn edits(&self) -> Vec<Edit> {
-                let mut edits = Vec::new();
-                $( edits.extend($word::edits(self)); )*
-                edits
+                [$( $word::Feature::edits(self) ),*].into_iter().flatten().collect()
+            }
+
+            /// The clusters that the features send requests to.
+            fn clusters(&self) -> Vec<&Said<Ref<Cluster>>> {
+                [$( $word::Feature::clusters(self) ),*].into_iter().flatten().collect()
             }
         }
 
         /// What the features mean.
         fn features(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<model::route::Features> {
-            $( let $word = $word::resolve(route, known, report); )*
+            $( let $word = $word::Feature::resolve(route, known, report); )*
             Some(model::route::Features { $($word: $word?),* })
         }
     };
 }
 route_features!(features);
+
+/// The clusters that the route sends requests to.
+pub fn clusters(route: &Route) -> impl Iterator<Item = &Said<Ref<Cluster>>> {
+    let shared = route.clusters.items().filter_map(|cluster| cluster.name.get());
+    route.cluster.get().into_iter().chain(shared).chain(route.features.clusters())
+}
 
 /// What the filter is to judge the route's requests by, in its own words. `None` where it has
 /// nothing to do.
