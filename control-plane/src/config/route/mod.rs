@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     model::{self, Host},
-    route_features::route_features,
+    route_features::{PLANNED, route_features},
 };
 
 mapping! {
@@ -58,9 +58,7 @@ mapping! {
     }
     one_of: cluster clusters respond;
     part: features: Features;
-    planned: listeners hosts redirect aggregate retry headers mirror transcode grpc_web decompress sticky cors errors
-        callers any_of compress allow deny jwt basic_auth oauth2 ext_authz key_service csrf version cache graphql
-        token_limit fault;
+    planned: listeners hosts redirect aggregate;
 }
 
 impl Named for Route {
@@ -105,6 +103,7 @@ macro_rules! features {
 
         impl Part for Features {
             const NAMES: &'static [&'static str] = &[$(decode::word(stringify!($word))),*];
+            const PLANNED: &'static [&'static str] = PLANNED;
 
             fn take(&mut self, entry: &Entry, report: &mut Report) -> bool {
                 match entry.key.as_str() {
