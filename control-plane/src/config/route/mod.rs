@@ -34,7 +34,10 @@ use super::{
     node::{Entry, Span},
     report::Report,
 };
-use crate::{model, route_features::route_features};
+use crate::{
+    model,
+    route_features::{PLANNED, route_features},
+};
 
 mapping! {
     /// A route takes the requests that match, and says what becomes of them. The most specific
@@ -62,9 +65,7 @@ mapping! {
     }
     one_of: cluster clusters respond;
     part: features: Features;
-    planned: redirect aggregate retry headers mirror transcode grpc_web decompress sticky cors errors
-        callers any_of compress allow deny jwt basic_auth oauth2 ext_authz key_service csrf version cache graphql
-        token_limit fault;
+    planned: redirect aggregate;
 }
 
 impl Named for Route {
@@ -130,6 +131,7 @@ macro_rules! features {
 
         impl Part for Features {
             const NAMES: &'static [&'static str] = &[$(decode::word(stringify!($word))),*];
+            const PLANNED: &'static [&'static str] = PLANNED;
 
             fn take(&mut self, entry: &Entry, report: &mut Report) -> bool {
                 match entry.key.as_str() {
@@ -209,7 +211,10 @@ fn one(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<(m
     let hosts = hosts::resolve(route, report);
     let matcher = route.r#match.get().and_then(|matcher| r#match::resolve(matcher, report));
     let features = features(route, known, report);
-    let action = action::resolve(route, known, report);
+    let action = action::resolve(route, report);
+    for cluster in clusters(route) {
+        action::check_cluster(cluster, route, known, report);
+    }
     unsaid_stream::warn(route, report);
     let name = route.name.get()?;
     let model = model::Route {
