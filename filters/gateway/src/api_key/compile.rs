@@ -66,7 +66,7 @@ pub(crate) fn sources(at: &At<'_>, rule: &config::ApiKeyRule, problems: &mut Pro
 /// The name of a cookie that may carry a key.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn key_cookie(name: &str) -> Result<String, &'static str> {
     is_token(name).then(|| name.to_owned()).ok_or("is not the name of a cookie: letters, digits and - _ . are usual")
 }
@@ -74,7 +74,7 @@ pub fn key_cookie(name: &str) -> Result<String, &'static str> {
 /// The name of a parameter of the query that may carry a key.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn key_parameter(name: &str) -> Result<String, &'static str> {
     let is_visible = name.bytes().all(|byte| byte.is_ascii_graphic() && !b"&=#?+%\"\\".contains(&byte));
     let is_name = (1..=LONGEST).contains(&name.len()) && is_visible;
@@ -84,7 +84,7 @@ pub fn key_parameter(name: &str) -> Result<String, &'static str> {
 /// The name of a header that may carry a key, in lower case.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn key_header(name: &str) -> Result<String, &'static str> {
     let lower = header_name(name)?;
     // Many an upstream reads `x_consumer_id` as `x-consumer-id`.

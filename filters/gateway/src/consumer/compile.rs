@@ -149,7 +149,7 @@ fn metadata(at: &At<'_>, written: &BTreeMap<String, String>, problems: &mut Prob
 /// Whether a text may name a consumer's metadata.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn metadata_name(name: &str) -> Result<(), &'static str> {
     let is_name = is_token(name) && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     is_name.then_some(()).ok_or("is not a name of metadata: small letters, digits and - are allowed")
