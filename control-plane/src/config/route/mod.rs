@@ -49,8 +49,8 @@ mapping! {
         required name: Name<Route>,
         /// The listeners that serve the route. Without it, all of the file's listeners do.
         optional listeners: List<Ref<Listener>>,
-        /// The hosts whose requests the route takes: `api.example.com`, `*.example.com`. Case and port do not count.
-        /// Without it, the route takes the requests of any host.
+        /// The hosts whose requests the route takes: `api.example.com`, `*.example.com`. Case and
+        /// port do not count. Without it, the route takes the requests of any host.
         optional hosts: List<leaf::Host>,
         /// Which requests the route takes.
         required r#match: Match,
