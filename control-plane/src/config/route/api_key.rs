@@ -75,7 +75,12 @@ impl Rules for Feature {
             is(&rule.bearer).then_some("authorization"),
             rule.cookie.get().map(|_| "cookie"),
         ];
-        let edit = |header: &str| Edit { header: header.to_ascii_lowercase(), at: rule.span };
+        let edit = |header: &str| Edit {
+            header: header.to_ascii_lowercase(),
+            at: rule.span,
+            why: "it carries the key of {}, which takes it away once a route is chosen",
+            help: "match on another header, or say `keep: true` there",
+        };
         headers.into_iter().flatten().map(edit).collect()
     }
 }

@@ -82,6 +82,11 @@ pub struct Edit {
     pub header: String,
     /// The place in the file that has it changed.
     pub at: Span,
+    /// What happens to it once a route is chosen, as the end of a sentence. `{}` stands for the
+    /// route and the place.
+    pub why: &'static str,
+    /// What to write instead of a condition on it.
+    pub help: &'static str,
 }
 
 /// The rules of a feature. Most need only the first.

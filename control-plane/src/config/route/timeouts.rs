@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Route, Rules};
+use super::{Edit, Features, Route, Rules};
 use crate::{
     config::{
         code,
@@ -68,6 +68,17 @@ impl Rules for Feature {
         let timeouts = Model { request, idle, first_byte, max_stream };
         warn_of_useless(written, &timeouts, report);
         Some(timeouts)
+    }
+
+    /// The gateway may pass `request` on to Envoy's router by this header.
+    fn edits(features: &Features) -> Vec<Edit> {
+        let edit = |at| Edit {
+            header: "x-envoy-upstream-rq-timeout-ms".to_owned(),
+            at,
+            why: "the gateway sets it once a route is chosen, for the timeouts of {}",
+            help: "match on another header",
+        };
+        features.timeouts.key().map(edit).into_iter().collect()
     }
 }
 
