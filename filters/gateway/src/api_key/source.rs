@@ -1,5 +1,5 @@
-//! Where a request may carry its key, how the key is found there, and how it is taken out of what
-//! the upstream sees.
+//! Where a request may carry its key, how the filter finds it there, and how it takes it out of
+//! what the upstream sees.
 
 use std::borrow::Cow;
 
@@ -27,8 +27,8 @@ pub enum Found<'a> {
     Nothing,
     /// A key.
     Key(Cow<'a, [u8]>),
-    /// More than one, empty ones included: which of them the upstream would believe is anybody's
-    /// guess.
+    /// More than one, empty ones included. Nobody can know which of them the upstream would
+    /// believe.
     Several,
 }
 
@@ -43,7 +43,8 @@ impl Source {
         match self {
             Self::Header(name) => only(values(headers, name).map(Cow::Borrowed)),
             Self::Bearer => {
-                // Whatever the schemes of several are: an upstream may take the first or the last.
+                // Whatever their schemes are: of several credentials, an upstream may take the
+                // first or the last.
                 let is_one = credentials(headers).nth(1).is_none();
                 match credentials(headers).find_map(token) {
                     Some(key) if is_one => only(std::iter::once(Cow::Borrowed(key))),
@@ -124,8 +125,8 @@ impl Source {
     }
 
     /// The challenge of `WWW-Authenticate` (RFC 9110, section 11.6.1). `error` is one of RFC 6750,
-    /// section 3.1. No scheme is registered for keys that are no bearer tokens; the parameter says
-    /// where to put one.
+    /// section 3.1. No scheme is registered for keys that are not bearer tokens, so a parameter
+    /// says where to put one.
     #[must_use]
     pub fn challenge(&self, error: Option<&str>) -> String {
         let (scheme, place) = match self {
@@ -146,20 +147,20 @@ fn only<'a>(mut keys: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> {
     }
 }
 
-/// All credentials of all `authorization` headers. Envoy makes one header of several, joined by
-/// commas; a bearer token has none.
+/// All credentials of all `authorization` headers. Envoy joins several headers by commas. A bearer
+/// token has no comma.
 fn credentials<'a>(headers: &[Pair<'a>]) -> impl Iterator<Item = &'a [u8]> {
     values(headers, AUTHORIZATION).flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
 
-/// The token of a credential, where its scheme is Bearer, in whatever case (RFC 9110, section
-/// 11.1).
+/// The token of a credential whose scheme is Bearer, in any case (RFC 9110, section 11.1).
 fn token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = split_once(value, b' ').unwrap_or((value, b""));
     scheme.eq_ignore_ascii_case(b"bearer").then(|| token.trim_ascii())
 }
 
-/// All cookies as they are written, of all `cookie` headers: HTTP/2 may send a header each.
+/// All cookies as they are written, of all `cookie` headers: HTTP/2 clients may send one header for
+/// each.
 fn cookies<'a>(headers: &[Pair<'a>]) -> impl Iterator<Item = &'a [u8]> {
     let all = values(headers, COOKIE).flat_map(|value| value.split(|&byte| byte == b';'));
     all.map(<[u8]>::trim_ascii).filter(|cookie| !cookie.is_empty())
@@ -178,7 +179,7 @@ fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// The bytes that a name or value of a query stands for (`application/x-www-form-urlencoded`). A
-/// `%` that no two hexadecimal digits follow stands for itself.
+/// `%` without two hexadecimal digits after it stands for itself.
 fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);

@@ -1,4 +1,4 @@
-//! How the values are written that are more than a number, a text or a list.
+//! The forms of values that are more than a number, a text or a list.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -86,8 +86,8 @@ impl TryFrom<String> for By {
     }
 }
 
-/// A list of mostly one item: memory for four, as a `Vec` takes at its first, would be most of what
-/// 100,000 consumers take.
+/// A list that mostly has one item. A `Vec` takes memory for four with its first item, which would
+/// be most of what 100,000 consumers take.
 pub(super) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     struct Few<T>(PhantomData<T>);
 

@@ -1,4 +1,5 @@
-//! Text of a document, where most of it is: 100,000 keys are not copied only to be looked at once.
+//! Text that stays where it stands in the document: 100,000 keys are not copied only to be looked
+//! at once.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -61,7 +61,8 @@ fn key<S: AsRef<str>>(
     let expires = time(at, "expires", written.expires.as_ref(), problems);
     let digest = digest(written.sha256.as_ref());
     if digest.is_none() {
-        // Never quoted: the key itself may stand there by mistake, and messages go to a log.
+        // The message never quotes what stands there: it may be the key itself, and messages go to
+        // a log.
         let message = "`sha256` must be the 64 hexadecimal digits of a SHA-256, not the key itself";
         let help = "`legation key hash` makes it from a key";
         problems.error_with_help(&at.field("sha256"), code::BAD_DIGEST, message, help);
@@ -96,7 +97,7 @@ fn check_ids<S: AsRef<str>>(at: &At<'_>, written: &[config::ApiKey<S>], problems
         let Some(id) = key.id.as_ref().map(AsRef::as_ref) else { continue };
         let key = at.item(place);
         names::check(names::KEY, &key.field("id"), id, problems);
-        // Most consumers have one key, of which there is nothing to keep.
+        // Most consumers have one key. There is nothing to compare then.
         if written.len() == 1 {
             return;
         }
@@ -109,8 +110,8 @@ fn check_ids<S: AsRef<str>>(at: &At<'_>, written: &[config::ApiKey<S>], problems
     }
 }
 
-/// Finds the keys that are given twice. It takes its time, and is called only where there may be
-/// any.
+/// Finds the keys that are given twice. This takes its time, so it is called only where there may
+/// be any.
 fn same_keys<S: AsRef<str>>(list: &At<'_>, written: &[config::Consumer<S>], problems: &mut Problems) {
     let mut places = BTreeMap::new();
     for (place, consumer) in written.iter().enumerate() {
@@ -128,7 +129,7 @@ fn same_keys<S: AsRef<str>>(list: &At<'_>, written: &[config::Consumer<S>], prob
     }
 }
 
-/// The headers by which upstreams see it.
+/// The headers by which upstreams see a consumer's metadata.
 fn metadata(at: &At<'_>, written: &BTreeMap<String, String>, problems: &mut Problems) -> Vec<(String, String)> {
     for (name, text) in written {
         if let Err(problem) = metadata_name(name) {
@@ -156,12 +157,13 @@ pub fn metadata_name(name: &str) -> Result<(), &'static str> {
 
 fn digest(hex: &str) -> Option<Digest> {
     let mut digest = Digest::default();
-    // Without branches on the digits, which are random: there may be millions of them.
+    // The digits are random, and there may be millions of them, so this decoder has no branches on
+    // them.
     let bytes = base16ct::mixed::decode(hex, &mut digest).ok()?;
     (bytes.len() == size_of::<Digest>()).then_some(digest)
 }
 
-/// The pepper of keys, where the document says one. `environment` has the variables of the VM.
+/// The pepper of keys, if the document gives one. `environment` holds the variables of the VM.
 pub(crate) fn pepper_of<S>(
     config: &Config<S>,
     environment: impl Fn(&str) -> Option<Vec<u8>>,

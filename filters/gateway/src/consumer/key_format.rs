@@ -1,9 +1,9 @@
 //! The keys that `legation key new` makes: `lg_<id>_<secret>`, where the secret ends in a checksum
-//! of all before it.
+//! of everything before it.
 //!
-//! The prefix tells people and scanners of leaked secrets what it is, the id names the key in the
-//! file and in logs, and the checksum tells a key that was mistyped or cut off from one that nobody
-//! holds. It protects nothing: anybody can make one.
+//! The prefix tells people, and scanners for leaked secrets, what it is. The id names the key in
+//! the file and in logs. The checksum tells a mistyped or cut key from one that nobody holds. It
+//! protects nothing: anybody can make one.
 
 use sha2::{Digest as _, Sha256};
 
@@ -25,7 +25,7 @@ pub fn key(id: &str, secret: &str) -> String {
 }
 
 /// Whether this was meant to be such a key and is not one. Keys of other forms may be anything, and
-/// never are.
+/// are never mistyped.
 #[must_use]
 pub fn is_mistyped(key: &[u8]) -> bool {
     let Some(rest) = key.strip_prefix(PREFIX.as_bytes()) else { return false };

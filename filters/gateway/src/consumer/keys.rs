@@ -20,8 +20,8 @@ pub struct Key {
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     keys: Vec<Key>,
-    /// Of each key the first bytes of its digest, and its place. These are sorted and the keys are
-    /// not, since to move so much about takes longer than all else.
+    /// For each key the first bytes of its digest, and its place. This list is sorted and the keys
+    /// are not: to move so much memory takes longer than everything else.
     order: Vec<(u64, usize)>,
 }
 
@@ -32,7 +32,7 @@ impl Keys {
         Self { keys, order }
     }
 
-    /// Whether some digests begin alike: where none do, no key is there twice.
+    /// Whether some digests begin alike. If none do, no key is given twice.
     pub(crate) fn may_repeat(&self) -> bool {
         !self.order.is_sorted_by(|(one, _), (other, _)| one < other)
     }

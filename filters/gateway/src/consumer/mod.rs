@@ -1,7 +1,7 @@
 //! `consumers`: who may call, and the keys by which they are known.
 //!
-//! There may be 100,000 of them, and a worker answers nobody while an edit takes their memory and
-//! gives back that of the ones before. So all their names are one piece of memory.
+//! There may be 100,000 of them, and a worker answers nobody while an edit allocates them and frees
+//! the ones before. So all their names are one piece of memory.
 
 mod compile;
 pub mod key_format;
@@ -15,7 +15,7 @@ use crate::plan::Plan;
 pub use compile::metadata_name;
 pub use keys::{Digest, Key};
 
-pub(crate) use compile::{consumers, pepper_of};
+pub(crate) use compile::{consumers, pepper_of, unknown_plan};
 pub(crate) use keys::Keys;
 
 /// A consumer.

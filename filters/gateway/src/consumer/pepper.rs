@@ -1,5 +1,5 @@
-//! Digests of keys with a pepper: who reads the digests cannot try keys against them without the
-//! pepper.
+//! Digests of keys with a pepper: somebody who reads the digests but not the pepper cannot try keys
+//! against them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::Digest;
 
-/// The shortest pepper, in bytes: one that nobody can try out.
+/// The length of the shortest pepper, in bytes: nobody can try out so many.
 const LEAST: usize = 16;
 
 /// HMAC-SHA-256 (RFC 2104) under a pepper, which it does not show.

@@ -1,5 +1,5 @@
-//! The functions that Envoy calls (proxy-wasm 0.2.1). Only what is used is exported: each function
-//! that is costs a call for every stream.
+//! The functions that Envoy calls (proxy-wasm 0.2.1). Only those that are used are exported, since
+//! each costs a call for every stream.
 #![allow(unsafe_code, reason = "the names of functions that Envoy finds them by, which nobody else defines")]
 
 use super::{glue, imports};

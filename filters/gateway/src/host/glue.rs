@@ -1,8 +1,8 @@
-//! What Envoy calls, in terms of the core: one `State` a VM, changed by no one else.
+//! What Envoy calls, in terms of the core. A VM has one `State`, which nothing else changes.
 //!
-//! A VM is shared by all plugins that have the same code and `vm_id`, and by the old and the new
-//! configuration of one while the old one's streams end. So each root context has its own tables,
-//! and each stream keeps the root it began with.
+//! All plugins with the same code and `vm_id` share a VM. So do the old and the new configuration
+//! of a plugin, until the streams of the old one have ended. So each root context has its own
+//! tables, and each stream keeps the root that it began with.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -54,8 +54,8 @@ thread_local! {
     static STATE: RefCell<State> = RefCell::default();
 }
 
-/// The state, unless it is in use: Envoy calls the VM from one thread, and host calls call back
-/// only to allocate.
+/// The state, unless it is in use. Envoy calls the VM from one thread, and calls back from host
+/// calls only to allocate.
 fn with_state<T: Default>(use_it: impl FnOnce(&mut State) -> T) -> T {
     STATE.with(|state| state.try_borrow_mut().map(|mut state| use_it(&mut state)).unwrap_or_default())
 }
@@ -76,9 +76,9 @@ pub(super) fn on_delete(context: u32) {
     });
 }
 
-/// Whether the configuration, of `size` bytes, is good and in force. It runs in a canary, on the
-/// main thread and on each worker, and changes nothing outside the VM but to create the tables of
-/// counts.
+/// Whether the configuration, of `size` bytes, is good. If it is, it is now in force. Envoy calls
+/// this in a canary, on the main thread and on each worker. It changes nothing outside the VM,
+/// except that it creates the tables of counts.
 pub(super) fn on_configure(root: u32, size: usize) -> bool {
     // One byte more than allowed is enough to be refused.
     let json = imports::plugin_configuration(size.min(MAX_BYTES + 1)).unwrap_or_default();
@@ -151,8 +151,8 @@ pub(super) fn on_request_headers(context: u32) -> bool {
     }
 }
 
-/// The policy of a request. Those that routes carry are compiled once for each root, which has the
-/// tables that they are compiled with.
+/// The policy of a request. Each root compiles the policies that routes carry once, with its own
+/// tables.
 fn policy(context: u32, tables: &Tables, headers: &[Pair<'_>], host: &mut Host) -> Option<Arc<Policy>> {
     with_state(|state| {
         let policies = &mut state.root_of(context)?.policies;
@@ -160,8 +160,9 @@ fn policy(context: u32, tables: &Tables, headers: &[Pair<'_>], host: &mut Host) 
     })
 }
 
-/// Adds the fields of the limits that the request was charged to, and marks what streams. A local
-/// reply of the filter has its own fields. A response that could not be edited is still good.
+/// Adds the fields of the limits that the request was charged to, and marks a response that
+/// streams. A local reply of the filter has its own fields. If a response cannot be edited, it is
+/// still good.
 pub(super) fn on_response_headers(context: u32) {
     let on_response =
         with_state(|state| state.streams.get_mut(&context).map(|stream| std::mem::take(&mut stream.on_response)));
@@ -199,8 +200,8 @@ fn refuse(refusal: &Refusal, is_grpc: bool) {
 #[derive(Default)]
 struct Host {
     now: Option<u64>,
-    /// The clock was asked for, and Envoy said nothing: no key that expires and no limit can be
-    /// judged.
+    /// The core asked for the clock and Envoy did not answer: the filter can judge no key that
+    /// expires, and no limit.
     has_no_clock: bool,
 }
 

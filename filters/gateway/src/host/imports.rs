@@ -1,8 +1,8 @@
 //! The functions that Envoy offers (proxy-wasm 0.2.1), and the bytes between it and this module.
 //!
-//! Where Envoy gives bytes back, it asks for memory first ([`allocate`]), fills it and says where
-//! it is. That memory is a vector kept in [`RETURNED`] until the call is over; it never changes
-//! hands as a bare pointer.
+//! To give bytes back, Envoy first asks for memory ([`allocate`]), then fills it and says where it
+//! is. That memory is a vector in [`RETURNED`] until the call is over. It never changes hands as a
+//! bare pointer.
 #![allow(unsafe_code, reason = "a foreign interface: pointers and lengths into this module's own memory")]
 
 use std::cell::RefCell;
@@ -103,7 +103,7 @@ pub(super) fn log(level: Level, message: &str) {
     let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
-/// Nanoseconds since 1970; `None` where Envoy does not say, as where it may not
+/// Nanoseconds since 1970. `None` where Envoy does not say, perhaps because it must not
 /// (`capability_restriction_config`).
 pub(super) fn now() -> Option<u64> {
     let mut now = 0;
@@ -224,8 +224,8 @@ pub(super) fn send_local_response(reply: &LocalReply, headers: &[u8]) -> Result<
     })
 }
 
-/// Memory for what Envoy is about to give back; null, which Envoy takes as a failure of its call,
-/// where there is none.
+/// Memory for what Envoy is about to give back. Without memory it is null, which Envoy takes for a
+/// failure of its call.
 pub(super) fn allocate(size: usize) -> *mut u8 {
     let allocate = |returned: &mut Vec<u8>| {
         let mut bytes = Vec::new();

@@ -1,9 +1,9 @@
-//! What the counters of decisions are called, such as `legation_requests.api.pro.rate_limited`:
-//! policy, plan, decision. Envoy puts `wasmcustom.` before, and a bootstrap of the control plane
+//! The names of the counters of decisions, such as `legation_requests.api.pro.rate_limited`:
+//! policy, plan, decision. Envoy puts `wasmcustom.` before them. A bootstrap of the control plane
 //! makes labels of the parts, so that Prometheus reads
 //! `legation_requests{legation_policy="api",legation_plan="pro",legation_decision="rate_limited"}`.
 
-/// At most so many counters by policy and plan; what comes later is counted under [`OTHER`].
+/// The most counters by policy and plan. Later ones are counted under [`OTHER`].
 pub const MOST: usize = 2_000;
 /// What all of them begin with.
 pub const PREFIX: &str = "legation_requests.";
@@ -24,7 +24,8 @@ pub fn name(policy: &str, plan: &str, code: &str, out: &mut String) {
     out.push_str(code);
 }
 
-/// What is no letter, digit, `-` or `_` could be taken for a separator, so `_` stands for it.
+/// Any character but a letter, digit, `-` or `_` could be taken for a separator, so `_` stands for
+/// it.
 fn part(text: &str, out: &mut String) {
     if text.is_empty() {
         out.push_str(NONE);

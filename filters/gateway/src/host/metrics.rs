@@ -1,5 +1,5 @@
-//! Counters of decisions, by policy and plan. Envoy never forgets one, so there is a bound to them,
-//! and none is by consumer.
+//! Counters of decisions, by policy and plan. Envoy never forgets a counter, so their number has a
+//! bound, and there is none by consumer.
 
 use std::collections::BTreeMap;
 

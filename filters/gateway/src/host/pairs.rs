@@ -1,6 +1,6 @@
-//! Header lists as they cross between Envoy and the filter, in both directions: a count, the
-//! lengths of each name and value, then the bytes of each, ended by a zero. Numbers are 32 bits,
-//! little-endian.
+//! Header lists in the form in which they cross between Envoy and the filter, both ways: a count,
+//! the lengths of each name and value, then the bytes of each with a zero after them. Numbers are
+//! 32 bits, little-endian.
 
 use crate::headers::Pair;
 

@@ -59,8 +59,8 @@ fn api_key(at: &At<'_>, rule: &config::ApiKeyRule, known: &Known<'_>, problems: 
         }
         known.plan(&at, name, problems).cloned()
     });
-    // Where the plan of those who come without a key is not known, nothing says what they may: they
-    // are refused.
+    // If the plan of callers without a key is not known, nothing says what they may use: they are
+    // refused.
     let is_nobodys = rule.anonymous_plan.is_some() && anonymous_plan.is_none();
     Some(ApiKeyRule {
         sources: sources(at, rule, problems)?,

@@ -7,22 +7,22 @@ use std::sync::Arc;
 use super::Policy;
 use crate::problem::Problem;
 
-/// The most memory, in bytes, that is spent on policies, as [`size`] estimates it. Where routes
-/// have changed so often that their texts reach it, all are forgotten and those that are still
-/// asked for are compiled anew.
+/// The most memory, in bytes, that policies may take, as [`size`] estimates it. When routes have
+/// changed so often that their texts reach this bound, the filter forgets all policies and compiles
+/// anew those that requests still ask for.
 const MOST_BYTES: usize = 64 << 20;
 
 /// The compiled policies of one configuration, by the text that a route carries.
 #[derive(Debug, Default)]
 pub struct RoutePolicies {
-    /// `None` for a text that is no policy, so that each is reported once.
+    /// A text that is no policy is kept as `None`, so that it is reported once.
     compiled: BTreeMap<Box<[u8]>, Option<Arc<Policy>>>,
     bytes: usize,
 }
 
 impl RoutePolicies {
-    /// The policy that a text says. `compile` must make the same of a text each time. `None` where
-    /// the text is no policy; what is wrong with it is reported when it is first met.
+    /// The policy in a text. `compile` must make the same of a text each time. `None` where the
+    /// text is no policy: `report` is told what is wrong with it, the first time.
     pub(crate) fn policy(
         &mut self,
         text: &[u8],
@@ -49,7 +49,8 @@ impl RoutePolicies {
     }
 }
 
-/// About what a text and its policy take: names and numbers of the text stand in the policy, too.
+/// About what a text and its policy take together: the policy holds the text's names and numbers,
+/// too.
 fn size(text: &[u8]) -> usize {
     text.len().saturating_mul(3).saturating_add(512)
 }

@@ -18,11 +18,11 @@ pub struct Rules {
 
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// Its place in the configuration: the first that matches decides.
+    /// Its place in the configuration. The first rule that matches decides.
     pub(crate) place: usize,
     /// None means all.
     pub(crate) hosts: Vec<HostPattern>,
-    /// Without a slash at its end; so `/` is the empty prefix.
+    /// Without a slash at its end, so `/` is the empty prefix.
     pub(crate) prefix: Option<String>,
     pub(crate) policy: Arc<Policy>,
 }
@@ -63,7 +63,7 @@ impl Rules {
     /// The policy of the first rule that matches.
     #[must_use]
     pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>) -> Option<Arc<Policy>> {
-        // Few rules look at the host, which is copied to be looked at.
+        // Few rules look at the host, and to look at it is to copy it.
         let host = LazyCell::new(|| host_of(target.authority));
         let path = path_of(target.path);
         let matches = |rule: &Rule| rule.is_for_path(path) && (rule.hosts.is_empty() || rule.is_for_host(&host));
@@ -98,8 +98,8 @@ impl HostPattern {
     }
 }
 
-/// The host in lower case, without its port and without the dot that may end a full name: the same
-/// host to Envoy's client and to DNS, so it must be the same to a rule.
+/// The host in lower case, without its port and without the dot that may end a full name. To
+/// Envoy's client and to DNS that is the same host, so it must be the same to a rule.
 fn host_of(authority: &[u8]) -> Vec<u8> {
     let after_address = authority.iter().rposition(|&byte| byte == b']').map_or(0, |place| place.saturating_add(1));
     let port = authority.iter().skip(after_address).position(|&byte| byte == b':');

@@ -1,12 +1,12 @@
-//! What a policy may say and probably does not mean: that it admits nobody, or that a limit by plan
-//! limits somebody not at all.
+//! What a policy may say but probably does not mean: it admits nobody, or its limit by plan does
+//! not limit somebody.
 
 use crate::config::{ApiKeyRule, Policy};
 use crate::known::{Document, Known};
 use crate::problem::{At, Problems, code, quoted};
 
-/// Warns where a policy, which stands at `at`, admits nobody, and where a limit by plan meets
-/// somebody whose plan says none.
+/// Warns where a policy, which stands at `at`, admits nobody, and where its limit by plan meets a
+/// caller without a plan or with a plan without limits.
 pub(crate) fn warn(at: &At<'_>, written: &Policy, known: &Known<'_>, problems: &mut Problems) {
     let (Some(rule), Some(document)) = (&written.api_key, &known.document) else { return };
     if !rule.optional && document.admitted(rule).next().is_none() {

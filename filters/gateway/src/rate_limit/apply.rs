@@ -13,7 +13,7 @@ use crate::outside::Outside;
 use crate::plan::{Limit, MAX_LIMIT};
 use crate::reply::Refusal;
 
-/// What the limits said of a request that goes on.
+/// What the limits say of a request that goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Limited {
     /// What the client is told.
@@ -36,7 +36,7 @@ pub(crate) fn limit<'a>(
     let mut dry_run_refused = false;
     for rate_limit in rate_limits {
         match request.charges(rate_limit, &mut charges) {
-            // Without a charge: there is no saying how much it would be.
+            // Nothing is charged, since nobody can say how much it would be.
             Err(_) if rate_limit.is_dry_run => dry_run_refused = true,
             other => other?,
         }
@@ -62,7 +62,7 @@ struct Request<'b, 'a, O> {
     caller: &'b Caller<'a>,
     headers: &'b [Pair<'a>],
     outside: &'b mut O,
-    /// Once it was asked for.
+    /// The client's address, after a limit has asked for it.
     address: Option<Vec<u8>>,
 }
 
@@ -104,7 +104,7 @@ impl<'a, O: Outside> Request<'_, 'a, O> {
                 match (values.next(), values.next()) {
                     (None, _) => None,
                     (Some(only), None) => Some(Subject::Header(Cow::Borrowed(only))),
-                    // Which of them counts would be anybody's choice, so all do.
+                    // The caller could choose which of them counts, so all of them do.
                     (Some(first), Some(second)) => {
                         let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
                         Some(Subject::Header(all.join(&0).into()))
@@ -139,9 +139,9 @@ impl<'a, O: Outside> Request<'_, 'a, O> {
     }
 }
 
-/// The form of an address by which it is counted: an IPv4 address whole, of an IPv6 address the
-/// first 64 bits, since a client has all of the rest to itself. What is no IP address (a pipe's
-/// path) is taken as it is, without a port.
+/// The form in which an address is counted. An IPv4 address counts whole. Of an IPv6 address the
+/// first 64 bits count, since a client has all of the rest to itself. Anything else, such as a
+/// pipe's path, counts as it is, without a port.
 #[must_use]
 pub fn address_of(source: &[u8]) -> Vec<u8> {
     let parsed = std::str::from_utf8(source).ok().and_then(|text| text.parse::<SocketAddr>().ok());

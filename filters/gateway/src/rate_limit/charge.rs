@@ -1,5 +1,5 @@
-//! Charging a request to all of its limits or to none. How each limit counts is in
-//! [`crate::plan::algorithm`], where in [`super::counts`].
+//! Charges a request to all of its limits or to none. [`crate::plan::algorithm`] says how a limit
+//! counts, and [`super::counts`] where.
 
 use std::borrow::Cow;
 
@@ -19,30 +19,31 @@ pub struct Charge<'a> {
     pub subject: Subject<'a>,
     /// How much it is charged, 1 or more.
     pub cost: u64,
-    /// Whether it counts, apart from what is enforced, and refuses nothing.
+    /// Whether it only counts, apart from the limits that are enforced, and refuses nothing.
     pub is_dry_run: bool,
 }
 
 /// Whose requests are counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
-    /// Everyone's.
+    /// All requests.
     All,
     /// Those of the consumer of this name.
     Consumer(&'a str),
-    /// Those of the consumers of the plan of this name; of those who have none where it is empty.
+    /// Those of the consumers of the plan of this name, or, where it is empty, of consumers without
+    /// a plan.
     Plan(&'a str),
     /// Those from this address, in the form of [`super::address_of`].
     Address(Vec<u8>),
-    /// Those that have this value in the header.
+    /// Those with this value in the header.
     Header(Cow<'a, [u8]>),
     /// Those whose token has this value as the claim.
     Claim(Vec<u8>),
 }
 
 impl Subject<'_> {
-    /// The table of its counts, what tells it from subjects of other kinds, and what from others of
-    /// its kind.
+    /// The table of its counts, what tells it from subjects of other kinds, and what tells it from
+    /// others of its kind.
     fn place(&self) -> (Table, u8, &[u8]) {
         match self {
             Self::All => (Table::Whole, 0, b""),
@@ -58,12 +59,12 @@ impl Subject<'_> {
 /// What a request's limits say.
 #[derive(Debug)]
 pub struct Verdict<'a> {
-    /// How each limit stands after the request, in the order asked; those that only try out are
-    /// left out.
+    /// How each limit stands after the request, in the order asked. Limits that only try out are
+    /// not among them.
     pub reports: Vec<Report<'a>>,
-    /// Where it is refused: nanoseconds until all limits would admit one.
+    /// Where the request is refused: nanoseconds until all limits would admit one.
     pub refused: Option<u64>,
-    /// Whether a limit that only tries out would have refused it.
+    /// Whether a limit that only tries out would have refused the request.
     pub dry_run_refused: bool,
 }
 
@@ -80,13 +81,14 @@ pub struct Report<'a> {
 
 /// Charges a request to all of the limits or, where one refuses, to none.
 ///
-/// Limits are charged one after another, and what was charged is given back when a later one
-/// refuses; for those microseconds another worker may see one request too many in an earlier limit,
-/// never one too few. Limits that only try out come last, so that nothing is charged to them which
-/// is refused.
+/// Limits are charged one after another. If a later one refuses, what was charged is given back.
+/// For those microseconds another worker may see one request too many in an earlier limit, never
+/// one too few. Limits that only try out come last, so that a refused request is not charged to
+/// them.
 ///
 /// # Errors
-/// [`CountError`] where a count cannot be kept; nothing remains charged that could be given back.
+/// [`CountError`] where a count cannot be kept. Everything that can be given back is given back
+/// then.
 pub fn charge_all<'a>(
     state: &mut impl SharedState,
     seed: Seed,
@@ -96,7 +98,7 @@ pub fn charge_all<'a>(
     let mut counted = Vec::with_capacity(charges.len());
     let mut refused = None;
     for charge in charges.iter().filter(|charge| !charge.is_dry_run) {
-        // Once one has refused, the others are only asked how they stand.
+        // After one has refused, the others are only asked how they stand.
         match count(state, seed, charge, now, refused.is_some()) {
             Ok(one) => {
                 if one.wait.is_some() && refused.is_none() {
@@ -115,7 +117,7 @@ pub fn charge_all<'a>(
     }
     let mut dry_run_refused = false;
     for charge in charges.iter().filter(|charge| charge.is_dry_run && refused.is_none()) {
-        // One that cannot be counted refuses nothing either.
+        // A limit that only tries out refuses nothing, not even where it cannot be counted.
         dry_run_refused |= count(state, seed, charge, now, false).is_ok_and(|one| one.wait.is_some());
     }
     let report = |(charge, counted): (&Charge<'a>, Counted)| Report {
@@ -145,7 +147,7 @@ fn count(
 fn give_back(state: &mut impl SharedState, counted: &mut [(&Charge<'_>, Counted)], now: u64) {
     for (charge, counted) in counted {
         let algorithm = charge.limit.algorithm;
-        // Where this fails the limit stays too strict by this request until its time is over.
+        // If this fails, the limit stays too strict by this request until the count is over.
         let _ = counted.key.give_back(state, algorithm, now, charge.cost);
         counted.count = algorithm.give_back(counted.count, now, charge.cost);
     }
@@ -153,7 +155,7 @@ fn give_back(state: &mut impl SharedState, counted: &mut [(&Charge<'_>, Counted)
 
 fn key(seed: Seed, charge: &Charge<'_>) -> Key {
     let id = charge.limit.id.as_bytes();
-    // What only tries a plan's limit out must not use the plan up.
+    // A limit that only tries out a plan's limit must not use up the plan.
     let tried = if charge.is_dry_run { 0x80 } else { 0 };
     let whole = seed.fingerprint(id, tried, b"");
     match charge.subject.place() {

@@ -31,8 +31,8 @@ pub fn fields(headers: RateLimitHeaders, reports: &[Report<'_>]) -> Fields {
     }
 }
 
-/// The edits that put fields on a response. Lists go on where others, of an upstream that limits
-/// too, may already be; of the old fields there is one each.
+/// The edits that put fields on a response. The lists are added, since an upstream that limits too
+/// may have sent its own. Of the old fields there is one each, so they replace the upstream's.
 #[must_use]
 pub fn edits(fields: Fields) -> Vec<Edit<'static>> {
     let edit = |(name, value): (&'static str, String)| match name {
@@ -42,9 +42,9 @@ pub fn edits(fields: Fields) -> Vec<Edit<'static>> {
     fields.into_iter().map(edit).collect()
 }
 
-/// `"pro";q=600;w=60`, quota and window in seconds (no `w` where the window is not whole seconds),
-/// and `"pro";r=599;t=1`, requests that may come at once and seconds until more may; one list item
-/// a limit, each with a name of its own.
+/// `"pro";q=600;w=60` says quota and window in seconds, without `w` where the window is not whole
+/// seconds. `"pro";r=599;t=1` says how many requests may come at once, and in how many seconds more
+/// may. Each limit is one item, with a name of its own.
 fn of_draft(reports: &[Report<'_>]) -> Fields {
     let (mut policy, mut state) = (String::new(), String::new());
     for (place, report) in reports.iter().enumerate() {
@@ -62,7 +62,8 @@ fn of_draft(reports: &[Report<'_>]) -> Fields {
     vec![(POLICY, policy), (STATE, state)]
 }
 
-/// Of the limit that is nearest to its end; of several, the one that takes longest to have more.
+/// The fields of the limit that is nearest to its end. Of several, that is the one that takes
+/// longest to have more.
 fn of_old(reports: &[Report<'_>]) -> Fields {
     let nearest = reports.iter().min_by_key(|report| {
         let standing = report.standing;
@@ -79,15 +80,15 @@ fn of_old(reports: &[Report<'_>]) -> Fields {
     fields.unwrap_or_default()
 }
 
-/// Seconds, rounded up, so that nobody comes back too early.
+/// Seconds, rounded up, so that no client comes back too early.
 #[must_use]
 pub fn whole_seconds(nanos: u64) -> u64 {
     nanos.div_ceil(1_000_000_000)
 }
 
-/// Starts the next item with its name as a structured-field string. Those are printable ASCII;
-/// whatever else a name contains is written as `%` and two digits a byte. Where `alike` others have
-/// the name, it gets a number: clients tell limits by it.
+/// Starts the next item with its name as a structured-field string, which is printable ASCII: any
+/// other byte of the name is written as `%` and two digits. If `alike` other limits have the same
+/// name, it gets a number, since clients tell limits by their names.
 fn separate(list: &mut String, name: &str, alike: usize) {
     list.push_str(if list.is_empty() { "\"" } else { ", \"" });
     for byte in name.bytes() {

@@ -50,15 +50,15 @@ pub enum Limits {
 /// Whose requests are counted together.
 #[derive(Debug)]
 pub enum By {
-    /// Everyone's.
+    /// All requests.
     Route,
-    /// The consumer's.
+    /// Those of the consumer.
     Consumer,
-    /// Those of all consumers of its plan.
+    /// Those of all consumers of the caller's plan.
     Plan,
     /// Those from the client's address.
     Ip,
-    /// Those that have the same value in this header; its name is in lower case.
+    /// Those with the same value in this header. Its name is in lower case.
     Header(String),
     /// Those whose token has the same value at this path of Envoy's properties.
     Claim(Vec<u8>),
@@ -67,8 +67,8 @@ pub enum By {
 /// How much a request is charged.
 #[derive(Debug)]
 pub enum Cost {
-    /// So much.
+    /// This much.
     Fixed(u64),
-    /// What this header says; its name is in lower case.
+    /// What this header says. Its name is in lower case.
     Header(String),
 }

@@ -1,11 +1,11 @@
-//! How requests are counted: three algorithms over one form of count, sixteen bytes that mean what
+//! How requests are counted: three algorithms over one form of count, whose sixteen bytes mean what
 //! the algorithm says.
 //!
-//! Pure arithmetic on nanoseconds since 1970. A count may say more than its limit could at this
-//! time. If it is a little more, another worker read its clock later than this one and was quicker
-//! to count: its count holds. If it is much more, the clock was set back, or the limit was another:
-//! it is taken for the worst that could be ([`Algorithm::settle`]), and written so, that it is over
-//! in the limit's own time.
+//! This is pure arithmetic on nanoseconds since 1970. A count may say more than its limit could
+//! have made it by now. If it says a little more, another worker read its clock later than this one
+//! and counted earlier: that count holds. If it says much more, the clock was set back, or the
+//! limit was another one. The algorithm then takes the count for the worst that the limit allows
+//! ([`Algorithm::settle`]) and writes it so, and it is over in the limit's own time.
 
 mod quota;
 mod sliding_window;
@@ -15,14 +15,14 @@ pub use quota::{Period, Quota};
 pub use sliding_window::SlidingWindow;
 pub use token_bucket::TokenBucket;
 
-/// So much later another worker may have read its clock, in nanoseconds: one that had to wait for a
-/// core, say.
+/// How much later another worker may have read its clock, in nanoseconds: it may have waited for a
+/// core.
 const SKEW: u64 = 10 * 1_000_000_000;
 
 /// What is known of the requests that were counted. The default says that there were none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// From when on it says no more than the default, in nanoseconds since 1970.
+    /// From this moment on it says no more than the default. In nanoseconds since 1970.
     pub until: u64,
     /// What else the algorithm keeps.
     pub value: u64,
@@ -40,11 +40,11 @@ pub struct Standing {
 /// An algorithm with its constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// An allowance that refills steadily.
+    /// A bucket that refills steadily.
     TokenBucket(TokenBucket),
-    /// The last window, by this window's count and a share of the one before.
+    /// The count of this window, and a share of the count of the window before.
     SlidingWindow(SlidingWindow),
-    /// So many a day or month of the calendar, UTC.
+    /// A number of requests for each day or month of the calendar, UTC.
     Quota(Quota),
 }
 

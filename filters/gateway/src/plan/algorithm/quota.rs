@@ -1,7 +1,7 @@
-//! A quota: so many a day or month of the calendar, which begins anew at midnight UTC.
+//! A quota: a number of requests for each day or month of the calendar, which begins at midnight
+//! UTC.
 //!
-//! Of a count, `until` is the end of the day or month that was counted, and `value` what was used
-//! in it.
+//! In a count, `until` is the end of the day or month, and `value` is how much of it is used.
 
 use super::{Count, SKEW};
 use crate::units::calendar;
@@ -55,9 +55,10 @@ impl Quota {
         self.limit.saturating_sub(self.used(count, now).0)
     }
 
-    /// What was used of the period in which `now` is, and when that ends. A count of the one that
-    /// is just about to begin is another worker's, for whom it has begun: so it has for all. One of
-    /// a later one is one of this: the clock was set back, or the quota was for a month.
+    /// How much of the period of `now` is used, and when that period ends. The count may be of the
+    /// period that is just about to begin: it has begun for another worker, so it has begun for
+    /// all. A count of a later period counts for this one: the clock was set back, or the quota was
+    /// for a month.
     fn used(self, count: Count, now: u64) -> (u64, u64) {
         let end_at = |time| match self.period {
             Period::Day => calendar::end_of_day(time),

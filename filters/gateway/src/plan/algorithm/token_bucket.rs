@@ -1,17 +1,17 @@
 //! The token bucket, as GCRA: the generic cell rate algorithm (ITU-T I.371).
 //!
-//! A bucket is one number, the *theoretical arrival time* (TAT): the nanosecond at which it will be
-//! full again. A request moves it one interval later for each token that it costs, and is admitted
-//! if that is no further ahead than the bucket is deep.
+//! A bucket is one number, the *theoretical arrival time* (TAT): the nanosecond at which the bucket
+//! will be full again. A request moves it later, by one interval for each token that it costs. The
+//! request is admitted if the TAT is then no further ahead than the bucket is deep.
 
 use super::{Count, SKEW};
 
 /// A token bucket's two constants, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenBucket {
-    /// Until one token more is there. Never 0.
+    /// Nanoseconds until there is one token more. Never 0.
     interval: u64,
-    /// Until an empty bucket is full.
+    /// Nanoseconds until an empty bucket is full.
     depth: u64,
 }
 
@@ -29,7 +29,7 @@ impl TokenBucket {
         Some(Self { interval, depth })
     }
 
-    /// Nanoseconds until one token more is there.
+    /// Nanoseconds until there is one token more.
     #[must_use]
     pub fn interval(self) -> u64 {
         self.interval
@@ -65,8 +65,9 @@ impl TokenBucket {
         self.tokens(self.depth.saturating_sub(until_full))
     }
 
-    /// A TAT that is past is now: a bucket is no fuller than full. One much further ahead than the
-    /// depth is an empty bucket: the limit has become smaller since, or the clock was set back.
+    /// A TAT in the past counts as now: a bucket is no fuller than full. A TAT much further ahead
+    /// than the depth counts as an empty bucket: the limit has become smaller since, or the clock
+    /// was set back.
     fn tat(self, count: Count, now: u64) -> u64 {
         let end = now.saturating_add(self.depth);
         if count.until > end.saturating_add(SKEW) { end } else { count.until.max(now) }

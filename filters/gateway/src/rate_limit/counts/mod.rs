@@ -1,22 +1,24 @@
-//! Where counts live: tables of fixed size in Envoy's shared data, changed by compare and swap, so
-//! that all workers of an Envoy count as one.
+//! Where counts live: tables of fixed size in Envoy's shared data. Workers change them by compare
+//! and swap, so all workers of an Envoy count as one.
 //!
-//! Shared data can neither delete nor expire a key, so there is a fixed number of keys, each a
-//! *set* of slots; a slot holds a fingerprint and a count ([`crate::plan::algorithm`]). A slot
-//! whose count's time is past says what an absent one says, so it is free to take. A live slot of a
-//! caller is never taken: else somebody who comes from many addresses could have another's count
-//! forgotten. Where all slots of its set are live, a caller is charged to the count of the limit as
-//! a whole, which such callers share. Those counts have a table of their own, where one always
-//! finds room, if need be in place of the count that is nearest to its end: only a configuration
-//! decides how many limits there are, so callers cannot make use of it.
+//! Envoy's shared data can neither delete nor expire a key. So there is a fixed number of keys. The
+//! value of each is a *set* of slots, and a slot holds a fingerprint and a count
+//! ([`crate::plan::algorithm`]). A slot is free when its count is over: it then says no more than
+//! an absent one. A caller never takes the live slot of another: else somebody with many addresses
+//! could have another caller's count forgotten. If all slots of its set are live, the caller is
+//! charged to the count of the limit as a whole, which such callers share. Those counts have a
+//! table of their own, where one always finds room: if need be, it takes the place of the count
+//! that is nearest to its end. Callers cannot make use of that, since only a configuration decides
+//! how many limits there are.
 //!
-//! Who is known by a key, who by a token's claim, and what anybody may make up (addresses, headers)
-//! have a table each: the one cannot crowd out the other.
+//! Callers known by a key have one table, callers known by a token's claim another, and what
+//! anybody may make up (addresses, headers) a third, so that none crowds out another.
 //!
-//! Other plugins may write to the same key space: a value of another length or version counts as an
+//! Other plugins may write to the same keys. A value of another length or version counts as an
 //! empty set.
 
 mod set;
+mod table;
 
 use std::hash::Hasher;
 
@@ -26,7 +28,9 @@ use crate::outside::{CountError, Seed, SharedState};
 use crate::plan::algorithm::{Algorithm, Count};
 use set::{Set, Slot};
 
-/// How often a swap is tried. Each failure means that another worker's request was counted
+pub use table::Table;
+
+/// How often a swap is tried. Each failure means that another worker has counted a request
 /// meanwhile.
 pub const TRIES: usize = 16;
 
@@ -34,7 +38,7 @@ const SEED_KEY: &[u8] = b"legation/2/seed";
 
 impl Seed {
     /// The fingerprint of a count: that of the limit `id` for the caller `caller` of kind `kind`.
-    /// Never 0, which is a slot that nobody has used.
+    /// It is never 0, which marks a slot that nobody has used.
     #[must_use]
     pub fn fingerprint(self, id: &[u8], kind: u8, caller: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.0);
@@ -47,12 +51,12 @@ impl Seed {
     }
 }
 
-/// Creates the tables unless they exist, and returns their seed; `random` becomes the seed of new
-/// ones.
+/// Creates the tables unless they exist, and returns their seed. `random` becomes the seed of new
+/// tables.
 ///
-/// The first write of a key cannot be compared with anything, so two that create would overwrite
-/// one another's counts. Envoy configures a canary on the main thread before any worker, so the
-/// canary creates and all others find the seed, which is written last.
+/// The first write of a key cannot be compared with anything. So two workers that create tables
+/// would overwrite one another's counts. But Envoy configures a canary on the main thread before
+/// any worker: the canary creates the tables, and all others find the seed, which it writes last.
 ///
 /// # Errors
 /// [`CountError::Unavailable`] where shared data cannot be written.
@@ -72,50 +76,6 @@ pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, C
     Ok(Seed(random))
 }
 
-/// One of the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// Counts of limits as a whole: as many as a configuration makes.
-    Whole,
-    /// Counts of consumers and plans: as many as a configuration makes, which may be very many.
-    Known,
-    /// Counts of claims: as many as whoever signs tokens likes.
-    Claimed,
-    /// Counts of addresses and headers: as many as anybody likes.
-    Anyone,
-}
-
-const KEY_BYTES: usize = 17;
-
-impl Table {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Whole, Self::Known, Self::Claimed, Self::Anyone];
-
-    /// How many sets it has.
-    #[must_use]
-    pub fn sets(self) -> u16 {
-        match self {
-            Self::Known => 16_384,
-            Self::Whole | Self::Claimed | Self::Anyone => 4_096,
-        }
-    }
-
-    /// `legation/2/k/0fff`: the version of the format, the table, the set.
-    fn key(self, set: u16) -> [u8; KEY_BYTES] {
-        let mut key = match self {
-            Self::Whole => *b"legation/2/w/0000",
-            Self::Known => *b"legation/2/k/0000",
-            Self::Claimed => *b"legation/2/c/0000",
-            Self::Anyone => *b"legation/2/a/0000",
-        };
-        let digit = |shift: u16| b"0123456789abcdef".get(usize::from((set >> shift) & 15)).copied().unwrap_or_default();
-        if let Some(last) = key.last_chunk_mut::<4>() {
-            *last = [digit(12), digit(8), digit(4), digit(0)];
-        }
-        key
-    }
-}
-
 /// What a count is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -123,7 +83,7 @@ pub struct Key {
     pub table: Table,
     /// The fingerprint of its own count.
     pub own: u64,
-    /// The fingerprint of the limit as a whole; equal to `own` where all callers are counted
+    /// The fingerprint of the limit as a whole. It equals `own` where all callers are counted
     /// together.
     pub whole: u64,
 }
@@ -186,8 +146,8 @@ impl Key {
         self.visit(state, now, |count| Step { count: less(count), wait: None }).map(drop)
     }
 
-    /// The count's own while there is room for it, that of the limit as a whole where there is
-    /// none.
+    /// Works on the caller's own count while there is room for it, else on that of the limit as a
+    /// whole.
     fn visit(
         self,
         state: &mut impl SharedState,
@@ -201,7 +161,7 @@ impl Key {
         whole.visit_one(state, now, &step)?.ok_or(CountError::Unavailable)
     }
 
-    /// Reads, steps and swaps until nobody else was quicker. `None` where the set has no room.
+    /// Reads, steps and swaps until no other worker was quicker. `None` where the set has no room.
     fn visit_one(
         self,
         state: &mut impl SharedState,
@@ -229,9 +189,9 @@ impl Key {
 }
 
 struct Step {
-    /// Written if it is another.
+    /// The count to write, if it differs.
     count: Count,
-    /// Where there is no room.
+    /// Nanoseconds to wait, where there is no room.
     wait: Option<u64>,
 }
 

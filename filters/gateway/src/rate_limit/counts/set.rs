@@ -1,11 +1,11 @@
 //! A set of counts as one value of shared data: a version, then for each slot a fingerprint and a
-//! count ([`crate::plan::algorithm`]), three numbers of 64 bits, little-endian.
+//! count ([`crate::plan::algorithm`]), which are three numbers of 64 bits, little-endian.
 
 use crate::plan::MAX_WINDOW;
 use crate::plan::algorithm::Count;
 
-/// No limit's count says anything for longer: two windows, and what rounding adds. One that claims
-/// to was written by somebody else, or before the clock was set back.
+/// No limit's count lasts longer: two windows, and what rounding adds. If a count claims to,
+/// somebody else wrote it, or the clock was set back since.
 const LONGEST: u64 = 2 * MAX_WINDOW + 10_000_000_000;
 
 /// Counts in a set.
@@ -27,7 +27,7 @@ pub(crate) struct Set {
 }
 
 impl Set {
-    /// Reads a value; one of another length or version is an empty set.
+    /// Reads a value. A value of another length or version is an empty set.
     pub(crate) fn decode(value: &[u8]) -> Self {
         let mut set = Self::default();
         if let Some((&VERSION, rest)) = value.split_first()
@@ -56,8 +56,8 @@ impl Set {
         value
     }
 
-    /// The slot of this count, or one that it may take. `may_replace` allows a live one: the one
-    /// nearest to its end.
+    /// The slot of this count, or one that it may take. With `may_replace` it may take a live one,
+    /// the one nearest to its end.
     pub(crate) fn slot(&mut self, fingerprint: u64, now: u64, may_replace: bool) -> Option<&mut Slot> {
         let own = self.slots.iter().position(|slot| slot.fingerprint == fingerprint);
         let place = own.or_else(|| {
