@@ -9,7 +9,6 @@
 #![allow(missing_docs)]
 
 use std::{
-    fmt::Write as _,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -22,13 +21,11 @@ const SIZES: [usize; 3] = [10, 1_000, 10_000];
 const EDITS: usize = 15;
 
 fn file(svc: SocketAddr, routes: usize, edit: usize) -> File {
-    let mut lines = String::new();
-    for route in 0..routes {
-        writeln!(lines, "- {{name: route-{route}, match: {{prefix: /service/{route}/items}}, cluster: svc}}").unwrap();
-    }
-    File::routes(lines)
-        .and_routes(format!("- {{name: new-{edit}, match: {{path: /new/{edit}}}, cluster: svc}}"))
-        .cluster("svc", svc)
+    let file = File::routes("- {name: new-$EDIT, match: {path: /new/$EDIT}, cluster: svc}").set("EDIT", edit);
+    let file = (0..routes).fold(file, |file, route| {
+        file.and_route(format!("route-{route}"), format!("/service/{route}/items"), "cluster: svc")
+    });
+    file.cluster("svc", svc)
 }
 
 struct Measured {

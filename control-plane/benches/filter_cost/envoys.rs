@@ -33,8 +33,10 @@ impl fmt::Display for Upstream {
 /// Envoy's own filters for the same purpose.
 pub const NATIVE: &str = "Envoy's api_key_auth and local_ratelimit (C++)";
 
+/// A policy with a key and a limit.
+const LIMITED: &str = ", api_key: {}, rate_limit: {limit: LIMIT, window: 1s, by: consumer}";
 /// A limit that no load here reaches.
-const LIMIT: &str = "{limit: 1000000, window: 1s, by: consumer}";
+const UNREACHED: &str = "1000000";
 
 /// Starts all Envoys. The first one has no filter.
 pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
@@ -44,13 +46,14 @@ pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
         Upstream::Cluster => "cluster: svc",
     };
     let file = |policy: &str, others: usize| {
-        let measured = File::routes(format!("- {{name: measured, match: {{prefix: /measured}}, {action}{policy}}}"))
+        let measured = File::default()
+            .and_route("measured", "/measured", format!("{action}{policy}"))
             .cluster("svc", svc)
             .consumers("- {name: alice, plan: pro, api_keys: [{sha256: $ALICE}]}")
             .plans("- {name: pro}");
         (0..others).fold(measured, |file, number| {
-            let other = format!(", api_key: {{}}, rate_limit: {{limit: {}, window: 1s, by: consumer}}", 1000 + number);
-            file.and_routes(format!("- {{name: other-{number}, match: {{prefix: /other/{number}}}, {action}{other}}}"))
+            let policy = LIMITED.replace("LIMIT", &(1000 + number).to_string());
+            file.and_route(format!("other-{number}"), format!("/other/{number}"), format!("{action}{policy}"))
         })
     };
     let ours = |name: &str, policy: &str, others: usize| {
@@ -64,7 +67,7 @@ pub async fn all(upstream_is: Upstream) -> Vec<Variant> {
         envoy::start(name, 1, port, &bootstrap)
     };
     let bucket = json!({"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"});
-    let limited = format!(", api_key: {{}}, rate_limit: {LIMIT}");
+    let limited = LIMITED.replace("LIMIT", UNREACHED);
     let mut variants = vec![
         replaced("nothing", vec![]),
         ours("Legation, on no route that is asked for", "", 1),

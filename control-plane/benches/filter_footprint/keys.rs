@@ -34,13 +34,9 @@ fn consumers(keys: usize, edit: usize) -> impl Iterator<Item = (String, String)>
 
 /// Returns a file with this many keys, after this many edits.
 pub fn file(keys: usize, edit: usize) -> File {
-    let mut others = String::new();
-    for (name, sha256) in consumers(keys, edit) {
-        writeln!(others, "- {{name: {name}, api_keys: [{{sha256: {sha256}}}]}}").unwrap();
-    }
-    let policy = "api_key: {header: x-api-key, query: key}";
-    let route = format!("- {{name: measured, match: {{prefix: /measured}}, respond: {{status: 200}}, {policy}}}");
-    File::routes(route).alice().consumers(others)
+    let fields = "respond: {status: 200}, api_key: {header: x-api-key, query: key}";
+    let file = File::default().and_route("measured", "/measured", fields).alice();
+    consumers(keys, edit).fold(file, |file, (name, sha256)| file.consumer(name, sha256))
 }
 
 /// Returns the filter's configuration with the same keys.

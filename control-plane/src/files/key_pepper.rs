@@ -22,12 +22,12 @@ pub fn check(model: &Model, contents: &Contents) -> Result<Option<Secret>, Box<D
         let (at, width) = (file.origin.clone(), file.width);
         Box::new(Diagnostic { severity: Severity::Error, code, message, at, width, help: None })
     })?));
-    Ok(Some(Secret { name: file.field.to_owned(), content, origin: file.origin.clone() }))
+    Ok(Some(Secret { name: file.field().to_owned(), content, origin: file.origin.clone() }))
 }
 
 /// The text without the newlines at its end, which editors and shells add.
 fn read(file: &NamedFile, contents: &Contents) -> Result<String, (&'static str, String)> {
-    let field = file.field;
+    let field = file.field();
     let bytes = match contents.get(&file.path) {
         Some(Ok(bytes)) => bytes,
         Some(Err(reason)) => return Err((code::UNREADABLE, format!("cannot read `{field}`: {reason}"))),

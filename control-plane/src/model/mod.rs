@@ -23,7 +23,9 @@ pub use route::{
     Action, Domain, Forward, HeaderMatch, HeaderValueMatch, Host, PathMatch, Route, RouteMatch, Stream, Timeouts,
     WeightedCluster,
 };
-pub use tls::{CertificateFiles, ClusterTls, Hidden, ListenerTls, NamedFile, Secret, SecretContent, TlsVersion};
+pub use tls::{
+    CertificateFiles, ClusterTls, FileKind, Hidden, ListenerTls, NamedFile, Secret, SecretContent, TlsVersion,
+};
 
 /// A whole configuration. Names are unique within each list, and lists keep the file's order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,15 +12,50 @@ use crate::origin::Origin;
 pub struct NamedFile {
     /// The path as written: relative to the folder of the gateway file, or absolute.
     pub path: String,
-    /// The field that names it, such as `cert_file`.
+    /// What it holds.
     #[serde(skip)]
-    pub field: &'static str,
+    pub kind: FileKind,
     /// The place of its name.
     #[serde(skip)]
     pub origin: Origin,
     /// The number of characters of its name there.
     #[serde(skip)]
     pub width: u32,
+}
+
+impl NamedFile {
+    /// The field that names it, such as `cert_file`.
+    pub fn field(&self) -> &'static str {
+        self.kind.field()
+    }
+}
+
+/// What a named file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A chain of certificates.
+    Certificate,
+    /// The private key of a certificate.
+    Key,
+    /// The authorities that verify a cluster's endpoints.
+    Authorities,
+    /// The authorities that verify a listener's clients.
+    ClientAuthorities,
+    /// The secret of API keys' digests.
+    KeyPepper,
+}
+
+impl FileKind {
+    /// The field that names a file of this kind.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Certificate => "cert_file",
+            Self::Key => "key_file",
+            Self::Authorities => "ca_file",
+            Self::ClientAuthorities => "client_ca_file",
+            Self::KeyPepper => "key_pepper_file",
+        }
+    }
 }
 
 /// A certificate with its private key.

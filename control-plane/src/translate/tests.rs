@@ -7,9 +7,9 @@ use legation_protos::descriptors::EnvoyMessage;
 
 use super::*;
 use crate::model::{
-    Action, CertificateFiles, Cluster, Domain, Forward, Hidden, Host, Listener, ListenerTls, LoadBalancing, NamedFile,
-    PathMatch, Protocol, RawResource, Route, RouteMatch, SecretContent, Stream, Timeouts, TlsVersion, WeightedCluster,
-    route::Features,
+    Action, CertificateFiles, Cluster, Domain, FileKind, Forward, Hidden, Host, Listener, ListenerTls, LoadBalancing,
+    NamedFile, PathMatch, Protocol, RawResource, Route, RouteMatch, SecretContent, Stream, Timeouts, TlsVersion,
+    WeightedCluster, route::Features,
 };
 
 const MODULE: Module = Module { bytes: b"\0asm", sha256: "abc" };
@@ -308,8 +308,8 @@ fn every_filter_that_a_route_turns_on_stands_disabled_in_the_chain() {
 }
 
 fn tls(file: &str) -> ListenerTls {
-    let named = |field| NamedFile { path: file.to_owned(), field, origin: at(2), width: 1 };
-    let certificate = CertificateFiles { certificate: named("cert_file"), key: named("key_file") };
+    let named = |kind| NamedFile { path: file.to_owned(), kind, origin: at(2), width: 1 };
+    let certificate = CertificateFiles { certificate: named(FileKind::Certificate), key: named(FileKind::Key) };
     ListenerTls { certificate, client_ca: None, min_version: TlsVersion::V1_2 }
 }
 

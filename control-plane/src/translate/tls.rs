@@ -87,7 +87,7 @@ impl Owner<'_> {
     }
 
     fn discovered(&self, file: &NamedFile) -> SdsSecretConfig {
-        SdsSecretConfig { name: Secret::name(self.list, self.name, file.field), sds_config: Some(from_ads()) }
+        SdsSecretConfig { name: Secret::name(self.list, self.name, file.field()), sds_config: Some(from_ads()) }
     }
 }
 

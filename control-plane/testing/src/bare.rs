@@ -59,6 +59,3 @@ impl Bare {
         pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
     }
 }
-
-/// The common part of all bootstraps: an admin interface on a free port.
-pub const ADMIN: &str = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n";

@@ -70,7 +70,7 @@ impl Parts {
         self.frame(Err(Cut)).await;
     }
 
-    /// Waits until nobody takes it any more.
+    /// Waits until the other side takes no more.
     pub async fn unwanted(&self) {
         self.0.closed().await;
     }
@@ -146,7 +146,7 @@ impl Writer {
         self.write_to(end).await;
     }
 
-    /// Waits until nobody takes it any more.
+    /// Waits until the other side takes no more.
     pub async fn unwanted(&self) {
         time::timeout(PATIENCE, self.parts.unwanted()).await.expect("it is cut");
     }

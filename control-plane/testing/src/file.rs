@@ -41,6 +41,11 @@ impl File {
         self
     }
 
+    /// A further route for a prefix, with these fields beside.
+    pub fn and_route(self, name: impl fmt::Display, prefix: impl fmt::Display, fields: impl fmt::Display) -> Self {
+        self.and_routes(format!("- {{name: {name}, match: {{prefix: {prefix}}}, {fields}}}"))
+    }
+
     /// A cluster with one endpoint.
     pub fn cluster(self, name: &str, endpoint: impl fmt::Display) -> Self {
         self.clusters(format!("- {{name: {name}, endpoints: [\"{endpoint}\"]}}"))
@@ -71,7 +76,17 @@ impl File {
 
     /// A listener beside `http`, at this port.
     pub fn and_listener(self, name: &str, port: u16) -> Self {
-        self.and_listeners(format!("- {{name: {name}, port: {port}}}"))
+        self.and_listener_with(name, port, "")
+    }
+
+    /// The same with further fields.
+    pub fn and_listener_with(self, name: &str, port: u16, fields: impl fmt::Display) -> Self {
+        self.and_listeners(format!("- {{name: {name}, port: {port}, {fields}}}"))
+    }
+
+    /// Puts the listener `http` at this port, where no gateway chooses one.
+    pub fn port(self, port: u16) -> Self {
+        self.listeners(format!("- {{name: http, port: {port}}}"))
     }
 
     /// Listeners in place of `http`.
@@ -82,12 +97,17 @@ impl File {
 
     /// Alice, by her key.
     pub fn alice(self) -> Self {
-        self.consumers("- {name: alice, api_keys: [{sha256: $ALICE}]}")
+        self.consumer("alice", "$ALICE")
     }
 
     /// Bob, by his key.
     pub fn bob(self) -> Self {
-        self.consumers("- {name: bob, api_keys: [{sha256: $BOB}]}")
+        self.consumer("bob", "$BOB")
+    }
+
+    /// A consumer whose key has this digest.
+    pub fn consumer(self, name: impl fmt::Display, sha256: impl fmt::Display) -> Self {
+        self.consumers(format!("- {{name: {name}, api_keys: [{{sha256: {sha256}}}]}}"))
     }
 
     /// Further consumers.

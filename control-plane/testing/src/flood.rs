@@ -126,16 +126,10 @@ impl Limited {
 /// consumer by another.
 pub fn limited(limits: &[Limited], edit: usize) -> File {
     let route = |file: File, Limited { algorithm, limit, fields, .. }: &Limited| {
-        file.and_routes(format!(
-            "
-            - name: {algorithm}
-              match: {{prefix: /{algorithm}}}
-              respond: {{status: 200}}
-              api_key: {{}}
-              rate_limit: {{limit: {limit}, window: 1s, by: route{fields}}}
-            "
-        ))
+        let fields = "respond: {status: 200}, api_key: {}, rate_limit: {limit: LIMIT, window: 1s, by: routeFIELDS}"
+            .replace("LIMIT", &limit.to_string())
+            .replace("FIELDS", fields);
+        file.and_route(algorithm, format!("/{algorithm}"), fields)
     };
-    let guest = format!("- {{name: guest-{edit}, api_keys: [{{sha256: {edit:064}}}]}}");
-    limits.iter().fold(File::default(), route).alice().consumers(guest)
+    limits.iter().fold(File::default(), route).alice().consumer(format!("guest-{edit}"), format!("{edit:064}"))
 }

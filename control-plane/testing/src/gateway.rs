@@ -1,6 +1,6 @@
 //! `legation run` on a file that the test edits.
 
-use std::{fmt, fs, net::SocketAddr, path::PathBuf, process::Command, sync::Arc};
+use std::{fmt, fs, net::SocketAddr, path::PathBuf, process::Command, sync::Arc, thread};
 
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -15,6 +15,16 @@ pub struct Gateway {
     pub port: u16,
     admin: SocketAddr,
     directory: Arc<TempDir>,
+    is_shared: bool,
+}
+
+impl Drop for Gateway {
+    /// Shows what a shared gateway has written when a test fails: its process outlives the test.
+    fn drop(&mut self) {
+        if self.is_shared && thread::panicking() {
+            eprintln!("--- the shared gateway wrote:\n{}", self.process.output());
+        }
+    }
 }
 
 /// How a gateway is run.
@@ -87,19 +97,26 @@ impl Gateway {
         fs::write(directory.path().join("gateway.yaml"), complete(file, port)).expect("it can be written");
         let process = start(&directory, &mut run(&directory, &options));
         let admin = admin_address(&process).await;
-        Self { process: Arc::new(process), client: Client::new(), port, admin, directory: Arc::new(directory) }
+        Self {
+            process: Arc::new(process),
+            client: Client::new(),
+            port,
+            admin,
+            directory: Arc::new(directory),
+            is_shared: false,
+        }
     }
 
     /// Returns the same gateway for another test, with its own client: connections end with the
     /// test's runtime.
     pub(super) fn for_another(&self) -> Self {
-        let Self { process, port, admin, directory, .. } = self;
         Self {
-            process: process.clone(),
+            process: self.process.clone(),
             client: Client::new(),
-            port: *port,
-            admin: *admin,
-            directory: directory.clone(),
+            port: self.port,
+            admin: self.admin,
+            directory: self.directory.clone(),
+            is_shared: true,
         }
     }
 

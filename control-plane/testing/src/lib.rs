@@ -40,7 +40,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, time};
 
 pub use answerer::{Answer, Answerer, Asked, Reply};
-pub use bare::{ADMIN, Bare};
+pub use bare::Bare;
 pub use body::{Body, Cut, Parts, empty, part, parts};
 pub use chance::Chance;
 pub use client::{Client, Connection, Response, by_alice, request};

@@ -122,9 +122,8 @@ impl Content {
         let Self { further_port, routes, cluster, svc } = self;
         let mut file = File::default();
         for (number, (prefix, fields)) in routes.iter().enumerate() {
-            file = file.and_routes(format!(
-                "- {{name: own-{number}, match: {{prefix: {prefix}}}, cluster: svc, api_key: {{}}, rate_limit: $OWN, {fields}}}"
-            ));
+            let fields = "cluster: svc, api_key: {}, rate_limit: {limit: $OWN, window: 1h}, ".to_owned() + fields;
+            file = file.and_route(format!("own-{number}"), prefix, fields);
         }
         let file = file
             .and_routes(or(0, "", "- {name: new, match: {prefix: /new}, cluster: svc}"))
@@ -142,7 +141,7 @@ impl Content {
             .plans("- {name: pro, limits: [{limit: $PLAN, window: 1m}]}")
             .consumers("- {name: alice, plan: pro, metadata: {team: $TEAM}, api_keys: [{sha256: $ALICE}]}")
             .top("defaults: {rate_limit_headers: $HEADERS}")
-            .set("OWN", format!("{{limit: {}, window: 1h}}", 100_000 + times(4)))
+            .set("OWN", 100_000 + times(4))
             .set("WEIGHT", 10 + times(1))
             .set("PATIENCE", or(2, "30s", "40s"))
             .set("GUARD", or(3, "", ", api_key: {}"))
@@ -153,7 +152,7 @@ impl Content {
             .set("HEADERS", or(12, "ratelimit", "x-ratelimit"));
         let file = if is_odd(5) { file.bob() } else { file };
         if is_odd(11) {
-            return file.and_listeners(format!("- {{name: further, address: 127.0.0.1, port: {further_port}}}"));
+            return file.and_listener_with("further", *further_port, "address: 127.0.0.1");
         }
         file
     }

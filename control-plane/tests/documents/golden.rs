@@ -1,8 +1,10 @@
-//! Golden cases. The folder `golden/PART/WORD` has a gateway file that uses a word of a part of the file, `in.yaml`, and beside it
-//! the resources that it becomes, a file a kind: `listeners.yaml`, `routes.yaml` and so on. Left out are resources that the
-//! smallest gateway, `golden/base`, has, too: a case shows what its word changes.
+//! Golden cases. The folder `golden/PART/WORD` has a gateway file that uses a word of a part of the
+//! file, `in.yaml`, and beside it the resources that it becomes, a file a kind: `listeners.yaml`,
+//! `routes.yaml` and so on. Left out are resources that the smallest gateway, `golden/base`, has,
+//! too: a case shows what its word changes.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p legation --test documents golden` writes the files instead of comparing them.
+//! `UPDATE_GOLDEN=1 cargo test -p legation --test documents golden` writes the files instead of
+//! comparing them.
 
 use std::{
     collections::BTreeMap,
@@ -50,7 +52,8 @@ fn resources(case: &Path) -> BTreeMap<(ResourceType, String), Value> {
     resources.into_iter().map(as_value).collect()
 }
 
-/// Shows the filter's configuration as what it is, and not the module: every change of the filter gives that another digest.
+/// Shows the filter's configuration as what it is, and not the module: every change of the filter
+/// gives that another digest.
 fn make_readable(resource: &mut Value) {
     let Some(plugin) = resource.pointer_mut("/typed_config/config") else { return };
     if let Some(code) = plugin.pointer_mut("/vm_config/code") {
@@ -61,7 +64,7 @@ fn make_readable(resource: &mut Value) {
     }
 }
 
-/// What is written down for a case: its resources, but for those that are equal to one of the others.
+/// Returns what is to be written down for a case: its resources, without those that `others` has, too.
 fn files(
     resources: BTreeMap<(ResourceType, String), Value>,
     others: &BTreeMap<(ResourceType, String), Value>,
@@ -76,7 +79,7 @@ fn files(
     kinds.into_iter().map(file).collect()
 }
 
-/// What is written down beside `in.yaml`.
+/// Returns the files beside `in.yaml`.
 fn written(case: &Path) -> Files {
     let entries = fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path());
     let outputs = entries.filter(|path| path.is_file() && !path.ends_with("in.yaml"));

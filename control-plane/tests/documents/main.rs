@@ -1,5 +1,6 @@
-//! What the repository shows people is true: examples and the README's files are valid, the bootstrap that Compose mounts is the
-//! one that the command writes, and the golden files become the resources that are written down beside them.
+//! What the repository shows people is true: examples and the README's files are valid, the
+//! bootstrap that Compose mounts is the one that the command writes, and the golden files become
+//! the resources that are written down beside them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -37,7 +38,8 @@ fn every_example_is_valid_without_a_warning() {
     }
 }
 
-/// Certificates are not kept in the repository: an example that needs some has a script that makes them, in a copy here.
+/// Certificates are not kept in the repository: an example that needs some has a script that makes
+/// them, in a copy here.
 fn with_certificates(file: PathBuf) -> (Option<tempfile::TempDir>, PathBuf) {
     let script = file.with_file_name("make-certificates");
     if !script.exists() {

@@ -1,5 +1,5 @@
-//! Rate limits under far more load than they admit, on several workers, while the filter's configuration changes.
-//! `benches/limit_accuracy` measures the same for longer.
+//! Rate limits under far more load than they admit, on several workers, while the filter's
+//! configuration changes. `benches/limit_accuracy` measures the same for longer.
 
 use legation_testing::{Flood, Limited, limited};
 

@@ -1,4 +1,4 @@
-//! The channel between the control plane and a real Envoy: TLS both ways, and who is connected.
+//! The channel between the control plane and a real Envoy: TLS both ways, and which nodes are connected.
 
 use std::{fs, path::PathBuf, process::Output};
 
@@ -19,7 +19,8 @@ fn flags(flags: [(&str, &PathBuf); 3]) -> Vec<String> {
     flags.iter().flat_map(|(flag, file)| [(*flag).to_owned(), file.display().to_string()]).collect()
 }
 
-/// A control plane that asks for clients' certificates and holds them to their names, and Envoys that have one.
+/// A control plane that asks for clients' certificates and holds them to their names, and Envoys
+/// that have one.
 struct Fleet {
     folder: tempfile::TempDir,
     port: u16,
@@ -85,7 +86,7 @@ async fn an_envoy_with_another_nodes_name_is_refused() {
     let fleet = Fleet::start().await;
     let admin = fleet.control_plane.admin();
     let _envoy = fleet.envoy("edge-1", "edge-2").await;
-    fleet.control_plane.process.says(&["node edge-1 is refused"]).await;
+    fleet.control_plane.process.says(&["refusing a client that says it is node edge-1"]).await;
     let shown = text(&proxies(&admin, &[]));
     assert!(shown.contains("no node is connected"), "{shown}");
 }
@@ -107,9 +108,9 @@ async fn run_serves_its_own_envoy_while_the_port_asks_for_certificates() {
 #[tokio::test(flavor = "multi_thread")]
 async fn proxies_shows_a_rejection_with_its_place_and_says_who_cannot_be_asked() {
     let taken = TakenPort::take();
-    // It is rejected at the start, where nothing was confirmed that it could be put back to: so it stays.
-    let listeners = format!("- {{name: second, port: {}}}\n- {{name: http, port: $PORT}}", taken.port);
-    let gateway = Gateway::answering("one").listeners(listeners).begin_with([]).await;
+    // It is rejected at the start, where nothing was confirmed that it could be put back to: so it
+    // stays.
+    let gateway = Gateway::answering("one").and_listener("second", taken.port).begin_with([]).await;
     let (admin, at) = (gateway.admin(), gateway.place("{name: second"));
     eventually("the rejection shows", async || proxies(&admin, &[]).status.code() == Some(2)).await;
     eventually("with its place", async || {

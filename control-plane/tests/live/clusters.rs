@@ -1,5 +1,6 @@
-//! What changes with clusters, through the whole product and as a real Envoy takes it: what is new is in place before anything
-//! leads to it, what is old goes when nothing does any more, and neither waits until Envoy gives up waiting for endpoints.
+//! What changes with clusters, through the whole product and as a real Envoy takes it: what is new
+//! is in place before anything leads to it, what is old goes when nothing does any more, and
+//! neither waits until Envoy gives up waiting for endpoints.
 //!
 //! Each test has its own gateway: it looks at what all clusters and listeners of its Envoy are.
 
@@ -17,7 +18,8 @@ fn file(cluster: &str) -> File {
     File::routes("- {name: to-$CLUSTER, match: {prefix: /}, cluster: $CLUSTER}").set("CLUSTER", cluster)
 }
 
-/// Makes sure that Envoy had the endpoints of a cluster before it gave up waiting for them, which it does after 15 s.
+/// Makes sure that Envoy had the endpoints of a cluster before it gave up waiting for them, which
+/// it does after 15 s.
 async fn had_its_endpoints(gateway: &Gateway, cluster: &str) {
     let given_up = gateway.known_envoy_counter(&format!("cluster.{cluster}.init_fetch_timeout")).await;
     assert_eq!(given_up, Some(0), "Envoy gave up waiting for the endpoints of {cluster}");

@@ -1,5 +1,5 @@
-//! Listeners that an edit changes or removes, and the end of the whole gateway: what runs goes on, what begins goes elsewhere,
-//! and the gateway says how much is still open.
+//! Listeners that an edit changes or removes, and the end of the whole gateway: what runs goes on,
+//! what begins goes elsewhere, and the gateway says how much is still open.
 //!
 //! Each test has its own gateway: it ends it, or looks at all that drains.
 
@@ -20,7 +20,7 @@ fn file(svc: SocketAddr) -> File {
 
 /// The same with a second listener that has these limits.
 fn public(svc: SocketAddr, port: u16, limits: &str) -> File {
-    file(svc).and_listeners(format!("- {{name: public, port: {port}, limits: {{{limits}}}}}"))
+    file(svc).and_listener_with("public", port, "limits: {LIMITS}".replace("LIMITS", limits))
 }
 
 /// The head of the answer to one more request on a connection that is kept open between requests.
@@ -72,7 +72,8 @@ async fn an_edit_of_a_listener_cuts_no_stream_and_says_how_many_drain_until_when
     assert!(metrics.contains("legation_draining_streams{listener=\"public\"} 2\n"), "{metrics}");
     assert!(metrics.contains("legation_drains_until_timestamp_seconds{listener=\"public\"} "), "{metrics}");
 
-    // A client between requests goes over with the next one: by `connection: close`, and over HTTP/2 by GOAWAY.
+    // A client between requests goes over with the next one: by `connection: close`, and over
+    // HTTP/2 by GOAWAY.
     assert!(ask_again(&mut kept).await.contains("connection: close"));
     assert_eq!(http2.ask(request(port, "/status/204")).await.unwrap().status(), 204);
     eventually("the client is told to go", || async { http2.is_closed() }).await;

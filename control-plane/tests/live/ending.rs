@@ -1,5 +1,5 @@
-//! `run` and its Envoy: they start together, end together, and one that dies comes back. Each test ends its gateway, and so
-//! has its own.
+//! `run` and its Envoy: they start together, end together, and one that dies comes back. Each test
+//! ends its gateway, and so has its own.
 
 use std::{fs, process::Command};
 
@@ -16,7 +16,7 @@ fn file() -> File {
     File::answering("here")
 }
 
-/// Whether a process runs; one that has ended and that nobody has waited for does not.
+/// Returns whether a process runs. A zombie does not.
 fn is_alive(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))

@@ -1,4 +1,5 @@
-//! Server-sent events through the gateway: each arrives as it is sent, whatever is edited meanwhile. `EVENTS` says how many.
+//! Server-sent events through the gateway: each arrives as it is sent, whatever is edited
+//! meanwhile. `EVENTS` says how many.
 
 use std::{env, time::Instant};
 

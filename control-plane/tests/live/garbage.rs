@@ -1,8 +1,9 @@
-//! Requests that make no sense, many of them, over HTTP/1.1 and HTTP/2 written by hand, to an Envoy whose filter looks
-//! for keys wherever they may be: it survives, and nobody passes who has no key. A trap in the filter would cut every
-//! stream of its worker.
+//! Requests that make no sense, many of them, over HTTP/1.1 and HTTP/2 written by hand, to an Envoy
+//! whose filter looks for keys wherever they may be: it survives, and no request without a key passes.
+//! A trap in the filter would cut every stream of its worker.
 //!
-//! `GARBAGE` says how many (60,000), `GARBAGE_SEED` which (1): the same seed gives the same requests.
+//! `GARBAGE` says how many (60,000), `GARBAGE_SEED` which (1): the same seed gives the same
+//! requests.
 
 mod http1;
 mod http2;
@@ -20,118 +21,33 @@ use std::{
 };
 
 use futures::future::join_all;
-use legation_testing::{ADMIN, ALICE_KEY, ALICE_SHA256, Bare, Chance, Client, free_port};
+use legation_testing::{ALICE_KEY, ALICE_SHA256, Bare, Chance, Client, free_port};
 use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 
 use request::{Request, spoil};
 
-/// Envoy as it takes the most; it says in its access log what became of each request. A route answers by itself, so
-/// what the log shows of a request that passed is what an upstream would see.
+/// Envoy as it takes the most; it says in its access log what became of each request. A route
+/// answers by itself, so what the log shows of a request that passed is what an upstream would see.
 fn bootstrap(port: u16, folder: &Path) -> String {
-    let folder = folder.display();
-    let sources = r#""header": "x-api-key", "bearer": true, "cookie": "key", "query": "key""#;
-    let most = r#""limit": 1000000000, "window": "1h""#;
-    format!(
-        r#"{ADMIN}
-static_resources:
-  listeners:
-  - name: http
-    address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: garbage
-          max_request_headers_kb: 8192
-          normalize_path: true
-          merge_slashes: true
-          upgrade_configs: [{{upgrade_type: CONNECT}}, {{upgrade_type: websocket}}]
-          delayed_close_timeout: 0.05s
-          stream_error_on_invalid_http_message: true
-          common_http_protocol_options: {{max_headers_count: 10000}}
-          http_protocol_options: {{accept_http_10: true, allow_absolute_url: true, default_host_for_http_10: x}}
-          http2_protocol_options: {{allow_connect: true, override_stream_error_on_invalid_http_message: true}}
-          access_log:
-          - name: file
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
-              path: "{folder}/access.log"
-              log_format:
-                text_format_source:
-                  inline_string: "%PROTOCOL%\t%RESPONSE_CODE%\t%RESPONSE_CODE_DETAILS%\t%ROUTE_NAME%\t%REQ(X-MARK)%\t\
-%REQ(X-CONSUMER-ID)%\t%REQ(X-CONSUMER-PLAN)%\t%REQ(X_CONSUMER_ID)%%REQ(X-CONSUMER_PLAN)%\n"
-          route_config:
-            virtual_hosts:
-            - name: any
-              domains: ["*"]
-              routes:
-              - {{name: open, match: {{prefix: /open}}, direct_response: {{status: 200}}}}
-              - {{name: connect, match: {{connect_matcher: {{}}}}, direct_response: {{status: 200}}}}
-              - {{name: keyed, match: {{prefix: /}}, direct_response: {{status: 200}}}}
-          http_filters:
-          - name: legation
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
-              config:
-                name: legation
-                failure_policy: FAIL_RELOAD
-                vm_config:
-                  vm_id: legation
-                  runtime: envoy.wasm.runtime.v8
-                  code: {{local: {{filename: "{folder}/filter.wasm"}}}}
-                configuration:
-                  "@type": type.googleapis.com/google.protobuf.StringValue
-                  value: |
-                    {{
-                      "version": 1,
-                      "plans": [
-                        {{"name": "pro", "limits": [{{{most}}}]}},
-                        {{"name": "free", "limits": [{{"limit": 500, "window": "1s"}}]}}
-                      ],
-                      "consumers": [{{"name": "alice", "plan": "pro", "api_keys": [{{"sha256": "{ALICE_SHA256}"}}]}}],
-                      "policies": [
-                        {{
-                          "name": "keyed",
-                          "api_key": {{{sources}}},
-                          "rate_limit": [{{"plan": true}}, {{{most}, "by": "ip"}}, {{{most}, "by": "consumer"}}, {{{most}}}]
-                        }},
-                        {{
-                          "name": "open",
-                          "api_key": {{{sources}, "optional": true, "anonymous_plan": "free"}},
-                          "rate_limit": [
-                            {{"plan": true}},
-                            {{"limit": 50, "window": "1s", "by": "ip"}},
-                            {{"limit": 300, "window": "1s", "by": "consumer"}},
-                            {{"limit": 2000, "window": "1s"}}
-                          ]
-                        }}
-                      ],
-                      "rules": [
-                        {{"route": "open", "policy": "open"}},
-                        {{"hosts": ["*.example", "x"], "prefix": "/strict", "policy": "keyed"}},
-                        {{"policy": "keyed"}}
-                      ]
-                    }}
-          - name: envoy.filters.http.router
-            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
-"#
-    )
+    include_str!("garbage/envoy.yaml")
+        .replace("$PORT", &port.to_string())
+        .replace("$FOLDER", &folder.display().to_string())
+        .replace("$ALICE", ALICE_SHA256)
 }
 
 fn setting(name: &str, default: usize) -> usize {
     env::var(name).map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// So many requests an HTTP/2 connection has on the way at once, at most.
+/// The most requests that an HTTP/2 connection has on the way at once.
 const AT_ONCE: usize = 24;
 /// The same of HTTP/1.1: Envoy ends a connection on which more than two answers are queued.
 const PIPELINED: usize = 2;
-/// So many connections there are at once for each protocol.
+/// The number of connections at once for each protocol.
 const CONNECTIONS: u64 = 4;
 
-/// What is still to be sent, and what was.
+/// The requests to one protocol: how many are left, were sent, and were answered.
 struct Flood {
     port: u16,
     left: AtomicUsize,
@@ -200,12 +116,12 @@ impl Flood {
     }
 }
 
-/// What a request says of itself in `x-mark`.
+/// The values of `x-mark`, with which a request says whether it has the good key.
 const HAS_KEY: &str = "key";
 const HAS_NONE: &str = "none";
 
-/// What became of requests, counted by protocol, status and details. Nobody passed without a key, or with another's
-/// name, and the filter failed for nobody.
+/// What became of requests, counted by protocol, status and details. Nobody passed without a key,
+/// or with another consumer's name, and the filter failed for no request.
 fn judge(log: &str) -> BTreeMap<(&str, &str, &str), usize> {
     let mut counts = BTreeMap::new();
     for line in log.lines() {

@@ -1,4 +1,5 @@
-//! gRPC of every kind through the filter and fifty edits: messages as they are sent, ends as they are meant, refusals as statuses.
+//! gRPC of every kind through the filter and fifty edits: messages as they are sent, ends as they
+//! are meant, refusals as statuses.
 
 use std::{
     collections::BTreeMap, convert::Infallible, net::SocketAddr, path::PathBuf, pin::Pin, process::Stdio, sync::Arc,
@@ -26,7 +27,7 @@ fn codec() -> ProstCodec<String, String> {
     ProstCodec::default()
 }
 
-/// What the server and the test tell each other beside the gateway.
+/// What the server and the test tell each other without the gateway.
 struct Beside {
     /// Messages that the client has read.
     heard: Semaphore,
@@ -78,7 +79,7 @@ impl Drop for GivenUp {
 
 impl Call {
     async fn answer(self, mut messages: Streaming<String>, answers: mpsc::Sender<Result<String, Status>>) {
-        // An answer that nobody takes any more is none.
+        // The client may have given the call up.
         let say = async |answer| drop(answers.send(answer).await);
         let Self { method, beside } = self;
         let mut all = Vec::new();
@@ -299,7 +300,8 @@ async fn calls_of_every_kind_pass_and_end_as_they_should() {
         .await;
 }
 
-/// gRPC's own library, in a process of its own. `make grpcio` fetches it; GRPC_PYTHON names another.
+/// gRPC's own library, in a process of its own. `make grpcio` fetches it; GRPC_PYTHON names
+/// another.
 struct Peer {
     _process: Child,
     say: ChildStdin,

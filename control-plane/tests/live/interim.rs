@@ -1,6 +1,6 @@
-//! Answers before the answer: whether a body is wanted (`Expect: 100-continue`), early hints. Over HTTP/1.1 and HTTP/2 at both
-//! ends, through the filter and fifty edits. Over HTTP/2 both ends are h2's: the tests' own client and server show no interim
-//! answers.
+//! Answers before the answer: whether a body is wanted (`Expect: 100-continue`), early hints. Over
+//! HTTP/1.1 and HTTP/2 at both ends, through the filter and fifty edits. Over HTTP/2 both ends are
+//! h2's: the tests' own client and server show no interim answers.
 
 use std::{future::poll_fn, net::SocketAddr};
 
@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-/// What the client sends once it is told to.
+/// The body that the client sends once it may.
 const BODY: &str = "body";
 
 /// A way through the gateway.
@@ -24,7 +24,7 @@ struct Way<'a> {
     upstream: &'a mut Upstream,
 }
 
-/// Who asked, with the answer still to come.
+/// A client that waits for its answer.
 enum Asking {
     One(Wire),
     Two(client::ResponseFuture, SendStream<Bytes>),

@@ -1,5 +1,5 @@
-//! A running stream keeps the route that it began with: whatever the file says of that route meanwhile is for those who come
-//! after.
+//! A running stream keeps the route that it began with: whatever the file says of that route
+//! meanwhile counts for later requests only.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,8 +10,8 @@ use legation_testing::{ALICE_KEY, Answerer, Client, Direction, File, Flow, Gatew
 /// Long enough for a stream to begin on a busy machine.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// The file after so many edits, with these fields of the route that the streams began with; without any, it is not there, and
-/// neither is its cluster.
+/// The file after so many edits, with these fields of the route that the streams began with;
+/// without any, it is not there, and neither is its cluster.
 fn file([one, two]: [SocketAddr; 2], edits: usize, fields: &str) -> File {
     let file = File::routes("- {name: edits, match: {prefix: /edits}, respond: {status: 200, body: \"$EDITS\"}}")
         .cluster("two", two)
@@ -22,7 +22,7 @@ fn file([one, two]: [SocketAddr; 2], edits: usize, fields: &str) -> File {
         .set("LIMIT", format!("{}s", LIMIT.as_secs()));
     match fields {
         "" => file,
-        fields => file.and_routes(format!("- {{name: kept, match: {{prefix: /kept}}, {fields}}}")).cluster("one", one),
+        fields => file.and_route("kept", "/kept", fields).cluster("one", one),
     }
 }
 
@@ -80,7 +80,7 @@ impl Running {
     }
 }
 
-/// What becomes of those who come after an edit.
+/// What becomes of a stream that begins after an edit.
 enum Newcomer {
     /// A stream, which is cut after [`LIMIT`]; it moves, or does not.
     IsCut {
@@ -105,7 +105,7 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
         // Another preset, and none.
         ("cluster: one, stream: sse, $POLICY", IsWhole),
         ("cluster: one, $POLICY", IsWhole),
-        // The filter goes, and comes back such that it would refuse them.
+        // The filter goes, and comes back with a rule that would refuse them.
         ("cluster: one, stream: download", IsWhole),
         ("cluster: one, stream: download, api_key: {consumers: [bob]}", Gets(403)),
         // The route leads elsewhere, answers by itself, and is gone, with their cluster.

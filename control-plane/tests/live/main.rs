@@ -1,5 +1,5 @@
-//! The whole path: the real command, a real Envoy, real HTTP. Tests that leave no trace share the gateway of their file; the
-//! others run one of their own, on ports of its own.
+//! The whole path: the real command, a real Envoy, real HTTP. Tests that leave no trace share the
+//! gateway of their file; the others run one of their own, on ports of its own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -15,6 +15,7 @@ mod ending;
 mod events;
 mod garbage;
 mod grpc;
+mod hosts;
 mod interim;
 mod kept;
 mod keys;

@@ -1,5 +1,6 @@
-//! The filter in the Envoys of others. Each file of `examples/mesh` is read as a person would apply it, its configuration taken
-//! out and loaded by a real Envoy in the shape that its system gives it. The systems themselves do not run here.
+//! The filter in the Envoys of others. Each file of `examples/mesh` is read as a person would apply
+//! it, its configuration taken out and loaded by a real Envoy in the shape that its system gives
+//! it. The systems themselves do not run here.
 
 use std::{
     collections::BTreeSet,
@@ -38,7 +39,8 @@ fn counting() -> Value {
     document
 }
 
-/// The same, and carol, whose key is the tests' own: that it is taken shows that this configuration is in use.
+/// The same, and carol, whose key is the tests' own: that it is taken shows that this configuration
+/// is in use.
 fn with_carol(mut document: Value) -> Value {
     let carol = json!({"name": "carol", "plan": "pro", "api_keys": [{"sha256": ALICE_SHA256}]});
     document["consumers"].as_array_mut().unwrap().push(carol);
@@ -62,7 +64,7 @@ async fn status(port: u16, key: &str) -> u16 {
     ask(port, "/", &[("x-api-key", key)]).await.map_or(0, |response| response.status.as_u16())
 }
 
-/// What the README of the examples says: this is what a person sees who tries one.
+/// Makes sure of what the README of the examples promises.
 async fn works_as_the_readme_says(port: u16) {
     eventually("the filter answers", || async { status(port, "nobody's").await == 401 }).await;
 
@@ -110,7 +112,7 @@ fn the_examples_hold_one_configuration_and_none_fails_open() {
 fn the_capabilities_of_the_plain_example_are_those_of_the_module() {
     let folder = tempfile::tempdir().unwrap();
     let (imports, exports) = names(&fs::read(module(folder.path())).unwrap());
-    // What Envoy asks a module for whether it is allowed or not.
+    // Envoy asks every module for these, allowed or not.
     let always = ["proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
     let calls = exports.into_iter().filter(|name| name.starts_with("proxy_") && !always.contains(&name.as_str()));
     let plain = example(PLAIN);
@@ -225,7 +227,8 @@ async fn the_traffic_extension_works_as_istio_hands_it_to_envoy() {
     an_example_of_istio_works(TRAFFIC_EXTENSION).await;
 }
 
-/// Envoy hands a Struct over as protobuf's bytes, whatever its documentation says, and all its numbers are doubles.
+/// Envoy hands a Struct over as protobuf's bytes, whatever its documentation says, and all its
+/// numbers are doubles.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_struct_is_the_same_as_a_text_and_so_are_its_mistakes() {
     let folder = tempfile::tempdir().unwrap();
@@ -394,7 +397,8 @@ fn another(module: Vec<u8>) -> Vec<u8> {
     [module, b"\0\x02\x01x".to_vec()].concat()
 }
 
-/// Here Envoy fetches the module itself. By ECDS it would drop the old one for a new one that it never fetches, and let all pass.
+/// Here Envoy fetches the module itself. By ECDS it would drop the old one for a new one that it
+/// never fetches, and let all pass.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_passes_while_envoy_gateway_brings_another_module() {
     let svc = upstream("svc").await;

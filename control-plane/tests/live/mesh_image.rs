@@ -1,4 +1,5 @@
-//! The image of the module, as `scripts/oci-layout` writes it: read back with other programs than those that wrote it.
+//! The image of the module, as `scripts/oci-layout` writes it: read back with other programs than
+//! those that wrote it.
 
 use std::{fs, path::Path, process::Command};
 
@@ -10,7 +11,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a descriptor points to, if its size and digest are right.
+/// Returns the content that a descriptor points to, and makes sure that its size and digest are right.
 fn blob(layout: &Path, descriptor: &Value) -> Vec<u8> {
     let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
     let bytes = fs::read(layout.join("blobs/sha256").join(digest)).unwrap();
@@ -19,7 +20,7 @@ fn blob(layout: &Path, descriptor: &Value) -> Vec<u8> {
     bytes
 }
 
-/// What a program writes about a file.
+/// Returns what a program prints about a file.
 fn said(program: &str, arguments: &[&str], file: &Path) -> Vec<u8> {
     let output = Command::new(program).args(arguments).arg(file).output().unwrap();
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,6 +1,6 @@
-//! A neighbour that means harm: another plugin of the same Envoy, whose VM has the same id and so the same shared data,
-//! writes over all that the filter keeps there. Keys decide as before, and limits count on, from what is left of the
-//! counts.
+//! A neighbour that means harm: another plugin of the same Envoy, whose VM has the same id and so
+//! the same shared data, writes over all that the filter keeps there. Keys decide as before, and
+//! limits count on, from what is left of the counts.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -12,7 +12,7 @@ use legation_filter::{
 use legation_testing::{ALICE_KEY, ALICE_SHA256, BOB_KEY, BOB_SHA256, Bare, Client, eventually, free_port};
 use serde_json::{Value, json};
 
-/// What the filter writes when it makes its tables.
+/// Records what the filter writes when it makes its tables.
 #[derive(Default)]
 struct Recorder(BTreeMap<Vec<u8>, Vec<u8>>);
 
@@ -45,8 +45,9 @@ fn scribbler() -> Vec<u8> {
     wat::parse_str(include_str!("neighbour/scribbler.wat").replace("ENTRIES", &entries)).unwrap()
 }
 
-/// What it writes, by the path that asks for it, and whether that is an empty set of counts to the filter. What has the
-/// right form may leave no room for a count of one's own: callers then share that of the limit.
+/// What it writes, by the path that asks for it, and whether that is an empty set of counts to the
+/// filter. What has the right form may leave no room for a count of one's own: callers then share
+/// that of the limit.
 const KINDS: [(&str, &str, bool); 6] = [
     ("/0", "empty values", true),
     ("/1", "a byte too few", true),
@@ -90,7 +91,8 @@ fn listener(port: u16, mut filter: Value) -> Value {
     })
 }
 
-/// An Envoy with both plugins, each on a listener of its own. The filter's configuration comes from a file.
+/// An Envoy with both plugins, each on a listener of its own. The filter's configuration comes from
+/// a file.
 struct Neighbours {
     envoy: Bare,
     vm_id: &'static str,
@@ -98,7 +100,7 @@ struct Neighbours {
     neighbour: u16,
 }
 
-/// So many requests each limit admits; none comes back while a test runs.
+/// The requests that each limit admits. None of them comes back while a test runs.
 const LIMIT: usize = 3;
 
 impl Neighbours {
@@ -130,7 +132,8 @@ impl Neighbours {
         assert_eq!(Client::new().get(&url, &[]).await.status, 200);
     }
 
-    /// The statuses of so many requests, each over a connection of its own, so that every worker has some.
+    /// The statuses of so many requests, each over a connection of its own, so that every worker
+    /// has some.
     async fn ask(&self, count: usize, path: &str, headers: &[(&str, &str)]) -> Vec<u16> {
         let url = format!("http://127.0.0.1:{}{path}", self.filter);
         let url = &url;
@@ -138,8 +141,8 @@ impl Neighbours {
         join_all(answers).await
     }
 
-    /// Keys decide, and limits that nobody has met yet admit what they say: by whatever they count. `fresh` is their
-    /// number.
+    /// Keys decide, and limits that nobody has met yet admit what they say: by whatever they count.
+    /// `fresh` is their number.
     async fn decides_and_counts(&self, fresh: usize, when: &str) {
         let all = |status: u16| vec![status; 16];
         let asked = self.ask(16, "/", &[("x-api-key", ALICE_KEY)]).await;
@@ -175,7 +178,8 @@ impl Neighbours {
 
 const BY: [&str; 3] = ["ip", "consumer", "route"];
 
-/// The filter's configuration: a policy for each limit that a test needs afresh, and one that tells versions apart.
+/// The filter's configuration: a policy for each limit that a test needs afresh, and one that tells
+/// versions apart.
 fn write_configuration(folder: &Path, vm_id: &str, version: usize) {
     let mut policies = vec![json!({"name": "keyed", "api_key": {}}), json!({"name": "open"})];
     let mut rules = vec![json!({"policy": "open", "prefix": format!("/version/{version}")})];

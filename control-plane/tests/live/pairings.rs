@@ -1,4 +1,5 @@
-//! HTTP/1.1 and HTTP/2 in each pairing of client and upstream: the same exchanges pass, through the filter and fifty edits.
+//! HTTP/1.1 and HTTP/2 in each pairing of client and upstream: the same exchanges pass, through the
+//! filter and fifty edits.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::BodyExt;
@@ -77,7 +78,7 @@ impl Way<'_> {
         }
     }
 
-    /// But for those that say who calls, or what else may not be in trailers.
+    /// Fields that say who calls do not pass, nor do others that may not be trailers.
     async fn trailers_pass(&self) {
         let trailer =
             |name: &'static str| HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
@@ -123,8 +124,8 @@ impl Way<'_> {
         assert!(matches!(end, Some(Err(_))), "{end:?}");
     }
 
-    /// It is cut alone, or `with_all` that its connection carries. What the client sees is for `ends`: over HTTP/1.1 Envoy gives
-    /// it a second to take all that came before, and closes then.
+    /// It is cut alone, or `with_all` that its connection carries. What the client sees is for
+    /// `ends`: over HTTP/1.1 Envoy gives it a second to take all that came before, and closes then.
     async fn an_answer_that_is_cut_never_looks_whole(&self, with_all: bool, ends: &mut JoinSet<()>) {
         for framing in [None, Some(100)] {
             let mut answer = events();
@@ -162,7 +163,7 @@ async fn rest(body: &mut Incoming) -> (String, Option<HeaderMap>) {
     (String::from_utf8(rest.to_bytes().to_vec()).unwrap(), trailers)
 }
 
-/// What lasts through all edits: events, and an upload that the upstream sends back as it comes.
+/// Exchanges that last through all edits: events, and an upload that the upstream echoes.
 struct Lasting {
     events: (Parts, Exchange),
     there: Parts,

@@ -1,4 +1,4 @@
-//! What the file says of policies beyond keys and plain limits, through the whole gateway.
+//! Policies beyond keys and plain limits, through the whole gateway.
 
 use std::{fs, net::SocketAddr};
 
@@ -20,7 +20,6 @@ fn file(svc: SocketAddr, bob: &str) -> File {
           rate_limit:
           - {plan: true, override: {free: {limit: 1, window: 1h}}}
           - {limit: 1, window: 1h, dry_run: true, name: tried}
-        - {name: events, match: {prefix: /events}, cluster: svc, stream: sse}
         - {name: open, match: {prefix: /open}, cluster: svc}
     ";
     let consumers = "
@@ -41,7 +40,8 @@ fn peppered(key: &str, pepper: &str) -> String {
     Pepper::new(pepper.as_bytes()).unwrap().digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A gateway whose pepper is in a file beside the gateway file. Each test that looks at counts or at the pepper has its own.
+/// A gateway whose pepper is in a file beside the gateway file. Each test that looks at counts or
+/// at the pepper has its own.
 async fn gateway() -> (Gateway, SocketAddr) {
     let svc = upstream("svc").await;
     let gateway = File::default().start().await;
@@ -90,17 +90,6 @@ async fn a_policy_tells_the_upstream_counts_plans_and_is_counted_itself() {
         let counted = counter.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         assert_eq!(counted, Some(count), "{plan} {decision}:\n{metrics}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn events_are_marked_for_proxies_further_out() {
-    let (gateway, _) = gateway().await;
-    let response = gateway.get("/events/sse?count=1", &[]).await;
-    assert_eq!((response.header("x-accel-buffering"), response.header("content-type")), ("no", "text/event-stream"));
-    assert!(response.header("cache-control").contains("no-transform"), "{response:?}");
-    // An answer that is no stream is as the upstream made it.
-    let echo = gateway.get("/events/other", &[]).await;
-    assert_eq!((echo.header("x-accel-buffering"), echo.header("cache-control")), ("", ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,10 +39,10 @@ const WEAK: &[&str] = &[
     "api_key: {optional: true, anonymous_plan: free}, rate_limit: {plan: true}",
 ];
 
-/// What stays the same in every edit, and what the edits so far have come to.
+/// The parts of the file that stay the same, and the state of those that change.
 struct Edits {
     port: u16,
-    /// A port that no Envoy can have, and one where nobody answers.
+    /// A port that another process holds, and one where no server answers.
     taken: u16,
     silent: u16,
     chance: Chance,
@@ -71,18 +71,15 @@ impl Edits {
 
     fn file(&mut self, rejected: bool) -> File {
         let Self { port, taken, silent, made, warm, .. } = *self;
-        let mut file = File::default().listeners(format!("- {{name: http, port: {port}}}"));
+        let mut file = File::default().port(port);
         if rejected {
             file = file.and_listener("taken", taken);
         }
         for (place, name) in self.names.iter().enumerate() {
             let (path, policies) = if place < ROUTES { ("admin", STRONG) } else { ("public", WEAK) };
             let policy = self.chance.pick(policies);
-            let comma = if policy.is_empty() { "" } else { ", " };
-            let prefix = format!("/{path}/{}", place % ROUTES);
-            file = file.and_routes(format!(
-                "- {{name: {name}, match: {{prefix: {prefix}}}, respond: {{status: 200}}{comma}{policy}}}"
-            ));
+            let fields = "respond: {status: 200}, ".to_owned() + policy;
+            file = file.and_route(name, format!("/{path}/{}", place % ROUTES), fields);
         }
         let routes = "
             - {name: slow, match: {prefix: /slow}, cluster: slow}
@@ -192,7 +189,7 @@ async fn no_request_is_judged_by_the_policy_of_another_route(variant: Variant) {
     let latest = |generations: [u64; 3]| generations.into_iter().max().unwrap_or_default();
     for edit in 0..EDITS {
         if edit % 4 == 0 {
-            // One that nobody waits for.
+            // The test does not wait for this one.
             control_plane.write(edits.next());
         }
         let before = latest(generations().await);

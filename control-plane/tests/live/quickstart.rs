@@ -30,7 +30,7 @@ async fn output(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Waits until a command that does not end has written so many lines that begin so.
+/// Waits until a command that does not end has written `count` lines with this beginning.
 async fn writes(line: &str, count: usize, beginning: &str) {
     // Not bash, but what it runs: else that would outlive it.
     let mut running = shell(&format!("exec {line}")).spawn().unwrap();

@@ -1,8 +1,8 @@
-//! Many random edits, some of them bad, while traffic runs on two workers, from clients in this process and from h2load: no
-//! request fails and no stream is cut.
+//! Many random edits, some of them bad, while traffic runs on two workers, from clients in this
+//! process and from h2load: no request fails and no stream is cut.
 //!
-//! `EDITS` says how many (40), `EDITS_SEED` which (23, which once found a configuration that comes back): the same seed gives
-//! the same edits, so that a failure can be repeated.
+//! `EDITS` says how many (40), `EDITS_SEED` which (23, which once found a configuration that comes
+//! back): the same seed gives the same edits, so that a failure can be repeated.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -15,7 +15,7 @@ both_variants! {
     random_edits_disturb_nothing,
 }
 
-/// What the file says at the moment.
+/// The content of the file at the moment.
 struct Content {
     second_port: u16,
     upstreams: Vec<SocketAddr>,
@@ -113,7 +113,9 @@ impl Content {
             .cluster("one", one)
             .cluster_with("two", two, &format!("connect_timeout: {}s", self.connect_timeout))
             .cluster("$MOVING", two)
-            .clusters(format!("- {{name: spread, endpoints: {spread:?}, lb: {}}}", self.balancer))
+            .clusters("- {name: spread, endpoints: $SPREAD, lb: $BALANCER}")
+            .set("SPREAD", format!("{spread:?}"))
+            .set("BALANCER", self.balancer)
             .alice()
             .set("MOVING", format!("moving-{}", self.moved))
             .set("EDIT", self.edit)
@@ -125,13 +127,12 @@ impl Content {
             file = file.and_listener("second", self.second_port);
         }
         for number in &self.extra_routes {
-            file = file
-                .and_routes(format!("- {{name: extra-{number}, match: {{prefix: /steady/{number}}}, cluster: two}}"));
+            file = file.and_route(format!("extra-{number}"), format!("/steady/{number}"), "cluster: two");
         }
         if self.has_bob { file.bob() } else { file }
     }
 
-    /// What it says with a fault that the control plane finds.
+    /// Returns the file with a fault that the control plane finds.
     fn faulty(&self, chance: &mut Chance) -> String {
         let text = self.file().to_string();
         match chance.below(5) {
@@ -148,7 +149,7 @@ fn variable(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// What Envoy counted that may tell why a request failed.
+/// Returns Envoy's counters that may explain why a request failed.
 async fn why(gateway: &Gateway) -> String {
     let stats = gateway.envoy_admin("/stats?usedonly").await;
     let telling = |line: &&str| {

@@ -1,5 +1,5 @@
-//! Resources in Envoy's own words, served to a real Envoy. Each test edits its gateway or has raw listeners in it, and so has
-//! its own.
+//! Resources in Envoy's own words, served to a real Envoy. Each test edits its gateway or has raw
+//! listeners in it, and so has its own.
 
 use legation_testing::{File, Gateway, eventually, free_port, upstream};
 
@@ -75,7 +75,7 @@ async fn what_only_envoy_finds_bad_shows_at_the_entrys_line() {
 async fn a_static_bootstrap_is_served_and_reloaded() {
     let file = |body: &str| {
         let listeners = LISTENER.replace("$OWN", "$PORT").replace("$BODY", body);
-        format!("node: {{id: ignored}}\nstatic_resources:\n  listeners:\n{listeners}")
+        "node: {id: ignored}\nstatic_resources:\n  listeners:\n".to_owned() + &listeners
     };
     let gateway = Gateway::run([], file("one")).await;
     assert_eq!(gateway.get("/", &[]).await.body, "one");

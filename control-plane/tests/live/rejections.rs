@@ -112,7 +112,8 @@ async fn what_envoy_rejects_is_rejected_once_g7(variant: Variant) {
     );
 }
 
-/// Edits that change the routes and a listener at once, to a port that is taken, while requests run.
+/// Edits that change the routes and a listener at once, to a port that is taken, while requests
+/// run.
 async fn an_edit_whose_listener_is_rejected_changes_not_one_answer_o9(variant: Variant) {
     let (taken, good_port) = (TakenPort::take(), free_port());
     let file = |second: u16, status: u16| {

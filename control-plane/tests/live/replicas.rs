@@ -1,4 +1,5 @@
-//! Two control planes on one file: they say the same, and an Envoy that goes from one to the other is sent nothing again.
+//! Two control planes on one file: they say the same, and an Envoy that goes from one to the other
+//! is sent nothing again.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ async fn serve(file: &Path, name: &str) -> ControlPlane {
     ControlPlane::on(file, ["--state", file.with_file_name(name).to_str().unwrap()]).await
 }
 
-/// What a control plane answers to one request on a new aggregated stream.
+/// Returns a control plane's answer to one request on a new aggregated stream.
 async fn first_answer<Asked, Answered>(xds: u16, method: &'static str, request: Asked) -> Answered
 where
     Asked: Message + Default + 'static,
@@ -38,7 +39,8 @@ where
     answers.unwrap().into_inner().message().await.unwrap().expect("an answer")
 }
 
-/// The version of every resource by kind and name, in delta, and that of each kind as a whole, in state of the world.
+/// The version of every resource by kind and name, in delta, and that of each kind as a whole, in
+/// state of the world.
 async fn versions_of(xds: u16) -> BTreeMap<(String, String), String> {
     let node = Some(Node { id: "test".to_owned(), ..Node::default() });
     let mut versions = BTreeMap::new();

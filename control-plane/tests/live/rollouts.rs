@@ -1,4 +1,5 @@
-//! What one node rejects is undone for all, or for that node alone; and what only a few nodes try first.
+//! What one node rejects is undone for all, or for that node alone; and what only a few nodes try
+//! first.
 
 use legation_testing::{ControlPlane, Envoy, File, Node, TakenPort, Variant, both_variants, eventually, free_port};
 
@@ -8,7 +9,7 @@ both_variants! {
 
 /// A file with a listener `http` and further ones.
 fn file(port: u16, more: &[(&str, u16)]) -> File {
-    let http = File::answering("here").listeners(format!("- {{name: http, port: {port}}}"));
+    let http = File::answering("here").port(port);
     more.iter().fold(http, |file, (name, port)| file.and_listener(name, *port))
 }
 

@@ -1,4 +1,5 @@
-//! Which route a request takes, and what becomes of it on the way. All tests share a gateway: each has prefixes of its own.
+//! Which route a request takes, and what becomes of it on the way. All tests share a gateway: each
+//! has prefixes of its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -95,7 +96,8 @@ async fn weights_share_the_traffic() {
     for _ in 0..400 {
         *counts.entry(gateway.get("/canary", &[]).await.upstream()).or_insert(0) += 1;
     }
-    // 40 of 400 expected; a fair coin strays outside of this range less often than once in a million runs.
+    // 40 of 400 expected; a fair coin strays outside of this range less often than once in a
+    // million runs.
     assert!((10..=75).contains(&counts["two"]), "{counts:?}");
 }
 
@@ -127,7 +129,8 @@ async fn a_response_that_takes_longer_than_allowed_to_begin_or_to_end_is_cut() {
     }
     let longer = [("x-envoy-upstream-rq-timeout-ms", "60000")];
     assert_eq!(gateway.get("/both", &longer).await.status, 504);
-    // Fourteen events take 2.6 s: the response is cut before its end, unless only its beginning is limited.
+    // Fourteen events take 2.6 s: the response is cut before its end, unless only its beginning is
+    // limited.
     let (cut, cut_too, goes_on) = tokio::join!(
         events("/whole/sse?count=14", &[]),
         events("/whole/sse?count=14", &longer),

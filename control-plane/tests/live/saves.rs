@@ -5,7 +5,7 @@ use std::{fmt, fs, io::Write, os::unix::fs::symlink, process::Command};
 use legation_testing::{ControlPlane, File, Gateway, eventually};
 use nix::sys::signal::Signal;
 
-/// What is written into a gateway's file.
+/// Returns the text of a gateway's file with this answer.
 fn file(gateway: &Gateway, body: impl fmt::Display) -> String {
     File::answering(body).at(gateway.port)
 }

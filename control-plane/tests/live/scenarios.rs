@@ -1,4 +1,5 @@
-//! The filter's scenarios, through a real Envoy: the same requests and the same answers as the core has them natively.
+//! The filter's scenarios, through a real Envoy: the same requests and the same answers as the core
+//! has them natively.
 
 use std::convert::Infallible;
 
@@ -17,7 +18,7 @@ use crate::scenario::{self, Seen, Send, flat};
 /// By this header the upstream is told what to answer: `name=value`, once for each header.
 const RESPOND: &str = "x-respond";
 
-/// What an upstream answers that tells what it saw.
+/// Returns the answer of an upstream that describes the request that it saw.
 fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: Vec<_> = request.headers().iter().map(|(name, value)| [name.to_string(), text(value)]).collect();

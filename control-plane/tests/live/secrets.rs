@@ -1,5 +1,6 @@
-//! Where keys may be read: nowhere. An access log that shows paths as Envoy has them, and all that Legation and Envoy
-//! say of themselves, after requests with keys in every place and with every outcome.
+//! Where keys may be read: nowhere. An access log that shows paths as Envoy has them, and all that
+//! Legation and Envoy say of themselves, after requests with keys in every place and with every
+//! outcome.
 
 use std::{collections::BTreeSet, fs, net::SocketAddr};
 
@@ -51,8 +52,8 @@ fn file(svc: SocketAddr) -> File {
         .set("CAROLS", sha256(CAROL))
 }
 
-/// Its listener once more on another port, with access logs: of paths and details, and of the headers where keys may
-/// be.
+/// Its listener once more on another port, with access logs: of paths and details, and of the
+/// headers where keys may be.
 fn with_access_log(gateway: &Gateway, port: u16) -> Value {
     let dump = legation().arg("dump").arg(gateway.path()).output().unwrap();
     let dump: Value = serde_yaml::from_slice(&dump.stdout).unwrap();
@@ -78,7 +79,8 @@ fn with_access_log(gateway: &Gateway, port: u16) -> Value {
     listener
 }
 
-/// A gateway whose second port logs what it may. Each test has its own, and ends it: Envoy writes its log to the end then.
+/// A gateway whose second port logs what it may. Each test has its own, and ends it: Envoy writes
+/// its log to the end then.
 async fn gateway() -> (Gateway, u16) {
     let file = file(upstream("svc").await);
     let gateway = file.clone().start().await;
@@ -165,7 +167,8 @@ async fn no_key_is_said_anywhere() {
         .map(|log| fs::read_to_string(gateway.directory().join(log)).expect("Envoy wrote it"));
     shows_nothing("an access log", &paths);
     assert!(paths.contains("GET /elsewhere/x /moved/x"), "the path before a rewrite is logged, too: {paths}");
-    // The headers of a request that is refused stay as they came; nothing but a log that asks for them sees them.
+    // The headers of a request that is refused stay as they came; nothing but a log that asks for
+    // them sees them.
     let passed = headers.lines().filter(|line| line.starts_with("via_upstream")).collect::<Vec<_>>();
     shows_nothing("the headers of what passed", &passed.join("\n"));
 }
@@ -174,7 +177,8 @@ async fn no_key_is_said_anywhere() {
 async fn an_access_log_shows_a_key_in_a_path_that_no_policy_was_asked_about() {
     let (gateway, port) = gateway().await;
     let shown = [
-        // A route that asks for no key, a path that has no route, and what Envoy answers before any filter.
+        // A route that asks for no key, a path that has no route, and what Envoy answers before any
+        // filter.
         ("/open/1", "/open/1", 200),
         ("/nowhere/2", "/nowhere/2", 404),
         ("/any/3%2f", "/any/3/", 307),

@@ -1,6 +1,6 @@
-//! Streams that stand still, with the filter on the route and the file edited meanwhile: clients that read nothing, uploads that
-//! nobody takes. Envoy holds little for each, holds back whoever sends, and lets everybody else pass, on the same connections
-//! too. `STALLED` says how many.
+//! Streams that stand still, with the filter on the route and the file edited meanwhile: clients
+//! that read nothing, uploads that nobody takes. Envoy holds little for each, holds back whoever
+//! sends, and lets everybody else pass, on the same connections too. `STALLED` says how many.
 
 use std::{
     env,
@@ -20,13 +20,15 @@ const MIB: u64 = 1 << 20;
 /// More than sockets and Envoy take of a stream, by far.
 const LENGTH: u64 = 64 * MIB;
 
-/// Downloads of one client that stand still, and a quarter as many uploads: nearly as many as a connection may have, so that others
-/// pass only if its window has room for more than all of them (see `translate/flow_control.rs`).
+/// Downloads of one client that stand still, and a quarter as many uploads: nearly as many as a
+/// connection may have, so that others pass only if its window has room for more than all of them
+/// (see `translate/flow_control.rs`).
 const EACH: u64 = 75;
 
 /// What each of some streams that stand still has come to, in KiB.
 struct Each {
-    /// As whoever sends it has sent: it is in sockets, those of the client and of the cluster too, and in Envoy.
+    /// As much as its sender has sent: it is in the sockets of all sides
+    /// and in Envoy.
     sent: u64,
     /// As Envoy has more of allocated.
     held: u64,

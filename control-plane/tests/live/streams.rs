@@ -1,5 +1,5 @@
-//! What happens to large exchanges with the filter on the route: refused before they begin, asked for in parts, ended by their
-//! connection. `pairings` has the others.
+//! What happens to large exchanges with the filter on the route: refused before they begin, asked
+//! for in parts, ended by their connection. `pairings` has the others.
 
 use http::Method;
 use http_body_util::BodyExt;
@@ -8,18 +8,25 @@ use tokio::{net::TcpListener, time::timeout};
 
 static GATEWAY: Shared = Shared::new(|| {
     Box::pin(async {
-        let policy = "api_key: {}, rate_limit: {limit: 1, window: 1h, by: consumer}";
-        let up = format!("- {{name: up, match: {{prefix: /up}}, cluster: svc, stream: upload, {policy}}}");
-        File::routes(up).cluster("svc", upstream("svc").await).alice()
+        let routes = "
+            - name: up
+              match: {prefix: /up}
+              cluster: svc
+              stream: upload
+              api_key: {}
+              rate_limit: {limit: 1, window: 1h, by: consumer}
+            - {name: events, match: {prefix: /events}, cluster: svc, stream: sse}
+        ";
+        File::routes(routes).cluster("svc", upstream("svc").await).alice()
     })
 });
 
 /// A gateway whose upstream the test plays.
 async fn gateway_before(stream: &str) -> (Gateway, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let policy = "api_key: {}, rate_limit: {limit: 100, window: 1h}";
-    let down = format!("- {{name: down, match: {{prefix: /down}}, cluster: svc, stream: {stream}, {policy}}}");
-    let gateway = File::routes(down).cluster("svc", listener.local_addr().unwrap()).alice().start().await;
+    let fields = "cluster: svc, api_key: {}, rate_limit: {limit: 100, window: 1h}, stream: ".to_owned() + stream;
+    let file = File::default().and_route("down", "/down", fields);
+    let gateway = file.cluster("svc", listener.local_addr().unwrap()).alice().start().await;
     (gateway, listener)
 }
 
@@ -78,4 +85,15 @@ async fn a_body_that_ends_with_its_connection_arrives_whole() {
         let got = timeout(PATIENCE, got.unwrap().collect()).await.expect("it ends").unwrap();
         assert_eq!(got.to_bytes(), "all of it");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_marked_for_proxies_further_out() {
+    let gateway = GATEWAY.get().await;
+    let response = gateway.get("/events/sse?count=1", &[]).await;
+    assert_eq!((response.header("x-accel-buffering"), response.header("content-type")), ("no", "text/event-stream"));
+    assert!(response.header("cache-control").contains("no-transform"), "{response:?}");
+    // An answer that is no stream is as the upstream made it.
+    let echo = gateway.get("/events/other", &[]).await;
+    assert_eq!((echo.header("x-accel-buffering"), echo.header("cache-control")), ("", ""));
 }

@@ -1,5 +1,6 @@
-//! The limits of a stream's time, with the filter on the route and the file edited meanwhile: one that moves a byte now and then
-//! outlives `idle`, and one that a limit ends is aborted on both sides, and never looks whole.
+//! The limits of a stream's time, with the filter on the route and the file edited meanwhile: one
+//! that moves a byte now and then outlives `idle`, and one that a limit ends is aborted on both
+//! sides, and never looks whole.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! TLS on listeners and clusters, with certificates that are renewed. Each test has certificates and settings of its own, and
-//! so its own gateway.
+//! TLS on listeners and clusters, with certificates that are renewed. Each test has certificates
+//! and settings of its own, and so its own gateway.
 
 use std::{fs, path::Path};
 
@@ -104,7 +104,7 @@ async fn statistics(gateway: &Gateway, names: &str) -> String {
     gateway.envoy_admin(&format!("/stats?filter={names}")).await
 }
 
-/// What they say of listeners that changed or drain.
+/// Returns the statistics of listeners that changed or drain.
 async fn listener_changes(gateway: &Gateway) -> String {
     let names = "listener_(added|modified|in_place_updated|removed|create_failure)|total_.*_draining";
     statistics(gateway, &format!("listener_manager\\.({names})$")).await
@@ -195,7 +195,8 @@ async fn endpoints_are_verified_by_authority_and_by_name() {
     let at = |name: &str| folder.path().join(name).display().to_string();
     let file = |protocol: &str, host: &str, tls: &str| {
         let certificate = format!("cert_file: {}, key_file: {}", at("client.crt"), at("client.key"));
-        let fields = format!("protocol: {protocol}, tls: {{{certificate}, {tls}}}");
+        let fields =
+            format!("protocol: {protocol}, tls: {}", "{FIELDS}".replace("FIELDS", &format!("{certificate}, {tls}")));
         let file = File::routes("- {name: all, match: {prefix: /}, cluster: svc}");
         file.cluster_with("svc", format!("{host}:{}", svc.port()), &fields)
     };

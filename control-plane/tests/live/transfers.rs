@@ -1,5 +1,5 @@
-//! Large bodies through the gateway, with the filter on the route and the file edited meanwhile: whole, byte for byte, and with
-//! no more memory than small ones. `TRANSFER_MIB` says how large.
+//! Large bodies through the gateway, with the filter on the route and the file edited meanwhile:
+//! whole, byte for byte, and with no more memory than small ones. `TRANSFER_MIB` says how large.
 
 use std::{
     env,

@@ -1,7 +1,8 @@
-//! WebSocket through the filter and fifty edits: all that it has passes both ways, byte for byte, and ends as it ended.
+//! WebSocket through the filter and fifty edits: all that it has passes both ways, byte for byte,
+//! and ends as it ended.
 //!
-//! `WEBSOCKET_SECONDS=60 cargo test -p legation --test live -- websocket --nocapture` keeps one open for a minute, under edits all
-//! the while, and says what passed.
+//! `WEBSOCKET_SECONDS=60 cargo test -p legation --test live -- websocket --nocapture` keeps one
+//! open for a minute, under edits all the while, and says what passed.
 
 use std::time::{Duration, Instant};
 
@@ -173,7 +174,8 @@ async fn a_websocket_that_is_dropped_or_refused_is_so_for_the_other_side() {
         .await;
 }
 
-/// Envoy gives a client that still sends a second to take the end (`delayed_close_timeout`), before it closes.
+/// Envoy gives a client that still sends a second to take the end (`delayed_close_timeout`), before
+/// it closes.
 async fn is_gone_for(mut other: Socket, drop_it: impl FnOnce()) {
     drop_it();
     let ended = timeout(PATIENCE, other.next()).await.expect("it is gone");
@@ -189,8 +191,9 @@ async fn is_refused(port: u16, path: &str, key: &str, status: StatusCode) {
     }
 }
 
-/// Envoy 1.40 could take it from a client (`allow_connect`), and hands it on to HTTP/1.1 without the `sec-websocket-key` that
-/// servers insist on. So it is not offered, and clients use HTTP/1.1, where it works.
+/// Envoy 1.40 could take it from a client (`allow_connect`), and hands it on to HTTP/1.1 without
+/// the `sec-websocket-key` that servers insist on. So it is not offered, and clients use HTTP/1.1,
+/// where it works.
 #[tokio::test(flavor = "multi_thread")]
 async fn websocket_over_http2_is_not_offered() {
     let svc = upstream("svc").await;
@@ -200,7 +203,7 @@ async fn websocket_over_http2_is_not_offered() {
     let (sender, mut connection) = h2::client::handshake(stream).await.unwrap();
     let mut pings = connection.ping_pong().unwrap();
     tokio::spawn(connection);
-    // What it offers comes before it answers a ping.
+    // Envoy sends its settings before it answers a ping.
     timeout(PATIENCE, pings.ping(h2::Ping::opaque())).await.expect("an answer").unwrap();
     let mut sender = sender.ready().await.unwrap();
     assert!(!sender.is_extended_connect_protocol_enabled());

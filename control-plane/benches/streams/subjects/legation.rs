@@ -13,7 +13,7 @@ pub fn command(folder: &Path, port: u16, upstream: u16, check: Check) -> Command
     let checks = match check {
         Check::None => String::new(),
         Check::KeyAndLimit(limit) => {
-            format!(", api_key: {{}}, rate_limit: {{limit: {limit}, window: 1s, by: consumer}}")
+            ", api_key: {}, rate_limit: {limit: LIMIT, window: 1s, by: consumer}".replace("LIMIT", &limit.to_string())
         }
     };
     let routes = "

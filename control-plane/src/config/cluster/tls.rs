@@ -11,15 +11,17 @@ use crate::{
         node::Span,
         report::Report,
     },
-    model::{CertificateFiles, ClusterTls, Endpoints},
+    model::{CertificateFiles, ClusterTls, Endpoints, FileKind},
 };
 
 mapping! {
     /// TLS to the endpoints of a cluster. The gateway always verifies their certificates.
     Tls, "a cluster's `tls`", "{sni: users.example.com, ca_file: certificates/authority.pem}" {
-        /// The name that the endpoints' certificates must have. Without it, that is the first endpoint that is a host name.
+        /// The name that the endpoints' certificates must have. Without it, that is the first
+        /// endpoint that is a host name.
         optional sni: HostName,
-        /// The authorities in PEM that the gateway verifies the certificates with. Without it, it takes those of Envoy's system.
+        /// The authorities in PEM that the gateway verifies the certificates with. Without it, it
+        /// takes those of Envoy's system.
         optional ca_file: FilePath,
         /// The gateway's own certificate chain in PEM, for endpoints that ask for one.
         optional cert_file: FilePath,
@@ -38,8 +40,9 @@ pub fn resolve(tls: &Tls, key: Option<Span>, endpoints: &Endpoints, report: &mut
         let message = "`tls` needs `sni` where no endpoint is a host name: the endpoints' certificates must be for it";
         report.error(code::MISSING_FIELD, key.unwrap_or(Span::START), message);
     }
-    let ca = named_file(&tls.ca_file, "ca_file", report);
-    let pair = (named_file(&tls.cert_file, "cert_file", report), named_file(&tls.key_file, "key_file", report));
+    let ca = named_file(&tls.ca_file, FileKind::Authorities, report);
+    let pair =
+        (named_file(&tls.cert_file, FileKind::Certificate, report), named_file(&tls.key_file, FileKind::Key, report));
     let certificate = match pair {
         (Some(Some(certificate)), Some(Some(key))) => Some(Some(CertificateFiles { certificate, key })),
         (Some(None), Some(None)) => Some(None),

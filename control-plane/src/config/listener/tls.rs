@@ -7,7 +7,7 @@ use crate::{
         named_file,
         report::Report,
     },
-    model::{CertificateFiles, ListenerTls, TlsVersion},
+    model::{CertificateFiles, FileKind, ListenerTls, TlsVersion},
 };
 
 words! {
@@ -27,7 +27,8 @@ mapping! {
         unless_planned cert_file: FilePath,
         /// The private key of the certificate in PEM.
         unless_planned key_file: FilePath,
-        /// Authorities in PEM. With it, each client must show a certificate that one of them issued.
+        /// Authorities in PEM. With it, each client must show a certificate that one of them
+        /// issued.
         optional client_ca_file: FilePath,
         /// The oldest version of TLS that is spoken.
         optional min_version: Word<TlsVersion> = Word(TlsVersion::V1_2),
@@ -37,9 +38,9 @@ mapping! {
 
 /// What the model has of it.
 pub fn resolve(tls: &Tls, report: &mut Report) -> Option<ListenerTls> {
-    let certificate = named_file(&tls.cert_file, "cert_file", report);
-    let key = named_file(&tls.key_file, "key_file", report);
-    let client_ca = named_file(&tls.client_ca_file, "client_ca_file", report);
+    let certificate = named_file(&tls.cert_file, FileKind::Certificate, report);
+    let key = named_file(&tls.key_file, FileKind::Key, report);
+    let client_ca = named_file(&tls.client_ca_file, FileKind::ClientAuthorities, report);
     let min_version = tls.min_version.get()?.0;
     // A required field that is not written was reported.
     let certificate = CertificateFiles { certificate: certificate??, key: key?? };

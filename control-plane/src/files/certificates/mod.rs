@@ -43,7 +43,7 @@ pub fn check(model: &Model, contents: &Contents, now: i64) -> (Vec<Secret>, Vec<
             Of::Pair(pair) => (&pair.certificate, check.pair(pair)),
             Of::Authorities(file) => (file, check.authorities(file)),
         };
-        let (name, origin) = (Secret::name(list, owner, file.field), file.origin.clone());
+        let (name, origin) = (Secret::name(list, owner, file.field()), file.origin.clone());
         secrets.extend(content.map(|content| Secret { name, content, origin }));
     }
     (secrets, check.found)
@@ -125,17 +125,17 @@ impl Check<'_> {
         let certificates = match CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>() {
             Ok(certificates) if !certificates.is_empty() => certificates,
             Ok(_) => {
-                let message = format!("`{}` holds no certificate in PEM (`-----BEGIN CERTIFICATE-----`)", file.field);
+                let message = format!("`{}` holds no certificate in PEM (`-----BEGIN CERTIFICATE-----`)", file.field());
                 self.error(code::BAD_CERTIFICATE, file, message, None);
                 return None;
             }
             Err(_) => {
-                self.error(code::BAD_CERTIFICATE, file, format!("`{}` is not well-formed PEM", file.field), None);
+                self.error(code::BAD_CERTIFICATE, file, format!("`{}` is not well-formed PEM", file.field()), None);
                 return None;
             }
         };
         if let Some(position) = certificates.iter().position(|der| parse(der).is_none()) {
-            let message = format!("certificate {} in `{}` is not an X.509 certificate", position + 1, file.field);
+            let message = format!("certificate {} in `{}` is not an X.509 certificate", position + 1, file.field());
             self.error(code::BAD_CERTIFICATE, file, message, None);
             return None;
         }
@@ -175,11 +175,11 @@ impl Check<'_> {
         match contents.get(&file.path) {
             Some(Ok(bytes)) => return Some(bytes),
             Some(Err(reason)) => {
-                let message = format!("cannot read `{}`: {reason}", file.field);
+                let message = format!("cannot read `{}`: {reason}", file.field());
                 let help = "a path is relative to the folder of the gateway file";
                 self.error(code::UNREADABLE, file, message, Some(help));
             }
-            None => self.error(code::UNREADABLE, file, format!("`{}` was not read", file.field), None),
+            None => self.error(code::UNREADABLE, file, format!("`{}` was not read", file.field()), None),
         }
         None
     }
@@ -190,7 +190,7 @@ impl Check<'_> {
                 && issued.issuer() != issuer.subject()
             {
                 let (number, next) = (position + 1, position + 2);
-                let message = format!("certificate {number} in `{}` is not issued by certificate {next}", file.field);
+                let message = format!("certificate {number} in `{}` is not issued by certificate {next}", file.field());
                 let help =
                     "each certificate should be followed by that of its issuer: some clients accept no other order";
                 self.warning(code::CERTIFICATE_ORDER, file, message, Some(help));
@@ -202,7 +202,7 @@ impl Check<'_> {
     fn times(&mut self, certificates: &[CertificateDer<'_>], file: &NamedFile) {
         for (position, der) in certificates.iter().enumerate() {
             if let Some(problem) = self.time_problem(der) {
-                let message = format!("certificate {} in `{}` {problem}", position + 1, file.field);
+                let message = format!("certificate {} in `{}` {problem}", position + 1, file.field());
                 self.warning(code::EXPIRED_CERTIFICATE, file, message, None);
             }
         }

@@ -29,7 +29,8 @@ use super::scene::{Scene, file, upstream_that, with};
 /// Between one bit of a slow client and the next.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sends what comes first, then bit after bit until the other side ends the connection. Gives what came back and how long it took.
+/// Sends what comes first, then bit after bit until the other side ends the connection. Gives what
+/// came back and how long it took.
 async fn trickle(port: u16, first: &[u8], bit: &[u8]) -> (String, Duration) {
     let begun = Instant::now();
     let Wire { mut reader, mut writer } = Wire::connect(port).await;
@@ -49,8 +50,8 @@ async fn trickle(port: u16, first: &[u8], bit: &[u8]) -> (String, Duration) {
     (ended.unwrap_or_else(|_| panic!("{} goes on for ever", String::from_utf8_lossy(first))), begun.elapsed())
 }
 
-/// Whether a limit of so many seconds ended it, not something before. That it ends is for [`PATIENCE`]: how late says only how
-/// busy the machine is.
+/// Whether a limit of so many seconds ended it, not something before. That it ends is for
+/// [`PATIENCE`]: how late says only how busy the machine is.
 fn is_by_a_limit(took: Duration, seconds: f64) -> bool {
     took.as_secs_f64() > seconds - 0.2
 }
@@ -60,7 +61,7 @@ async fn clients_that_take_too_long_are_disconnected() {
     let folder = tempfile::tempdir().unwrap();
     Authority::new("public").issue("gateway.test").write(folder.path(), "public");
     let (https, files) = (free_port(), folder.path().join("public").display().to_string());
-    let listener = format!("- {{name: https, port: {https}, tls: {{cert_file: {files}.crt, key_file: {files}.key}}}}");
+    let tls = "tls: {cert_file: FILES.crt, key_file: FILES.key}".replace("FILES", &files);
     // An upstream that waits for the rest of each request, and how many it waits for.
     let waiting = Arc::<AtomicUsize>::default();
     let counted = waiting.clone();
@@ -74,7 +75,7 @@ async fn clients_that_take_too_long_are_disconnected() {
     })
     .await;
     let timeouts = "timeouts: {idle: 1s, max_stream: 2s}";
-    let file = with(file().await.and_listeners(listener), "plain", patient, timeouts, "");
+    let file = with(file().await.and_listener_with("https", https, tls), "plain", patient, timeouts, "");
     let scene = Scene::open(with(file, "upload", patient, &format!("stream: upload, {timeouts}"), "")).await;
     let port = scene.gateway.port;
     let bodies = async {
@@ -120,7 +121,8 @@ const LENGTH: &str = "content-length: 1000000\r\n";
 const CHUNKED: &str = "transfer-encoding: chunked\r\n";
 
 async fn bodies_over_http1(port: u16) {
-    // Of the first the upstream sees a byte now and then, so that the longest life ends them; of the others nothing.
+    // Of the first the upstream sees a byte now and then, so that the longest life ends them; of
+    // the others nothing.
     let cases = [
         (LENGTH, "", "a", 2.0),
         (CHUNKED, "", "1\r\na\r\n", 2.0),

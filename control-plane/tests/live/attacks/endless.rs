@@ -1,4 +1,5 @@
-//! Bodies without an end, of which one side reads nothing: Envoy holds little of them and takes no more.
+//! Bodies without an end, of which one side reads nothing: Envoy holds little of them and takes no
+//! more.
 
 use std::{
     future,
@@ -25,12 +26,12 @@ use tokio::{
 
 use super::scene::{MIB, Scene, file, upstream_that, with};
 
-/// What is taken of one body at most: most of it lies in the system's buffers, on either side of Envoy.
+/// The most that is taken of one body. Most of it lies in the system's buffers on both sides of Envoy.
 const MOST: usize = 32 * MIB;
 /// Whoever takes nothing for so long takes nothing more.
 const STALLED: Duration = Duration::from_millis(500);
 
-/// Writes the same again and again until nobody takes it any more, and gives how much was taken.
+/// Writes the same bytes again and again until the other side takes no more. Returns how many it took.
 async fn write_until_stalled(mut writer: impl AsyncWrite + Unpin, bytes: &[u8]) -> usize {
     let mut written = 0;
     while let Ok(Ok(count)) = time::timeout(STALLED, writer.write(&bytes[written % bytes.len()..])).await {

@@ -14,7 +14,8 @@ use tokio::{io::AsyncWriteExt as _, time};
 
 use super::scene::{MIB, Scene, file};
 
-/// The most that Envoy may take of a flood. It ends the connection far earlier; what is more is on the way.
+/// The most that Envoy may take of a flood. It ends the connection far earlier; what is more is on
+/// the way.
 const MOST: usize = 64 * MIB;
 
 /// Sends these, without reading what comes back or reading it, until Envoy ends the connection.

@@ -36,7 +36,8 @@ async fn thousands_of_idle_connections_and_streams_leave_room_for_the_others() {
     for connection in &mut connections {
         connection.reader.head().await;
     }
-    // Requests that never end, to the cluster that the others use: more than Envoy would send to a cluster by its own defaults.
+    // Requests that never end, to the cluster that the others use: more than Envoy would send to a
+    // cluster by its own defaults.
     let mut streams = Vec::new();
     for _ in 0..20 {
         let mut connection = Wire::open_http2(port).await;
@@ -52,7 +53,8 @@ async fn thousands_of_idle_connections_and_streams_leave_room_for_the_others() {
     scene.ends_unharmed(128).await;
 }
 
-/// A whole Envoy configuration, as `dump --static` writes it, but that a client may be idle for a second only.
+/// A whole Envoy configuration, as `dump --static` writes it, but that a client may be idle for a
+/// second only.
 fn impatient(svc: SocketAddr) -> String {
     let folder = tempfile::tempdir().unwrap();
     let routes = "

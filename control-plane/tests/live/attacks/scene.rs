@@ -10,8 +10,9 @@ pub const POLICY: &str = "api_key: {}, rate_limit: {limit: 1000000, window: 1h, 
 
 pub const MIB: usize = 1 << 20;
 
-/// The file of a gateway under attack. What is there already: the cluster `fine`, whose upstream answers, its route `/fine`,
-/// which the others use, and `/`, which the gateway answers by itself. All routes have the filter on them.
+/// The file of a gateway under attack. What is there already: the cluster `fine`, whose upstream
+/// answers, its route `/fine`, which the others use, and `/`, which the gateway answers by itself.
+/// All routes have the filter on them.
 pub async fn file() -> File {
     let routes = "
         - {name: own, match: {prefix: /}, respond: {status: 200}, $POLICY}
@@ -21,10 +22,11 @@ pub async fn file() -> File {
     File::routes(routes).cluster("fine", upstream("fine").await).alice().set("POLICY", POLICY)
 }
 
-/// Adds a route and a cluster of this name, whose prefix and whose only endpoint these are, with further fields of either.
+/// Adds a route and a cluster of this name, whose prefix and whose only endpoint these are, with
+/// further fields of either.
 pub fn with(file: File, name: &str, endpoint: SocketAddr, route: &str, cluster: &str) -> File {
-    let route = format!("- {{name: {name}, match: {{prefix: /{name}}}, cluster: {name}, $POLICY, {route}}}");
-    file.and_routes(route).cluster_with(name, endpoint, cluster)
+    let fields = format!("cluster: {name}, $POLICY, {route}");
+    file.and_route(name, format!("/{name}"), fields).cluster_with(name, endpoint, cluster)
 }
 
 /// A gateway that others use. Each test has its own, as it watches Envoy's memory.
@@ -48,7 +50,8 @@ impl Scene {
         Self { gateway, others, events, begun: Instant::now(), memory }
     }
 
-    /// Makes sure that the others were served and are, and that Envoy never took more than this further memory, in MiB.
+    /// Makes sure that the others were served and are, and that Envoy never took more than this
+    /// further memory, in MiB.
     pub async fn ends_unharmed(mut self, most: u64) {
         self.events.go_on().await;
         let (took, answered) = (self.begun.elapsed(), self.others.stop().await);

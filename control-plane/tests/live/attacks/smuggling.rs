@@ -1,4 +1,5 @@
-//! Requests whose end two readers could see at different places: the upstream sees one, whole and plainly framed, or none.
+//! Requests whose end two readers could see at different places: the upstream sees one, whole and
+//! plainly framed, or none.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +15,8 @@ use tokio::{
 
 use super::scene::{Scene, file, upstream_that, with};
 
-/// What came over the connections to an upstream: of each request the first line, and its body as it was framed.
+/// What came over the connections to an upstream: of each request the first line, and its body as
+/// it was framed.
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
 /// Takes the first request off the bytes, if it is whole. It must be framed as plainly as can be.
@@ -60,7 +62,8 @@ async fn record(mut connection: TcpStream, seen: Seen) {
     }
 }
 
-/// What a client of the gateway may be answered: it is refused, or its request passes with this body.
+/// What a client of the gateway may be answered: it is refused, or its request passes with this
+/// body.
 enum Outcome {
     Refused(&'static str),
     Passes(&'static str),
@@ -113,7 +116,7 @@ const CASES: &[(&str, &str, Outcome)] = &[
     ("transfer-encoding: chunked\r\n", "5\r\nhello, and more\r\n0\r\n\r\nHIDDEN", BAD),
     ("transfer-encoding: chunked\r\n", "5\r\nhello0\r\n\r\nHIDDEN", BAD),
     ("transfer-encoding: chunked\r\n", "0\n\nHIDDEN", BAD),
-    // What has one meaning is written plainly.
+    // Envoy writes a request with one meaning anew, plainly.
     ("TRANSFER-ENCODING:\tcHuNkEd \r\n", "5\r\nhello\r\n0\r\n\r\n", Passes("5\r\nhello\r\n0\r\n\r\n")),
     ("transfer-encoding:\r\n chunked\r\n", "5\r\nhello\r\n0\r\n\r\n", Passes("5\r\nhello\r\n0\r\n\r\n")),
     ("x-a: b\r\n c\r\ncontent-length: 5\r\n", "hello", Passes("hello")),

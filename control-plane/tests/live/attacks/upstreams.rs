@@ -1,4 +1,5 @@
-//! Upstreams that answer with something else than a response: the client gets an answer all the same, soon.
+//! Upstreams that answer with something else than a response: the client gets an answer all the
+//! same, soon.
 
 use futures::future::join_all;
 use legation_testing::{
@@ -35,7 +36,8 @@ fn says_in_http2(status: &'static str, first: impl Into<Vec<u8>>, again: impl In
 
 async fn answer(connection: TcpStream, http2: bool, first: Vec<u8>, again: Vec<u8>) {
     let Wire { mut reader, mut writer } = Wire::new(connection);
-    // A request's beginning, which Envoy sends in one piece, or what a connection of HTTP/2 begins with.
+    // A request's beginning, which Envoy sends in one piece, or what a connection of HTTP/2 begins
+    // with.
     let _ = reader.skip(24).await;
     if http2 {
         while reader.frame().await.is_some_and(|frame| frame.kind != HEADERS) {}
@@ -101,7 +103,7 @@ async fn whatever_an_upstream_answers_the_client_gets_an_answer() {
     scene.ends_unharmed(32).await;
 }
 
-/// Answers, and then with what nobody has asked for.
+/// Answers each request, and sends an answer that no request asked for behind it.
 async fn say_more(mut connection: TcpStream) {
     while connection.read(&mut [0; 4096]).await.is_ok_and(|count| count > 0) {
         let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nmine\

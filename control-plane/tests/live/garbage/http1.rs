@@ -23,7 +23,8 @@ impl Connection {
         Self(Wire::connect(port).await)
     }
 
-    /// Sends all of these at once, and gives how many were answered before the connection ended, if it did.
+    /// Sends all of these at once, and gives how many were answered before the connection ended, if
+    /// it did.
     pub async fn exchange(&mut self, requests: &[Request]) -> usize {
         let bytes = requests.iter().map(encode).collect::<Vec<_>>().concat();
         let Wire { reader, writer } = &mut self.0;
@@ -60,7 +61,7 @@ async fn answer(reader: &mut Reader, is_head: bool) -> Option<bool> {
             _ => 0,
         };
         reader.skip(length).await.then_some(())?;
-        // What comes before the answer itself is passed over.
+        // Interim answers are passed over.
         if status >= 200 {
             return Some(!head.contains("\r\nconnection: close\r\n"));
         }

@@ -37,7 +37,8 @@ impl Connection {
         Self { wire: Wire::open_http2(port).await, next: 1 }
     }
 
-    /// Sends all of these at once, and gives how many were answered rather than reset, if the connection did not end.
+    /// Sends all of these at once, and gives how many were answered rather than reset, if the
+    /// connection did not end.
     pub async fn exchange(&mut self, requests: &[Request]) -> usize {
         let (mut bytes, mut open) = (Vec::new(), BTreeSet::new());
         for request in requests {

@@ -128,7 +128,7 @@ const PIECES: &[&str] = &[
 const TOKEN: &[u8] = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 impl Request {
-    /// Something. That it `may_have_key` decides little: most have none.
+    /// Makes up a request. Only a few of those that `may_have_key` have the good key.
     pub fn any(chance: &mut Chance, may_have_key: bool) -> Self {
         let mut request = Self {
             has_key: false,
@@ -194,7 +194,8 @@ impl Request {
         }
     }
 
-    /// Puts the good key somewhere: at the right place, or at a wrong one, or with something wrong about it.
+    /// Puts the good key somewhere: at the right place, or at a wrong one, or with something wrong
+    /// about it.
     fn add_key(&mut self, chance: &mut Chance) {
         self.has_key = true;
         let (name, value) = match chance.below(8) {
@@ -287,7 +288,7 @@ fn noise(chance: &mut Chance, most: usize) -> Bytes {
     (0..chance.below(most + 1)).map(|_| byte(chance)).collect()
 }
 
-/// So many bytes of text.
+/// Returns this number of bytes of text.
 fn text(chance: &mut Chance, length: usize) -> Bytes {
     let start = chance.below(26);
     (start..start + length).map(|number| b'a' + (number % 26) as u8).collect()
