@@ -1,10 +1,8 @@
-//! The filter's configuration as it is written: one JSON document, in the words of the gateway
-//! file.
+//! The filter's configuration as written: one JSON document, in the words of the gateway file.
 //!
-//! The control plane sends this document by ECDS. In a mesh, a person writes it (`pluginConfig`).
-//! These types only mirror it: [`crate::compile`] checks it and builds the tables in which the
-//! filter looks requests up. The control plane writes the document with these very types, so the
-//! two cannot drift apart.
+//! The control plane sends the document by ECDS. In a mesh, a person writes it (`pluginConfig`).
+//! These types only mirror it; [`crate::compile`] checks it and builds the tables. The control
+//! plane writes the document with the same types, so the two cannot drift apart.
 
 mod forms;
 mod json_path;
@@ -20,43 +18,43 @@ use serde::{Deserialize, Serialize};
 
 pub use read::MAX_BYTES;
 
-/// The whole document. Its `version` is 1. `S` is the type of the consumers' texts, of which there
-/// may be very many: a text of its own, or a part of what was read.
+/// The whole document. Its `version` is 1. There may be very many consumers, so their texts are
+/// `S`: their own memory, or a part of the read bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config<S = String> {
     /// The version of this format: 1.
     pub version: u32,
-    /// The secret with which the digests of keys are made: at least 16 bytes.
+    /// The secret of keys' digests, at least 16 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_pepper: Option<Pepper>,
-    /// In place of `key_pepper`, the variable of the VM's environment that holds it.
+    /// The variable of the VM's environment with the secret, instead of `key_pepper`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_pepper_env: Option<String>,
-    /// The response fields that tell clients of their limits.
+    /// The response fields in which clients see their limits.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rate_limit_headers: RateLimitHeaders,
-    /// Where Envoy's JWT filter keeps the claims by which limits count: its `payload_in_metadata`.
-    /// The default is `jwt_payload`.
+    /// The `payload_in_metadata` of Envoy's JWT filter, where it keeps the claims that limits count
+    /// by. By default `jwt_payload`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_in_metadata: Option<String>,
-    /// Who may call.
+    /// The consumers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<Consumer<S>>,
-    /// What a consumer may use.
+    /// The plans of consumers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<Plan>,
-    /// Whether each route carries its own policy in its metadata: `filter_metadata: {legation:
-    /// {policy: "…"}}`, where the text is the JSON of a [`Policy`]. Envoy then has a route and its
-    /// policy as one thing, so no update can mix them up. The document then has neither `policies`
-    /// nor `rules`, and the filter refuses a request with 503 if its route carries no policy.
+    /// Each route carries its policy itself, in its metadata:
+    /// `filter_metadata: {legation: {policy: "…"}}`, where the text is the JSON of a [`Policy`].
+    /// Envoy then changes a route and its policy in one step. The document has neither `policies`
+    /// nor `rules` then, and a request whose route carries no policy gets 503.
     #[serde(default, skip_serializing_if = "is_false")]
     pub route_policies: bool,
-    /// What is asked of a request, by name.
+    /// The demands on requests, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Policy>,
-    /// Which request has which policy. The first rule that matches decides. The filter refuses a
-    /// request with 503 if no rule matches it: nobody said that it may pass.
+    /// The rules that choose the policy of a request. The first rule that matches decides. A
+    /// request that matches none gets 503, since nobody said that it may pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
 }

@@ -4,11 +4,11 @@
 use crate::plan::MAX_WINDOW;
 use crate::plan::algorithm::Count;
 
-/// No limit's count lasts longer: two windows, and what rounding adds. If a count claims to,
-/// somebody else wrote it, or the clock was set back since.
+/// The longest life of a count: two windows, and some rounding. A count with a longer life was
+/// written by another plugin, or before the clock was set back.
 const LONGEST: u64 = 2 * MAX_WINDOW + 10_000_000_000;
 
-/// Counts in a set.
+/// The number of counts in a set.
 pub(crate) const SLOTS: usize = 16;
 const VERSION: u8 = 2;
 const SLOT_BYTES: usize = 24;
@@ -16,7 +16,7 @@ pub(crate) const SET_BYTES: usize = 1 + SLOTS * SLOT_BYTES;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot {
-    /// 0 where nobody has used it.
+    /// 0 if it is unused.
     pub(crate) fingerprint: u64,
     pub(crate) count: Count,
 }
@@ -56,8 +56,8 @@ impl Set {
         value
     }
 
-    /// The slot of this count, or one that it may take. With `may_replace` it may take a live one,
-    /// the one nearest to its end.
+    /// Returns the slot of this count, or one that it may take. With `may_replace` that may be a
+    /// live one: the one that expires next.
     pub(crate) fn slot(&mut self, fingerprint: u64, now: u64, may_replace: bool) -> Option<&mut Slot> {
         let own = self.slots.iter().position(|slot| slot.fingerprint == fingerprint);
         let place = own.or_else(|| {
