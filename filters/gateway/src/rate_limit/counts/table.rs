@@ -3,14 +3,13 @@
 /// One of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// Counts of limits as a whole. The configuration decides how many there are.
+    /// Counts of limits as a whole. The configuration decides how many.
     Whole,
-    /// Counts of consumers and plans. The configuration decides how many there are: perhaps very
-    /// many.
+    /// Counts of consumers and plans. The configuration decides how many; there may be very many.
     Known,
-    /// Counts of claims. Whoever signs tokens decides how many there are.
+    /// Counts of claims. The signer of tokens decides how many.
     Claimed,
-    /// Counts of addresses and headers. Anybody can make up any number of them.
+    /// Counts of addresses and headers. Anybody can decide how many.
     Anyone,
 }
 
