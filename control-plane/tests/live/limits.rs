@@ -29,10 +29,11 @@ fn file(svc: SocketAddr) -> File {
     file.plans("- {name: small, limits: [{limit: $SMALL, window: 1h}]}").set("LIMIT", LIMIT).set("SMALL", 2)
 }
 
-/// No two tests that use it ask the same route.
+/// Each test that uses it asks other routes.
 static GATEWAY: Shared = Shared::new(|| Box::pin(async { file(upstream("svc").await) }));
 
-/// Sends this number of requests at once, each over a connection of its own, so that every worker gets some.
+/// Sends this number of requests at once, each over a connection of its own, so that every worker
+/// gets some.
 async fn burst(gateway: &Gateway, path: &str, key: &str, count: usize) -> Vec<Response> {
     let requests = (0..count).map(|_| async { Client::new().get(&gateway.url(path), &[("x-api-key", key)]).await });
     join_all(requests).await
@@ -62,7 +63,7 @@ async fn a_caller_can_read_its_limit_and_when_to_come_back() {
 
     let first = gateway.get("/shared", &[]).await;
     assert_eq!(first.header("ratelimit-policy"), "\"everyone\";q=3;w=3600", "{first:?}");
-    // One of three in an hour comes back after 20 minutes.
+    // With three in an hour, one comes back after 20 minutes.
     assert_eq!(first.header("ratelimit"), "\"everyone\";r=2;t=1200", "{first:?}");
     gateway.get("/shared", &[]).await;
     gateway.get("/shared", &[]).await;

@@ -1,5 +1,5 @@
-//! The image of the module, as `scripts/oci-layout` writes it: read back with other programs than
-//! those that wrote it.
+//! The image of the module that `scripts/oci-layout` writes. Other programs than those that wrote
+//! it read it back.
 
 use std::{fs, path::Path, process::Command};
 
@@ -11,7 +11,8 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns the content that a descriptor points to, and makes sure that its size and digest are right.
+/// Returns the content that a descriptor points to, and makes sure that its size and digest are
+/// right.
 fn blob(layout: &Path, descriptor: &Value) -> Vec<u8> {
     let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
     let bytes = fs::read(layout.join("blobs/sha256").join(digest)).unwrap();
@@ -64,7 +65,7 @@ fn the_image_is_what_istio_and_envoy_gateway_read_and_its_digest_stays() {
     let extracted = said("tar", &["--extract", "--to-stdout", "--gzip", "--file"], &layer);
     assert!(extracted == fs::read(&module).unwrap(), "the layer holds the module");
 
-    // Another day, over the old one, and elsewhere: the same bytes.
+    // The script writes the same bytes on another day, over the old image, and elsewhere.
     let copy = folder.path().join("copy.wasm");
     fs::write(&copy, fs::read(&module).unwrap()).unwrap();
     assert_eq!(write(&copy, &layout), digest);
