@@ -9,17 +9,25 @@ mod command;
 mod defaults;
 #[path = "config/describe.rs"]
 mod describe;
+#[path = "config/filter_rules.rs"]
+mod filter_rules;
 #[path = "fuzzed/file.rs"]
 mod fuzzed;
 #[path = "config/golden.rs"]
 mod golden;
+#[path = "config/hosts.rs"]
+mod hosts;
 #[path = "config/hostile.rs"]
 mod hostile;
 #[path = "config/interpolation.rs"]
 mod interpolation;
+#[path = "config/planned.rs"]
+mod planned;
 #[path = "config/raw.rs"]
 mod raw;
 #[path = "config/rules.rs"]
 mod rules;
+#[path = "config/streams.rs"]
+mod streams;
 #[path = "config/support.rs"]
 mod support;

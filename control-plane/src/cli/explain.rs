@@ -1,4 +1,5 @@
-//! `legation explain`: what a field of the file is for, what it may be, and what it is unless written.
+//! `legation explain`: what a field of the file is for, what it may be, and what it is unless
+//! written.
 
 use std::{
     io::{self, Write},
@@ -10,7 +11,8 @@ use crate::config::describe;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The names of fields with dots between them, such as `routes.rate_limit.by`; without it, the top of the file
+    /// The names of fields with dots between them, such as `routes.rate_limit.by`; without it, the
+    /// top of the file
     path: Option<String>,
 }
 

@@ -1,14 +1,14 @@
-//! What excludes what, with the words for it. Where exactly one of several fields must be written, their mapping
-//! declares it (`one_of`).
+//! What excludes what, with the words for it. Where exactly one of several fields must be
+//! written, their mapping declares it (`one_of`).
 
-use std::time::Duration;
+use legation_filter::config;
 
 use super::{
     code,
     leaf::{TimeLimit, Word},
     node::Span,
     report::Report,
-    route::Route,
+    route::{RateLimit, Route},
 };
 use crate::model::Stream;
 
@@ -69,6 +69,26 @@ pub const ROUTE: &[Clash<Route>] = &[
     },
 ];
 
+/// What excludes what in a limit, where the filter cannot see it: it says the same of values that
+/// are no defaults.
+pub const RATE_LIMIT: &[Clash<RateLimit>] = &[
+    Clash {
+        here: |limit| limit.by.key().filter(|_| limit.by.get().is_some_and(|by| by.0 == config::By::Route)),
+        there: plan,
+        message: "only one of `plan` and `by` may be written: the plan says it",
+        help: None,
+    },
+    Clash {
+        here: |limit| {
+            let is_default = limit.algorithm.get().is_some_and(|word| word.0 == config::Algorithm::default());
+            limit.algorithm.key().filter(|_| is_default)
+        },
+        there: plan,
+        message: "only one of `plan` and `algorithm` may be written: the plan says it",
+        help: None,
+    },
+];
+
 /// Reports what clashes.
 pub fn check<T>(clashes: &[Clash<T>], written: &T, report: &mut Report) {
     for Clash { here, there, message, help } in clashes {
@@ -87,5 +107,9 @@ fn websocket(route: &Route) -> Option<Span> {
 /// Where a request timeout is written that is one.
 fn request_timeout(route: &Route) -> Option<Span> {
     let request = route.features.timeouts.get()?.request.written()?;
-    matches!(request.value, TimeLimit(Some(Duration { .. }))).then_some(request.span)
+    matches!(request.value, TimeLimit(Some(_))).then_some(request.span)
+}
+
+fn plan(limit: &RateLimit) -> Option<Span> {
+    limit.plan.get().filter(|plan| plan.value).map(|plan| plan.span)
 }

@@ -37,8 +37,8 @@ mapping! {
 mapping! {
     /// How a new configuration reaches the nodes.
     Rollout, "`rollout`", "{canary: 1}" {
-        /// How many nodes get a new configuration first. The others get it once these have taken it.
-        /// `0` is all nodes at once.
+        /// How many nodes get a new configuration first. The others get it once these have taken
+        /// it. `0` is all nodes at once.
         optional canary: Whole<usize, 0, MOST_CANARIES> = Whole(0),
     }
     planned: wait;

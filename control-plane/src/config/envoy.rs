@@ -101,7 +101,8 @@ pub fn unique(found: Found, taken: &mut Places<(ResourceType, String)>, report: 
     }
 }
 
-/// The names of all raw clusters, the faulty ones too: a fault is reported at the cluster, not at its routes.
+/// The names of all raw clusters, the faulty ones too: a fault is reported at the cluster, not at
+/// its routes.
 pub fn clusters(file: &File) -> BTreeSet<&str> {
     let entries = file.envoy.items().filter_map(|entry| match &entry.value.0.value {
         Value::Mapping(entries) => Some(entries),
@@ -131,8 +132,8 @@ pub fn texts(resources: &[Found]) -> BTreeSet<&str> {
     texts
 }
 
-/// The names that the rest of the file takes. The routes of a listener have its name, and a cluster's endpoints have the
-/// cluster's.
+/// The names that the rest of the file takes. The routes of a listener have its name, and a
+/// cluster's endpoints have the cluster's.
 fn names_of(file: &File) -> Places<(ResourceType, String)> {
     let mut taken = Places::default();
     taken.earlier((ResourceType::Extension, FILTER.to_owned()), Span::START);

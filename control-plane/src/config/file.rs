@@ -1,24 +1,25 @@
 //! The whole file: what stands at its top, and what its parts mean together.
 //!
-//! A function of this stage returns `None` where it has reported an error, or where decoding has. Whatever is valid
-//! enough is still checked, so that one fault never hides another.
+//! A function of this stage returns `None` where it has reported an error, or where decoding has.
+//! Whatever is valid enough is still checked, so that one fault never hides another.
 
 use std::collections::BTreeSet;
 
 use super::{
     cluster::{self, Cluster},
     code,
-    consumer::{self, Audience, Consumer},
+    consumer::Consumer,
     decode::{List, Unsaid, mapping},
     defaults::{self, Defaults},
     envoy::{self, RawNode},
     leaf::{FilePath, Names, Version},
     listener::{self, Listener},
     named_file,
-    node::Span,
-    plan::{self, Plan},
+    node::{Node, Span},
+    plan::Plan,
     report::Report,
     route::{self, Route},
+    rules_of_filter,
 };
 use crate::model::{FileKind, Model};
 
@@ -41,7 +42,8 @@ mapping! {
         optional envoy: List<RawNode>,
         /// What holds for the whole file.
         optional defaults: Defaults,
-        /// A file with a secret of at least 16 bytes, by which the gateway makes digests of keys (HMAC-SHA-256).
+        /// A file with a secret of at least 16 bytes, by which the gateway makes digests of keys
+        /// (HMAC-SHA-256).
         optional key_pepper_file: FilePath,
     }
     planned: include jwt_providers oauth2_providers aws telemetry consumers_file;
@@ -49,34 +51,29 @@ mapping! {
 
 /// What the names in the file stand for.
 pub struct Known<'a> {
+    pub listeners: Names<'a, Listener>,
     pub clusters: Names<'a, Cluster>,
-    pub consumers: Names<'a, Consumer>,
-    pub plans: Names<'a, Plan>,
     pub raw: &'a [envoy::Found],
     pub raw_clusters: BTreeSet<&'a str>,
-    pub audience: Audience<'a>,
 }
 
-/// The file's meaning. It may be used only if nothing was reported as an error.
-pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
+/// The file's meaning; `node` is what it was decoded from. It may be used only if nothing was
+/// reported as an error.
+pub fn resolve(file: &File, node: &Node, report: &mut Report) -> Option<Model> {
     check_version(file, report)?;
     let raw = envoy::resolve(file, report);
     let known = Known {
+        listeners: Names::new(file.listeners.items(), report),
         clusters: Names::new(file.clusters.items(), report),
-        consumers: Names::new(file.consumers.items(), report),
-        plans: Names::new(file.plans.items(), report),
         raw: &raw,
         raw_clusters: envoy::clusters(file),
-        audience: Audience::new(file.consumers.items()),
     };
-    Names::<Listener>::new(file.listeners.items(), report);
     Names::<Route>::new(file.routes.items(), report);
 
     let listeners = listener::resolve(file, &known, report);
-    let routes = route::resolve(file, &known, report);
+    let routes = route::resolve(file, &listeners, &known, report);
     let clusters = cluster::resolve(file, &known, report);
-    let consumers = consumer::resolve(file.consumers.items(), &known, report);
-    let plans = plan::resolve(file.plans.items(), report);
+    let of_filter = rules_of_filter::check(file, node, report);
     let unsaid = Defaults::unsaid(Span::START);
     let defaults = file.defaults.get().map_or(&unsaid, |said| &said.value);
     let key_pepper = named_file(&file.key_pepper_file, FileKind::KeyPepper, report);
@@ -85,8 +82,8 @@ pub fn resolve(file: &File, report: &mut Report) -> Option<Model> {
         listeners,
         routes,
         clusters,
-        consumers,
-        plans,
+        consumers: of_filter.consumers,
+        plans: of_filter.plans,
         raw,
         rollout: defaults::rollout(defaults)?,
         rate_limit_headers: defaults.rate_limit_headers.get()?.0,

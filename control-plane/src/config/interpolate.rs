@@ -1,7 +1,7 @@
 //! `${env:NAME}` and `${env:NAME:-default}` in values.
 //!
-//! They are replaced after the YAML is parsed and in scalars only, so that nothing in a variable can become YAML.
-//! `$${env:` stands for `${env:` itself.
+//! They are replaced after the YAML is parsed and in scalars only, so that nothing in a variable
+//! can become YAML. `$${env:` stands for `${env:` itself.
 
 use super::{
     code,
@@ -11,7 +11,8 @@ use super::{
 
 const OPENING: &str = "${env:";
 
-/// Replaces every variable below `node` by what `variable` says. An unset one without a default is reported.
+/// Replaces every variable below `node` by what `variable` says. An unset one without a default
+/// is reported.
 pub fn interpolate(node: &mut Node, variable: &dyn Fn(&str) -> Option<String>, report: &mut Report) {
     match &mut node.value {
         Value::Scalar(scalar) if scalar.text.contains(OPENING) => {

@@ -4,12 +4,13 @@
 //! bytes ─source─> text ─parse─> Node ─interpolate─> Node ─decode─> File ─resolve─> Model
 //!                      \_______________ diagnostics, each with its place _______________/
 //! ```
-//! Each word of the file has a room with its shape and its rules: `route/rate_limit.rs`, `cluster/tls.rs`, `plan.rs`.
-//! A shape is declared once (`mapping!`); the reader, `legation schema`, `legation explain` and `docs/reference.md` all
-//! come from that declaration.
+//! Each word of the file has a room with its shape and its rules: `route/rate_limit.rs`,
+//! `cluster/tls.rs`, `plan.rs`. A shape is declared once (`mapping!`); the reader, `legation
+//! schema`, `legation explain` and `docs/reference.md` all come from that declaration.
 //!
-//! `bootstrap` takes the place of the last two steps for a file that is a whole Envoy bootstrap. From `Node` on, nothing
-//! stops at the first fault. All of it is pure: no files, no environment, no clock; variables come in as a function.
+//! `bootstrap` takes the place of the last two steps for a file that is a whole Envoy bootstrap.
+//! From `Node` on, nothing stops at the first fault. All of it is pure: no files, no environment,
+//! no clock; variables come in as a function.
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ mod places;
 mod plan;
 mod report;
 mod route;
+mod rules_of_filter;
 mod source;
 
 pub use crate::diagnostic::{Source, code};
@@ -66,5 +68,5 @@ fn model(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>, report: &mut r
         return bootstrap::resolve(&node, report);
     }
     let file: file::File = decode::Decode::decode(&node, decode::What::File, report)?;
-    file::resolve(&file, report)
+    file::resolve(&file, &node, report)
 }

@@ -1,7 +1,7 @@
 //! The file as a tree of YAML nodes, each with its place, before anybody asks what they mean.
 
-/// A place in the file: where a node begins and how much of that line it takes. Lines and columns count from 1, columns
-/// and width in characters.
+/// A place in the file: where a node begins and how much of that line it takes. Lines and columns
+/// count from 1, columns and width in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// The line, from 1.
@@ -26,8 +26,8 @@ pub struct Node {
     pub value: Value,
 }
 
-/// What a node holds. Scalars keep their text as it was written: what it means depends on the field that it is for, so
-/// that `1.10` stays `1.10` where a text is wanted.
+/// What a node holds. Scalars keep their text as it was written: what it means depends on the
+/// field that it is for, so that `1.10` stays `1.10` where a text is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing: an empty value, `~` or `null`.
@@ -59,9 +59,11 @@ impl Value {
 pub struct Scalar {
     /// Its text, without quotes and with escapes resolved.
     pub text: String,
-    /// Whether it may be read as a number or a truth value: it was not quoted, or all of it came from the environment.
+    /// Whether it may be read as a number or a truth value: it was not quoted, or all of it came
+    /// from the environment.
     pub plain: bool,
-    /// Whether some of it came from the environment: then it may be secret and is never quoted in a message.
+    /// Whether some of it came from the environment: then it may be secret and is never quoted in
+    /// a message.
     pub from_environment: bool,
 }
 

@@ -8,11 +8,11 @@ use crate::{
     origin::Origin,
 };
 
-/// How many diagnostics are listed. A file with more is broken in one way many times, and neither memory nor a status
-/// page should grow with it.
+/// How many diagnostics are listed. A file with more is broken in one way many times, and neither
+/// memory nor a status page should grow with it.
 const MAX_LISTED: usize = 1_000;
-/// How many names may be compared for "did you mean" over a whole file: thousands of unknown names against thousands of
-/// known ones would take minutes.
+/// How many names may be compared for "did you mean" over a whole file: thousands of unknown
+/// names against thousands of known ones would take minutes.
 const MAX_COMPARISONS: usize = 200_000;
 
 /// What was found so far.
@@ -60,8 +60,13 @@ impl Report {
 
     /// Reports a field that must be in the mapping at `at` and is not.
     pub fn missing(&mut self, at: Span, message: String, help: Option<String>) {
-        self.lacking.insert(at);
+        self.mark_lacking(at);
         self.push(Severity::Error, code::MISSING_FIELD, at, message, help);
+    }
+
+    /// Notes that the mapping at `at` lacks what was reported, or what a planned field may say.
+    pub fn mark_lacking(&mut self, at: Span) {
+        self.lacking.insert(at);
     }
 
     /// Notes that the value at `at` was reported as a whole.
@@ -70,13 +75,11 @@ impl Report {
     }
 
     /// Whether the value at `at` was reported as a whole, so that nothing more is to be said of it.
-    #[allow(dead_code)]
     pub fn is_wrong(&self, at: Span) -> bool {
         self.wrong.contains(&at)
     }
 
     /// Whether the mapping at `at` was reported to lack a field.
-    #[allow(dead_code)]
     pub fn is_lacking(&self, at: Span) -> bool {
         self.lacking.contains(&at)
     }

@@ -6,10 +6,10 @@
 //!            publish(Arc<Snapshot>) ───┘             └─> Event
 //! ```
 //!
-//! Everything but [`server`] is pure. It has no sockets, no clock and no tasks; time is an argument.
-//! The rules that the code cites by number (G7, D6, O4, …) come from Envoy's `xds_protocol` text,
-//! from the comments of `discovery.proto`, and from what Envoy 1.40 was seen to do. Each rule is said
-//! in words where the code keeps it.
+//! Everything but [`server`] is pure. It has no sockets, no clock and no tasks; time is an
+//! argument. The rules that the code cites by number (G7, D6, O4, …) come from Envoy's
+//! `xds_protocol` text, from the comments of `discovery.proto`, and from what Envoy 1.40 was seen
+//! to do. Each rule is said in words where the code keeps it.
 //!
 //! * G: any variant. S: state of the world. D: delta. O: order between the kinds of resource.
 

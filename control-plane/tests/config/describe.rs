@@ -1,5 +1,5 @@
-//! What is said of the file: its JSON Schema, the reference and `legation explain`. With `UPDATE_GOLDEN` set, schema and
-//! reference are written.
+//! What is said of the file: its JSON Schema, the reference and `legation explain`. With
+//! `UPDATE_GOLDEN` set, schema and reference are written.
 
 use std::{
     collections::BTreeSet,
@@ -137,7 +137,8 @@ fn python() -> PathBuf {
     python
 }
 
-/// What `jsonschema` finds wrong: with each document, and with the schema's own examples and defaults.
+/// What `jsonschema` finds wrong: with each document, and with the schema's own examples and
+/// defaults.
 fn validate(documents: &[Json]) -> (Vec<Vec<String>>, Vec<String>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/validate.py");
     let mut child = Command::new(python())

@@ -1,8 +1,8 @@
-//! Bad files and what the command says of them: `bad/FOLDER/x.yaml` → `bad/FOLDER/x.txt`. With `UPDATE_GOLDEN` set,
-//! the latter are written.
+//! Bad files and what the command says of them: `bad/FOLDER/x.yaml` → `bad/FOLDER/x.txt`. With
+//! `UPDATE_GOLDEN` set, the latter are written.
 //!
-//! A file in `shape/` has a fault that the JSON Schema finds, too. Those in `rules/` break rules only, so the schema takes
-//! them. Those in `syntax/` are no YAML that becomes JSON.
+//! A file in `shape/` has a fault that the JSON Schema finds, too. Those in `rules/` break rules
+//! only, so the schema takes them. Those in `syntax/` are no YAML that becomes JSON.
 
 use std::{fs, sync::Arc};
 

@@ -88,3 +88,23 @@ fn what_is_no_variable_is_refused() {
         assert_eq!(codes(&with_port(port)), ["invalid_value"], "{port}");
     }
 }
+
+#[test]
+fn the_filters_rules_do_not_quote_what_the_environment_says_either() {
+    let text = "version: 1\nlisteners: [{name: http, port: 1}]\nclusters: [{name: svc, endpoints: ['svc:1']}]\n\
+                consumers:\n- name: '${env:SECRET}'\n  plan: '${env:SECRET}'\n  \
+                api_keys: [{id: '${env:SECRET}', sha256: '${env:SECRET}', expires: '${env:SECRET}'}]\n  \
+                metadata: {tier: '${env:SECRET}'}\n\
+                plans: [{name: pro, limits: [{name: '${env:SECRET}', limit: 1, window: '${env:SECRET}'}]}]\n\
+                routes:\n- name: r\n  match: {prefix: /}\n  cluster: svc\n  \
+                api_key: {header: '${env:SECRET}', cookie: '${env:SECRET}', query: '${env:SECRET}', \
+                consumers: ['${env:SECRET}'], plans: ['${env:SECRET}']}\n  \
+                rate_limit: [{limit: '${env:COUNT}', window: '${env:SECRET}', by: '${env:SECRET}', \
+                cost: '${env:COUNT}'}]\n";
+    let loaded = load_with(text, &[("SECRET", "hunter2 ;=&\u{e9}"), ("COUNT", "4000000001")]);
+    assert!(loaded.diagnostics.len() > 12, "{:#?}", loaded.diagnostics);
+    for found in &loaded.diagnostics {
+        let shown = found.to_string();
+        assert!(!shown.contains("hunter2") && !shown.contains("4000000001"), "{shown}");
+    }
+}

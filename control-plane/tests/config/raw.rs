@@ -13,7 +13,8 @@ fn with(resources: &str) -> String {
     )
 }
 
-/// What is said of the fields of one raw cluster, which begins at 6:3: each place, code, message and help.
+/// What is said of the fields of one raw cluster, which begins at 6:3: each place, code, message
+/// and help.
 fn of_cluster(fields: &str) -> Vec<String> {
     let loaded = load(with(&format!("- {CLUSTER}\n  name: raw\n{fields}")));
     let said = |found: &legation::diagnostic::Diagnostic| {

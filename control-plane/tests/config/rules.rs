@@ -1,12 +1,6 @@
 //! Each rule of the file, by what breaks it.
 
-use legation::{
-    config::describe::{self, Shape},
-    diagnostic::Severity,
-};
-use serde_json::Value as Json;
-
-use crate::support::{REST, codes, codes_of_route, found, load};
+use crate::support::{REST, ROUTE, codes, codes_of_route, found, load};
 
 const NOTHING: [&str; 0] = [];
 
@@ -35,74 +29,6 @@ fn the_version_is_required_and_is_1() {
     assert_eq!(found("version: 2\nnonsense: 1\n"), ["1:10 unsupported_version", "2:1 unknown_field"]);
     assert_eq!(codes("version: one\nlisteners: [{name: a, port: 1}]\n"), ["wrong_type"]);
 }
-
-/// The first value in the file that this mapping describes.
-fn first<'a>(value: &'a mut Json, shape: &Shape, what: &str) -> Option<&'a mut Json> {
-    match shape {
-        Shape::Mapping(mapping) if mapping.what == what => value.is_object().then_some(value),
-        Shape::Mapping(mapping) => {
-            let fields = value.as_object_mut()?;
-            let inner = fields
-                .iter_mut()
-                .filter_map(|(name, value)| Some((mapping.fields.iter().find(|field| field.name == name)?, value)));
-            inner.into_iter().find_map(|(field, value)| first(value, &field.shape, what))
-        }
-        Shape::List(item) => value.as_array_mut()?.iter_mut().find_map(|value| first(value, item, what)),
-        Shape::OneOrMany(item) if value.is_array() => {
-            value.as_array_mut()?.iter_mut().find_map(|value| first(value, item, what))
-        }
-        Shape::OneOrMany(item) => first(value, item, what),
-        Shape::Pairs { value: of, .. } => value.as_object_mut()?.values_mut().find_map(|value| first(value, of, what)),
-        Shape::Either(shapes) => {
-            let shape = shapes.iter().find(|shape| matches!(shape, Shape::Mapping(_)) == value.is_object())?;
-            first(value, shape, what)
-        }
-        Shape::Leaf(_) | Shape::EnvoyResource => None,
-    }
-}
-
-#[test]
-fn each_planned_field_is_refused_by_name_and_nothing_else_is_said_of_it() {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/everything.yaml");
-    let everything: Json = serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    let mut count = 0;
-    for (path, mapping) in describe::sections() {
-        for planned in mapping.planned {
-            let mut document = everything.clone();
-            let whole = Shape::Mapping(Box::new(describe::file()));
-            let at = first(&mut document, &whole, mapping.what).unwrap_or_else(|| panic!("there is no {path}"));
-            at[*planned] = 1.into();
-            let found = load(document.to_string()).diagnostics;
-            let errors = found.iter().filter(|found| found.severity == Severity::Error);
-            let errors: Vec<_> = errors.map(|found| (found.code, found.message.clone())).collect();
-            let expected = ("not_supported_yet", format!("`{planned}` is not supported yet"));
-            assert_eq!(errors, [expected], "{path}.{planned}");
-            count += 1;
-        }
-    }
-    assert!(count > 40, "{count}");
-}
-
-#[test]
-fn a_planned_field_may_say_what_would_otherwise_be_missing() {
-    for (field, route) in [
-        ("regex", "match: {regex: a}, cluster: svc"),
-        ("rewrite host", "match: {prefix: /}, cluster: svc, rewrite: {host: a}"),
-        ("redirect", "match: {prefix: /}, redirect: {}"),
-        ("by claim", "match: {prefix: /}, cluster: svc, rate_limit: {limit: 1, window: 1s, by: 'jwt:x'}"),
-        ("scope", "match: {prefix: /}, cluster: svc, rate_limit: {window: 1s, scope: fleet}"),
-    ] {
-        let codes = codes_of_route(route);
-        assert!(codes.contains(&"not_supported_yet"), "{field}: {codes:?}");
-        assert!(!codes.contains(&"missing_field"), "{field}: {codes:?}");
-    }
-    let mapping = format!("{REST}routes: [{ROUTE}]\n").replace("'svc:8080'", "{address: 'svc:8080', weight: 1}");
-    assert_eq!(codes(&mapping), ["not_supported_yet"]);
-    let file = format!("{REST}routes: [{ROUTE}]\n").replace("{sha256: ", "{sha256_file: ");
-    assert_eq!(codes(&file), ["not_supported_yet"]);
-}
-
-const ROUTE: &str = "{name: r, match: {prefix: /}, cluster: svc}";
 
 #[test]
 fn unknown_fields_come_with_a_guess() {
@@ -253,61 +179,6 @@ fn a_route_does_one_thing() {
 }
 
 #[test]
-fn a_stream_wants_a_cluster_that_speaks_its_protocol() {
-    for (stream, protocol, found) in [
-        ("grpc", "http1", ["protocol_mismatch"].as_slice()),
-        ("grpc", "http2", &NOTHING),
-        ("websocket", "http1", &NOTHING),
-        ("websocket", "http2", &["protocol_mismatch"]),
-        ("sse", "http2", &NOTHING),
-    ] {
-        let text = format!("{REST}routes: [{{name: r, match: {{prefix: /}}, cluster: svc, stream: {stream}}}]\n");
-        let text = text.replace("'svc:8080']", &format!("'svc:8080'], protocol: {protocol}"));
-        assert_eq!(codes(&text), found, "{stream} over {protocol}");
-    }
-}
-
-#[test]
-fn keys_and_limits_have_their_bounds() {
-    for (fields, code) in [
-        ("rate_limit: {limit: 0, window: 1m}", "out_of_range"),
-        ("rate_limit: {limit: 1000000001, window: 366d}", "out_of_range"),
-        ("rate_limit: {limit: 1000000, window: 1ms}", "out_of_range"),
-        ("rate_limit: {limit: 1, window: 366d, burst: 2}", "out_of_range"),
-        ("rate_limit: {limit: 1, window: 0s}", "out_of_range"),
-        ("rate_limit: {limit: 1, window: 367d}", "out_of_range"),
-        ("rate_limit: {limit: 1, window: soon}", "bad_duration"),
-        ("rate_limit: {window: 1m}", "missing_field"),
-        ("rate_limit: {limit: 1}", "missing_field"),
-        ("rate_limit: {limit: 1, window: 1m, burst: 0}", "out_of_range"),
-        ("rate_limit: {limit: 1, window: 1m, by: consumer}", "needs_api_key"),
-        ("rate_limit: {plan: true}", "needs_api_key"),
-        ("api_key: {}, rate_limit: {plan: true, limit: 1}", "conflict"),
-        ("api_key: {}, rate_limit: [{plan: true}, {plan: true}]", "duplicate_value"),
-        ("rate_limit: [{limit: 1, window: 1m, name: a}, {limit: 2, window: 1s, name: a}]", "duplicate_name"),
-        ("rate_limit: {limit: 1, window: 1m, name: 'a\"b'}", "invalid_name"),
-        ("rate_limit: {limit: 1, window: 1m, algorithm: leaky}", "invalid_value"),
-        ("rate_limit: {limit: 1, window: 1m, by: moon}", "invalid_value"),
-        ("api_key: {header: 'a b'}", "invalid_value"),
-        ("api_key: {header: Host}", "invalid_value"),
-        ("api_key: {header: x_consumer_id}", "invalid_value"),
-        ("api_key: {consumers: [bob]}", "unknown_consumer"),
-        ("api_key: {consumers: []}", "invalid_value"),
-        ("api_key: {plans: [gold]}", "unknown_plan"),
-        ("api_key: {keep: 'true'}", "wrong_type"),
-        ("api_key: {cookie: 'a;b'}", "invalid_value"),
-        ("api_key: {query: 'a&b'}", "invalid_value"),
-        ("api_key: {bearer: yes please}", "wrong_type"),
-        ("api_key: {bearer: true, header: Authorization}", "conflict"),
-        ("api_key: {anonymous_plan: pro}", "conflict"),
-        ("api_key: {optional: true, anonymous_plan: gold}", "unknown_plan"),
-    ] {
-        let codes = codes_of_route(&format!("match: {{prefix: /}}, cluster: svc, {fields}"));
-        assert_eq!(codes, [code], "{fields}");
-    }
-}
-
-#[test]
 fn endpoints_are_a_host_and_a_port() {
     for (endpoint, good) in [
         ("svc:80", true),
@@ -353,28 +224,6 @@ fn clusters_have_words_and_a_connect_timeout() {
 }
 
 #[test]
-fn consumers_have_plans_and_digests_of_their_own() {
-    const DIGEST: &str = "4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd";
-    let consumers =
-        |list: &str| codes(&format!("version: 1\nlisteners: [{{name: a, port: 1}}]\nconsumers: [{list}]\n"));
-    assert_eq!(consumers("{name: a}, {name: a}"), ["duplicate_name"]);
-    assert_eq!(consumers("{name: 'a b'}"), ["invalid_name"]);
-    assert_eq!(consumers("{name: a, plan: gold}"), ["unknown_plan"]);
-    assert_eq!(consumers("{name: a, api_keys: [{sha256: secret}]}"), ["bad_digest"]);
-    assert_eq!(consumers("{name: a, api_keys: [{}]}"), ["missing_field"]);
-    assert_eq!(consumers(&format!("{{name: a, api_keys: [{{sha256: {DIGEST}, expires: soon}}]}}")), ["invalid_value"]);
-    let upper = DIGEST.to_ascii_uppercase();
-    let never = format!("{{name: a, api_keys: [{{sha256: {DIGEST}, not_before: 2028-01-01, expires: 2027-01-01}}]}}");
-    assert_eq!(consumers(&never), ["conflict"]);
-    let twice = format!("{{name: a, api_keys: [{{sha256: {DIGEST}}}]}}, {{name: b, api_keys: [{{sha256: {upper}}}]}}");
-    assert_eq!(consumers(&twice), ["duplicate_value"]);
-    assert_eq!(
-        consumers("{name: a, api_keys: [{id: k, sha256: x}, {id: k, sha256: y}]}"),
-        ["bad_digest", "duplicate_name", "bad_digest"]
-    );
-}
-
-#[test]
 fn a_route_that_cannot_win_names_the_one_that_does() {
     for (first, second, shadowed) in [
         ("prefix: /a", "prefix: /a/", true),
@@ -402,32 +251,6 @@ fn a_route_that_cannot_win_names_the_one_that_does() {
             assert!(found.message.contains("`one` at gateway.yaml:10:10"), "{found}");
         }
     }
-}
-
-#[test]
-fn callers_that_cannot_be_and_callers_without_limits_are_warned_of() {
-    let route = "{name: r, match: {prefix: /}, cluster: svc, api_key: {}, rate_limit: {plan: true}}";
-    assert_eq!(codes(&format!("{REST}routes: [{route}]\n")), NOTHING);
-    assert_eq!(codes(&format!("{REST}routes: [{route}]\n").replace("  plan: pro\n", "")), ["without_plan"]);
-    assert_eq!(codes(&format!("{REST}routes: [{route}]\n").replace("{limit: 600, window: 1m}", "")), ["without_plan"]);
-    assert_eq!(
-        codes(
-            &format!("{REST}routes: [{route}]\n")
-                .replace("{sha256: 4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd}", "")
-        ),
-        ["nobody_admitted"]
-    );
-    assert_eq!(codes_of_route("match: {prefix: /}, cluster: svc, api_key: {plans: [pro]}"), NOTHING);
-    let anonymous = |plan: &str| {
-        let rule = format!("api_key: {{optional: true{plan}}}, rate_limit: {{plan: true}}");
-        codes_of_route(&format!("match: {{prefix: /}}, cluster: svc, {rule}"))
-    };
-    assert_eq!(anonymous(""), ["without_plan"]);
-    assert_eq!(anonymous(", anonymous_plan: pro"), NOTHING);
-    let other = format!(
-        "{REST}- name: bob\nroutes: [{{name: r, match: {{prefix: /}}, cluster: svc, api_key: {{consumers: [bob]}}}}]\n"
-    );
-    assert_eq!(codes(&other), ["nobody_admitted"]);
 }
 
 #[test]
@@ -482,149 +305,12 @@ fn a_cluster_over_tls_has_a_name_to_verify() {
 fn the_codes_are_these_and_stay_so() {
     let expected = "unreadable too_large not_utf8 empty syntax too_complex duplicate_key unset_variable wrong_type \
                     unknown_field not_supported_yet missing_field unsupported_version invalid_value invalid_name bad_duration \
-                    out_of_range bad_digest bad_pepper duplicate_name duplicate_value unknown_cluster unknown_plan unknown_consumer \
+                    out_of_range bad_digest bad_pepper duplicate_name duplicate_value unknown_cluster unknown_listener unknown_plan unknown_consumer \
                     bad_certificate bad_private_key conflict needs_api_key too_many rejected_by_envoy stays_in_bootstrap no_listeners \
                     no_endpoints unused_cluster shadowed_route nobody_admitted without_plan unsaid_stream expired_certificate certificate_order useless_timeout \
                     protocol_mismatch";
     let expected: Vec<&str> = expected.split_whitespace().collect();
     assert_eq!(legation::config::code::ALL, expected);
-}
-
-#[test]
-fn no_digest_is_ever_shown_whole() {
-    let digest = "4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd";
-    let text = format!(
-        "version: 1\nconsumers:\n- {{name: a, api_keys: [{{sha256: {digest}}}, {{sha256: {digest}}}, {{sha256: my-key}}]}}\n"
-    );
-    let source = crate::support::source(text.clone());
-    let rendered = legation::diagnostic::render(&load(text).diagnostics, &source);
-    assert!(rendered.contains("duplicate_value") && rendered.contains("bad_digest"), "{rendered}");
-    assert!(!rendered.contains(&digest[..16]), "{rendered}");
-}
-
-#[test]
-fn a_limit_looks_at_nothing_that_the_gateway_takes_away() {
-    for limit in ["by: 'header:X-Consumer-Id'", "cost: 'header:x-consumer-metadata-tier'"] {
-        let route = format!("match: {{prefix: /}}, cluster: svc, rate_limit: {{limit: 1, window: 1s, {limit}}}");
-        assert_eq!(codes_of_route(&route), ["conflict"], "{limit}");
-    }
-}
-
-#[test]
-fn a_cost_is_held_against_the_plans_of_those_who_may_come() {
-    let with = |api_key: &str| {
-        let text = format!(
-            "version: 1\nlisteners: [{{name: http, port: 8000}}]\n\
-             clusters: [{{name: svc, endpoints: ['svc:80']}}]\n\
-             plans:\n- {{name: pro, limits: {{limit: 100, window: 1m}}}}\n- {{name: free, limits: {{limit: 5, window: 1m}}}}\n\
-             - {{name: unused, limits: {{limit: 1, window: 1m}}}}\n\
-             consumers:\n- {{name: alice, plan: pro, api_keys: [{{sha256: {}}}]}}\n- {{name: bob, plan: free, api_keys: [{{sha256: {}}}]}}\n\
-             routes:\n- {{name: r, match: {{prefix: /}}, cluster: svc, api_key: {api_key}, rate_limit: {{plan: true, cost: 50}}}}\n",
-            "a".repeat(64),
-            "b".repeat(64)
-        );
-        codes(&text)
-    };
-    assert_eq!(with("{plans: [pro]}"), [""; 0]);
-    assert_eq!(with("{consumers: [alice]}"), [""; 0]);
-    assert_eq!(with("{}"), ["out_of_range"]);
-    assert_eq!(with("{plans: [free, pro]}"), ["out_of_range"]);
-    assert_eq!(with("{consumers: [bob]}"), ["out_of_range"]);
-    assert_eq!(with("{plans: [pro], optional: true, anonymous_plan: unused}"), ["out_of_range"]);
-}
-
-#[test]
-fn the_limits_of_a_plan_may_have_names_that_are_told_apart() {
-    let with = |limits: &str| {
-        let text = format!("{REST}routes: [{ROUTE}]\n");
-        let pro = text.lines().find(|line| line.contains("name: pro,")).unwrap().to_owned();
-        codes(&text.replace(&pro, &format!("plans: [{{name: pro, limits: {limits}}}]")))
-    };
-    assert_eq!(with("[{name: a, limit: 1, window: 1s}, {name: b, limit: 9, window: 1m}]"), [""; 0]);
-    assert_eq!(with("[{name: a, limit: 1, window: 1s}, {name: a, limit: 9, window: 1m}]"), ["duplicate_name"]);
-}
-
-#[test]
-fn a_route_whose_requests_want_a_stream_should_say_so() {
-    for (header, preset) in [
-        ("accept: text/event-stream", Some("sse")),
-        ("Accept: {prefix: Text/Event-Stream}", Some("sse")),
-        ("content-type: {prefix: application/grpc}", Some("grpc")),
-        ("content-type: application/grpc+proto", Some("grpc")),
-        ("upgrade: WebSocket", Some("websocket")),
-        ("range: {present: true}", Some("download")),
-        ("range: {prefix: bytes=0-}", Some("download")),
-        ("range: {prefix: items=}", None),
-        ("accept: \"application/json, text/event-stream\"", Some("sse")),
-        ("accept: application/x-ndjson", Some("sse")),
-        ("content-type: {prefix: application/grpc-web}", Some("sse")),
-        ("content-type: application/connect+json", Some("sse")),
-        ("range: {present: false}", None),
-        ("Last-Event-ID: {present: true}", Some("sse")),
-        ("sec-websocket-protocol: mqtt", Some("websocket")),
-        ("sec-websocket: {present: true}", None),
-        ("if-range: {present: true}", Some("download")),
-        ("upload-offset: {present: true}", Some("upload")),
-        ("accept: {present: true}", None),
-        ("accept: application/json", None),
-        ("x-accept: text/event-stream", None),
-    ] {
-        let with = |rest: &str| codes_of_route(&format!("match: {{prefix: /, headers: {{{header}}}}}, {rest}"));
-        let expected = if preset.is_some() { vec!["unsaid_stream"] } else { vec![] };
-        assert_eq!(with("cluster: svc"), expected, "{header}");
-        assert_eq!(with("cluster: svc, timeouts: {request: 60s}"), [""; 0], "{header}: it says how long");
-        assert_eq!(with("cluster: svc, timeouts: {max_stream: 6h}"), [""; 0], "{header}: it says how long");
-        assert_eq!(with("respond: {status: 200}"), ["unused_cluster"], "{header}: an answer that is there at once");
-        if let Some(preset) = preset {
-            assert!(!with(&format!("cluster: svc, stream: {preset}")).contains(&"unsaid_stream"), "{header}");
-        }
-    }
-}
-
-#[test]
-fn a_route_to_a_grpc_method_should_say_so() {
-    for (path, is_grpc) in [
-        ("path: /helloworld.Greeter/SayHello", true),
-        ("prefix: /grpc.health.v1.Health", true),
-        ("prefix: /a_b.c2.Service", true),
-        ("path: /index.html", false),
-        ("path: /index.HTML", false),
-        ("prefix: /api.V2", false),
-        ("path: /v1.2/Users", false),
-        ("path: /Files.List/Get", false),
-        ("path: /helloworld.Greeter/SayHello/more", false),
-        ("path: /helloworld.Greeter/say", false),
-        ("prefix: /a..B", false),
-    ] {
-        let expected = if is_grpc { vec!["unsaid_stream"] } else { vec![] };
-        assert_eq!(codes_of_route(&format!("match: {{{path}}}, cluster: svc")), expected, "{path}");
-        assert_eq!(codes_of_route(&format!("match: {{{path}}}, cluster: svc, timeouts: {{request: 60s}}")), [""; 0]);
-    }
-}
-
-#[test]
-fn a_timeout_that_another_one_always_comes_before_is_warned_of() {
-    let with = |fields: &str| codes_of_route(&format!("match: {{prefix: /}}, cluster: svc, {fields}"));
-    for useless in [
-        "timeouts: {first_byte: 90s}",
-        "timeouts: {request: 10m, max_stream: 9m}",
-        "timeouts: {idle: 10m}",
-        "stream: sse, timeouts: {idle: 2h, max_stream: 1h}",
-        "stream: sse, timeouts: {first_byte: 2h, max_stream: 1h}",
-    ] {
-        assert_eq!(with(useless), ["useless_timeout"], "{useless}");
-    }
-    for good in [
-        "timeouts: {first_byte: 60s}",
-        "timeouts: {request: 10m, max_stream: 10m}",
-        "timeouts: {idle: 10m, request: 0s}",
-        "timeouts: {idle: 0s, request: 0s, max_stream: 0s}",
-        "stream: sse, timeouts: {idle: 2h, request: 1h}",
-        "stream: websocket, timeouts: {request: 0s}",
-    ] {
-        assert_eq!(with(good), [""; 0], "{good}");
-    }
-    assert_eq!(with("stream: websocket, timeouts: {request: 1m}"), ["conflict"]);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use legation::{
 
 pub use crate::fuzzed::{filter_accepts, source};
 
-/// A listener, a cluster `svc`, a plan `pro` and a consumer `alice` who has it and a key: what parts of files refer to.
+/// A listener, a cluster `svc`, a plan `pro` and a consumer `alice` who has it and a key: what
+/// parts of files refer to.
 pub const REST: &str = "\
 version: 1
 listeners: [{name: http, port: 8000}]
@@ -23,6 +24,9 @@ consumers:
   plan: pro
   api_keys: [{sha256: 4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd}]
 ";
+
+/// A good route.
+pub const ROUTE: &str = "{name: r, match: {prefix: /}, cluster: svc}";
 
 /// Loads with an empty environment.
 pub fn load(text: impl Into<Vec<u8>>) -> Loaded {

@@ -11,7 +11,7 @@
 //! the route's metadata ─policy─> Policy ──────────────────────┤
 //!                                                             v
 //! headers ─host::pairs─> [(name, value)] ──────────────────> decide ─> edits, Pass { on response }
-//! route name, address, clock ──(Outside, when asked for)──────^  │  └> Refuse ─reply─> local reply (problem+json or gRPC)
+//! route name, address, clock ──(Outside, when asked for)──────^  │  └> Refuse ─reply─> local reply
 //! counts <──rate_limit────────(SharedState, compare and swap)────┘
 //! ```
 //!

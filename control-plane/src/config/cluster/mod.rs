@@ -54,7 +54,8 @@ mapping! {
     Cluster, "a cluster", "{name: svc, endpoints: [\"svc:8080\"]}" {
         /// The cluster's name. It is also its name in CDS, in EDS and in Envoy's statistics.
         required name: Name<Cluster>,
-        /// Where the cluster is. If all are IP addresses, Envoy gets them by EDS. If one is a host name, Envoy resolves it.
+        /// Where the cluster is. If all are IP addresses, Envoy gets them by EDS. If one is a
+        /// host name, Envoy resolves it.
         unless_planned endpoints: List<EndpointItem>,
         /// What the endpoints speak.
         optional protocol: Word<Protocol> = Word(Protocol::Http1),
@@ -82,7 +83,8 @@ impl Named for Cluster {
 /// The valid clusters.
 pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<model::Cluster> {
     let used = used(file);
-    // A name that is misspelt in a route is an error; that its cluster is then unused need not be said.
+    // A name that is misspelt in a route is an error; that its cluster is then unused need not be
+    // said.
     let routes_are_readable = file.routes.get().is_some() || !file.routes.is_written();
     let is_known = |name: &str| known.clusters.get(name).is_some() || known.raw_clusters.contains(name);
     let all_found = routes_are_readable && used.iter().all(|name| is_known(name));

@@ -17,9 +17,11 @@ use crate::{
 mapping! {
     /// TLS to the endpoints of a cluster. The gateway always verifies their certificates.
     Tls, "a cluster's `tls`", "{sni: users.example.com, ca_file: certificates/authority.pem}" {
-        /// The name that the endpoints' certificates must have. Without it, that is the first endpoint that is a host name.
+        /// The name that the endpoints' certificates must have. Without it, that is the first
+        /// endpoint that is a host name.
         optional sni: HostName,
-        /// The authorities in PEM that the gateway verifies the certificates with. Without it, it takes those of Envoy's system.
+        /// The authorities in PEM that the gateway verifies the certificates with. Without it, it
+        /// takes those of Envoy's system.
         optional ca_file: FilePath,
         /// The gateway's own certificate chain in PEM, for endpoints that ask for one.
         optional cert_file: FilePath,

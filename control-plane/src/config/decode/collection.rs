@@ -43,7 +43,8 @@ impl<T: Decode> Decode for List<T> {
 }
 
 impl<T> Field<List<T>> {
-    /// As many as are written, `None` for each that was wrong. Nothing where the list is not written.
+    /// As many as are written, `None` for each that was wrong. Nothing where the list is not
+    /// written.
     pub fn slots(&self) -> &[Option<Said<T>>] {
         self.get().map(|list| list.slots()).unwrap_or_default()
     }
@@ -53,7 +54,8 @@ impl<T> Field<List<T>> {
         self.slots().iter().flatten()
     }
 
-    /// Whether nothing is in it, or it is not written. A list of nothing but wrong items is not empty.
+    /// Whether nothing is in it, or it is not written. A list of nothing but wrong items is not
+    /// empty.
     pub fn is_empty(&self) -> bool {
         match self.get() {
             Some(list) => list.slots.is_empty(),
@@ -87,7 +89,8 @@ impl<T: Decode> Decode for OneOrMany<T> {
 }
 
 impl<T> Field<OneOrMany<T>> {
-    /// As many as are written, `None` for each that was wrong. Nothing where the field is not written.
+    /// As many as are written, `None` for each that was wrong. Nothing where the field is not
+    /// written.
     pub fn slots(&self) -> &[Option<Said<T>>] {
         self.get().map(|many| many.slots()).unwrap_or_default()
     }

@@ -56,8 +56,8 @@ pub fn missing_field(at: Span, what: &str, field: &str, report: &mut Report) {
     report.missing(at, format!("{what} needs a field `{field}`"), None);
 }
 
-/// Reports every field but the first where only one of them may be written, and reports where none is.
-/// `may_lack` is set where a planned field may say the same.
+/// Reports every field but the first where only one of them may be written, and reports where
+/// none is. `may_lack` is set where a planned field may say the same.
 pub fn one_of_many(
     fields: &[(&'static str, Option<Span>)],
     what: &str,
@@ -78,14 +78,16 @@ pub fn one_of_many(
     }
 }
 
-/// Declares a mapping of the file: a struct with a [`Field`](super::Field) for each field, how to read it, and what
-/// the schema and the reference say of it. Doc comments are for the person who writes the file.
+/// Declares a mapping of the file: a struct with a [`Field`](super::Field) for each field, how to
+/// read it, and what the schema and the reference say of it. Doc comments are for the person who
+/// writes the file.
 ///
 /// After the type's name stands what messages call it, then an example.
 ///
-/// - `required` fields must be written. `optional` ones may have a default after `=`, which the reader fills in.
-/// - Where a planned field is written, a field marked `unless_planned` is not called missing: the planned one may
-///   say the same.
+/// - `required` fields must be written. `optional` ones may have a default after `=`, which the
+///   reader fills in.
+/// - Where a planned field is written, a field marked `unless_planned` is not called missing: the
+///   planned one may say the same.
 /// - `one_of` names fields of which exactly one must be written.
 /// - `part` is a [`Part`](super::Part): fields that are declared elsewhere.
 /// - `planned` fields are refused by name.
@@ -107,7 +109,8 @@ macro_rules! mapping {
                 /// Fields that are declared elsewhere.
                 pub $part: $part_type,
             )?
-            /// Whether a planned field is among those written, so that it may say what else is missing.
+            /// Whether a planned field is among those written, so that it may say what else is
+            /// missing.
             #[allow(dead_code, reason = "not every mapping's rules need it")]
             pub has_planned: bool,
         }
@@ -149,6 +152,9 @@ macro_rules! mapping {
                                 $crate::config::decode::unknown_field(entry, $what, &fields, PLANNED, report);
                         }
                     }
+                }
+                if read.has_planned {
+                    report.mark_lacking(node.span);
                 }
                 $( $crate::config::decode::mapping!(@check $presence $field read node report $what); )*
                 $(

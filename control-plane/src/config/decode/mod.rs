@@ -1,7 +1,9 @@
-//! [`Node`] → the types that declare the file's shape: whatever has the right shape, and a diagnostic for the rest.
+//! [`Node`] → the types that declare the file's shape: whatever has the right shape, and a
+//! diagnostic for the rest.
 //!
-//! Decoding never stops at the first fault. It reports the fault, leaves the value out and reads on. A
-//! [`Field`] thus has three states: not written, written and good, written and already reported.
+//! Decoding never stops at the first fault. It reports the fault, leaves the value out and reads
+//! on. A [`Field`] thus has three states: not written, written and good, written and already
+//! reported.
 
 mod collection;
 mod mapping;
@@ -111,7 +113,8 @@ impl<T> Field<T> {
         Self { key: None, value: Some(Said { value, span, from_environment: false }) }
     }
 
-    /// Its value where that is written and has the right shape, or else the default that the field was declared with.
+    /// Its value where that is written and has the right shape, or else the default that the
+    /// field was declared with.
     pub fn get(&self) -> Option<&Said<T>> {
         self.value.as_ref()
     }
@@ -126,7 +129,8 @@ impl<T> Field<T> {
         self.key
     }
 
-    /// What `resolve` makes of it: `Some(None)` where it has no value, `None` where it is written and wrong.
+    /// What `resolve` makes of it: `Some(None)` where it has no value, `None` where it is written
+    /// and wrong.
     pub fn resolve<R>(&self, resolve: impl FnOnce(&Said<T>) -> Option<R>) -> Option<Option<R>> {
         match (&self.value, self.key) {
             (Some(value), _) => resolve(value).map(Some),
@@ -149,7 +153,8 @@ impl<T: Clone> Field<T> {
 }
 
 impl<T: Unsaid> Field<T> {
-    /// What `resolve` makes of the mapping, or of one that says nothing. `None` where it is written and wrong.
+    /// What `resolve` makes of the mapping, or of one that says nothing. `None` where it is
+    /// written and wrong.
     pub fn resolve_or_unsaid<R>(&self, resolve: impl FnOnce(&T) -> Option<R>) -> Option<R> {
         match &self.value {
             Some(said) => resolve(said),

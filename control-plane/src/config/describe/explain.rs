@@ -2,8 +2,8 @@
 
 use super::{About, Field, Mapping, Shape, file, joined, prose, reference::plain, sections};
 
-/// What is at the path: the names of fields with dots between them. List items and keys that the person chose may be
-/// left out. The error says what is not there, and what was probably meant.
+/// What is at the path: the names of fields with dots between them. List items and keys that the
+/// person chose may be left out. The error says what is not there, and what was probably meant.
 pub fn explain(path: &str) -> Result<String, String> {
     let mut here = vec![file()];
     let mut found: Option<Field> = None;

@@ -1,5 +1,5 @@
-//! What may stand in the file, as data: made from the declarations that the reader reads by, for `legation schema`,
-//! `legation explain` and `docs/reference.md`.
+//! What may stand in the file, as data: made from the declarations that the reader reads by, for
+//! `legation schema`, `legation explain` and `docs/reference.md`.
 
 mod explain;
 mod json_schema;

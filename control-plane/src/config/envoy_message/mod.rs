@@ -1,7 +1,9 @@
-//! A [`Node`] read as one of Envoy's messages, by its descriptor: canonical JSON, or every fault with its place in the file.
+//! A [`Node`] read as one of Envoy's messages, by its descriptor: canonical JSON, or every fault
+//! with its place in the file.
 //!
-//! What is allowed is what Envoy reads: protobuf's JSON, with field names in either spelling. Only the form is looked at;
-//! the rules that Envoy has for values beyond their types are Envoy's to apply.
+//! What is allowed is what Envoy reads: protobuf's JSON, with field names in either spelling.
+//! Only the form is looked at; the rules that Envoy has for values beyond their types are Envoy's
+//! to apply.
 
 mod path;
 mod scalar;
@@ -22,7 +24,8 @@ use super::{
     report::{Report, quoted},
 };
 
-/// The descriptor of a message by its type URL or name; one that is not found is reported at `node`.
+/// The descriptor of a message by its type URL or name; one that is not found is reported at
+/// `node`.
 pub fn descriptor(type_url: &str, node: &Node, report: &mut Report) -> Option<MessageDescriptor> {
     let pool = match descriptors::pool() {
         Ok(pool) => pool,
@@ -203,7 +206,8 @@ fn any(node: &Node, path: Path<'_>, report: &mut Report) -> Option<Json> {
     Some(Json::Object(packed))
 }
 
-/// Whether protobuf's JSON writes the message otherwise than as its fields, so that packed it stands in a `value`.
+/// Whether protobuf's JSON writes the message otherwise than as its fields, so that packed it
+/// stands in a `value`.
 fn has_own_form(of: &MessageDescriptor) -> bool {
     let name = of.full_name();
     let others = ["Any", "Duration", "FieldMask", "ListValue", "Struct", "Timestamp", "Value"];

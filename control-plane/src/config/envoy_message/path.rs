@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// `load_assignment.endpoints[0].priority`: borrowed from where it was walked, and written only into a diagnostic.
+/// `load_assignment.endpoints[0].priority`: borrowed from where it was walked, and written only
+/// into a diagnostic.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<'a> {
     parent: Option<&'a Path<'a>>,

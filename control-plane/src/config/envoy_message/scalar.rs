@@ -1,4 +1,5 @@
-//! Scalars by the type that their field has, and the messages that protobuf's JSON writes in a form of their own.
+//! Scalars by the type that their field has, and the messages that protobuf's JSON writes in a
+//! form of their own.
 
 use legation_protos::descriptors::reflect::{DynamicMessage, EnumDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Number, Value as Json};

@@ -45,8 +45,8 @@ fn help_with_address(text: &str) -> Option<String> {
     }
 }
 
-/// `host:port`, where the host is a name or an IP address. Host names come out in lower case and addresses in their
-/// shortest form, so that equal ones are found.
+/// `host:port`, where the host is a name or an IP address. Host names come out in lower case and
+/// addresses in their shortest form, so that equal ones are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(pub HostPort);
 
@@ -128,7 +128,8 @@ impl Leaf for HostName {
     }
 }
 
-fn host_name(host: &str) -> Result<String, &'static str> {
+/// A host name in lower case, with the dot at its end if it has one.
+pub(super) fn host_name(host: &str) -> Result<String, &'static str> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
@@ -139,7 +140,8 @@ fn host_name(host: &str) -> Result<String, &'static str> {
     if absolute.len() > 253 || !absolute.split('.').all(label) {
         return Err("not a host name");
     }
-    // RFC 3696 §2: a top-level domain is not all digits. So these are addresses with a slip in them.
+    // RFC 3696 §2: a top-level domain is not all digits. So these are addresses with a slip in
+    // them.
     if absolute.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err("not an IP address");
     }

@@ -1,47 +1,42 @@
-//! Values that the filter reads: keys, limits and what is known of consumers.
+//! Values that the filter reads. Its own compiler has the rules for them, see
+//! [`rules_of_filter`](super::super::rules_of_filter); here is only what it cannot see: the forms
+//! of the file, and the headers that the gateway drops before the filter.
 
 use std::borrow::Cow;
 
-use legation_filter::{
-    compile::{MAX_LIMIT, key_cookie, key_header, key_parameter, metadata_name},
-    config,
-    identity::is_identity,
-    units,
-};
+use legation_filter::{compile::MAX_LIMIT, config};
 use serde_json::{Value as Json, json};
 
 use super::{
     super::{
         code,
         describe::About,
-        report::{Report, one_of, quoted},
+        report::{Report, one_of},
     },
-    Leaf, Written, header, named_header, text,
+    Leaf, Written, header, named_header, number, text, time,
 };
 
 const BY_HEADER: &str = "header:";
 
-/// How long a limit's window is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// As it is written, and as the filter reads it.
-    pub text: String,
-    /// What that is.
-    pub duration: std::time::Duration,
-}
+/// A count of requests. The filter says how large it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(pub u64);
 
-impl Leaf for Window {
+impl Leaf for Count {
+    const WANTED: &'static str = number::WANTED;
+
     fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
-        let duration = std::time::Duration::read(written, report)?;
-        Some(Self { text: written.text.to_owned(), duration })
+        number::within(written, written.what, (0, u64::MAX), (1, MAX_LIMIT), report).map(Self)
     }
 
     fn about() -> About {
-        About { example: json!("1m"), ..std::time::Duration::about() }
+        let schema = json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT});
+        let meaning = "A whole number without quotes, within the bounds that its field has.";
+        About { name: "integer", meaning, schema, example: json!(100), words: Vec::new() }
     }
 
     fn text(&self) -> Cow<'_, str> {
-        self.text.as_str().into()
+        self.0.to_string().into()
     }
 }
 
@@ -57,7 +52,7 @@ impl Leaf for By {
     fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
         match config::By::try_from(written.text.to_owned()) {
             Ok(config::By::Header(name)) => {
-                header_of_limit(&written.part(&name), written, report).map(config::By::Header).map(Self)
+                named_header(&written.part(&name), report).map(config::By::Header).map(Self)
             }
             Ok(config::By::Jwt(_)) => {
                 let message = format!("{} {} is not supported yet", written.what, written.shown());
@@ -67,7 +62,7 @@ impl Leaf for By {
             Err(_) => {
                 let help = report.did_you_mean(written.text, Self::ALLOWED.iter().copied());
                 let message = format!("{} must be {}, not {}", written.what, one_of(Self::ALLOWED), written.shown());
-                written.fault(code::INVALID_VALUE, message, help, report)
+                written.fault(code::INVALID_VALUE, message, help.filter(|_| written.is_shown()), report)
             }
         }
     }
@@ -94,10 +89,9 @@ pub struct Cost(pub config::Cost);
 impl Leaf for Cost {
     fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
         if let Some(name) = written.text.strip_prefix(BY_HEADER) {
-            return header_of_limit(&written.part(name), written, report).map(config::Cost::Header).map(Self);
+            return named_header(&written.part(name), report).map(config::Cost::Header).map(Self);
         }
-        let cost = written.text.parse().ok().filter(|cost| (1..=MAX_LIMIT).contains(cost));
-        cost.map(config::Cost::Fixed).map(Self).or_else(|| {
+        written.text.parse().ok().map(config::Cost::Fixed).map(Self).or_else(|| {
             let message = format!(
                 "{} must be a whole number from 1 to {MAX_LIMIT}, or `header:NAME`, not {}",
                 written.what,
@@ -131,31 +125,41 @@ impl Leaf for Cost {
     }
 }
 
-/// The header that `whole` names after its `header:`, in lower case.
-fn header_of_limit(name: &Written<'_>, whole: &Written<'_>, report: &mut Report) -> Option<String> {
-    let lower = named_header(name, report)?;
-    if is_identity(lower.as_bytes()) {
-        let message = format!("no limit can look at {}: the gateway takes it away before", quoted(name.text));
-        return whole.fault(code::CONFLICT, message, None, report);
+/// The header that carries a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHeader(pub String);
+
+impl Leaf for KeyHeader {
+    fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
+        named_header(written, report).map(Self)
     }
-    Some(lower)
+
+    fn about() -> About {
+        let meaning = "The name of a request header, in any case.";
+        let schema = text::like(header::NAME_PATTERN);
+        About { name: "key header", meaning, schema, example: json!("x-api-key"), words: Vec::new() }
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        self.0.as_str().into()
+    }
 }
 
 macro_rules! texts {
-    ($( $(#[doc = $doc:literal])* $name:ident, $called:literal, $meaning:literal, $schema:expr, $example:literal, $read:expr; )*) => {
+    ($( $(#[doc = $doc:literal])* $name:ident, $called:literal, $meaning:literal, $schema:expr, $example:literal; )*) => {
         $(
             $(#[doc = $doc])*
             #[derive(Clone, Debug, PartialEq, Eq)]
             pub struct $name(pub String);
 
             impl Leaf for $name {
-                fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
-                    let read: fn(&Written<'_>, &mut Report) -> Option<String> = $read;
-                    read(written, report).map(Self)
+                fn read(written: &Written<'_>, _: &mut Report) -> Option<Self> {
+                    Some(Self(written.text.to_owned()))
                 }
 
                 fn about() -> About {
-                    About { name: $called, meaning: $meaning, schema: $schema, example: json!($example), words: Vec::new() }
+                    let (name, meaning, example) = ($called, $meaning, json!($example));
+                    About { name, meaning, schema: $schema, example, words: Vec::new() }
                 }
 
                 fn text(&self) -> Cow<'_, str> {
@@ -167,75 +171,22 @@ macro_rules! texts {
 }
 
 texts! {
-    /// The header that carries a key, in lower case.
-    KeyHeader, "key header", "The name of a request header, in any case.", text::like(header::NAME_PATTERN),
-        "x-api-key", |written, report| {
-            named_header(written, report)?;
-            checked(written, key_header, report)
-        };
+    /// How long a limit's window is.
+    Window, "window", "A whole number and one of the units `ms`, `s`, `m`, `h`, `d`: `1m`. More than zero, at most `366d`.",
+        json!({"type": "string", "pattern": time::POSITIVE}), "1m";
     /// The cookie that carries a key.
-    CookieName, "cookie name", "The name of a cookie.", text::like("^[^=; ,]+$"),
-        "api_key", |written, report| checked(written, key_cookie, report);
+    CookieName, "cookie name", "The name of a cookie.", text::like("^[^=; ,]+$"), "api_key";
     /// The parameter of the query that carries a key.
-    ParameterName, "parameter name", "The name of a parameter of the query.", text::like("^[^=&# ]+$"),
-        "api_key", |written, report| checked(written, key_parameter, report);
-    /// SHA-256 of a key in lower case. It is never shown, and neither is what may stand there by mistake.
+    ParameterName, "parameter name", "The name of a parameter of the query.", text::like("^[^=&# ]+$"), "api_key";
+    /// SHA-256 of a key. It is never shown, and neither is what may stand there by mistake.
     Digest, "digest", "A SHA-256 as 64 hexadecimal digits. `legation key new` and `legation key hash` print it.",
-        text::like("^[0-9A-Fa-f]{64}$"),
-        "4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd", digest;
-    /// A point in time as it is written.
+        text::like("^[0-9A-Fa-f]{64}$"), "4e738ca5563c06cfd0018299933d58db1dd8bf97f6973dc99bf6cdc64b5550bd";
+    /// A point in time.
     Time, "time", "A date such as `2027-01-31`, which is its first second in UTC, or RFC 3339 such as `2027-01-31T12:00:00Z`.",
-        json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].+)?$"}),
-        "2027-01-31", time;
+        json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].+)?$"}), "2027-01-31";
     /// A name of metadata.
-    MetadataName, "metadata name", "Small letters, digits and `-`.", text::like("^[a-z0-9-]+$"),
-        "tier", |written, report| match metadata_name(written.text) {
-            Ok(()) => Some(written.text.to_owned()),
-            Err(problem) => {
-                written.fault(code::INVALID_VALUE, format!("{} {problem}", written.shown()), None, report)
-            }
-        };
+    MetadataName, "metadata name", "Small letters, digits and `-`.", text::like("^[a-z0-9-]+$"), "tier";
     /// A value of metadata.
-    MetadataValue, "metadata value", "Printable ASCII with no space at its ends.", text::like("^([!-~]([ -~]*[!-~])?)?$"),
-        "gold", |written, report| {
-            let printable = written.text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
-            if printable && written.text.trim() == written.text {
-                return Some(written.text.to_owned());
-            }
-            let message = "a value of metadata is printable ASCII with no space at its ends: clusters see it in a header";
-            written.fault(code::INVALID_VALUE, message.to_owned(), None, report)
-        };
-}
-
-fn digest(written: &Written<'_>, report: &mut Report) -> Option<String> {
-    if written.text.len() == 64 && written.text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Some(written.text.to_ascii_lowercase());
-    }
-    let message = format!("{} must be the 64 hexadecimal digits of a SHA-256, not the key itself", written.what);
-    let help = "`legation key hash` makes it from a key".to_owned();
-    written.fault(code::BAD_DIGEST, message, Some(help), report)
-}
-
-fn time(written: &Written<'_>, report: &mut Report) -> Option<String> {
-    if units::parse_time(written.text).is_ok() {
-        return Some(written.text.to_owned());
-    }
-    let message = format!(
-        "{} must be a date such as `2027-01-31` or RFC 3339 such as `2027-01-31T12:00:00Z`, not {}",
-        written.what,
-        written.shown()
-    );
-    written.fault(code::INVALID_VALUE, message, None, report)
-}
-
-/// What the filter makes of a name.
-fn checked(
-    written: &Written<'_>,
-    check: fn(&str) -> Result<String, &'static str>,
-    report: &mut Report,
-) -> Option<String> {
-    check(written.text).map_or_else(
-        |problem| written.fault(code::INVALID_VALUE, format!("{} {problem}", written.shown()), None, report),
-        Some,
-    )
+    MetadataValue, "metadata value", "Printable ASCII with no space at its ends.",
+        text::like("^([!-~]([ -~]*[!-~])?)?$"), "gold";
 }

@@ -53,7 +53,7 @@ pub fn named_header(written: &Written<'_>, report: &mut Report) -> Option<String
         let help = match lower.as_str() {
             ":method" => Some("name methods in `methods`"),
             ":path" => Some("name paths in `prefix` or `path`"),
-            "host" | ":authority" => Some("that is what `hosts` is for, which is not supported yet"),
+            "host" | ":authority" => Some("that is what `hosts` is for"),
             _ => None,
         };
         ("is not a header of its own in Envoy".to_owned(), help.map(str::to_owned))
@@ -71,7 +71,8 @@ pub fn named_header(written: &Written<'_>, report: &mut Report) -> Option<String
     written.fault(code::INVALID_VALUE, format!("{} {problem}", written.shown()), help, report)
 }
 
-/// A text that a header's value can be: HTTP strips spaces around it, and has no control characters in it.
+/// A text that a header's value can be: HTTP strips spaces around it, and has no control
+/// characters in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderValue(pub String);
 

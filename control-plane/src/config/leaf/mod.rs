@@ -4,6 +4,7 @@ mod address;
 mod file;
 mod filter;
 mod header;
+mod host;
 pub mod name;
 mod number;
 mod path;
@@ -14,8 +15,11 @@ mod word;
 
 pub use address::{Endpoint, HostName};
 pub use file::FilePath;
-pub use filter::{By, CookieName, Cost, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window};
+pub use filter::{
+    By, CookieName, Cost, Count, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window,
+};
 pub use header::{HeaderName, HeaderPrefix, HeaderValue, Method, named_header};
+pub use host::Host;
 pub use name::{Name, Named, Names, Ref};
 pub use number::{Port, Version, Whole};
 pub use path::{ExactPath, PathPrefix, path_prefix};
@@ -127,7 +131,8 @@ impl<'a> Written<'a> {
         self.fault(code::WRONG_TYPE, message, help.map(str::to_owned), report)
     }
 
-    /// The text of a scalar that may be read as a number or a truth value. One that may not be is reported.
+    /// The text of a scalar that may be read as a number or a truth value. One that may not be is
+    /// reported.
     fn plain(&self, wanted: &str, report: &mut Report) -> Option<&'a str> {
         if self.plain {
             return Some(self.text);

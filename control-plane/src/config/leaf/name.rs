@@ -28,17 +28,24 @@ pub struct Kind {
     /// Whether any visible ASCII is allowed, such as an e-mail address.
     any_visible: bool,
     reserved: &'static [&'static str],
+    /// Whether the filter has the rules for them, which are then not looked at here.
+    of_filter: bool,
 }
 
 impl Kind {
     /// Names of letters, digits, `.`, `_`, `-` and `/`.
     pub const fn plain(noun: &'static str, unknown: &'static str) -> Self {
-        Self { noun, unknown, any_visible: false, reserved: &[] }
+        Self { noun, unknown, any_visible: false, reserved: &[], of_filter: false }
     }
 
-    /// Names of any visible ASCII.
-    pub const fn visible(noun: &'static str, unknown: &'static str) -> Self {
-        Self { noun, unknown, any_visible: true, reserved: &[] }
+    /// The same kind, where the filter has the rules.
+    pub const fn of_filter(self) -> Self {
+        Self { of_filter: true, ..self }
+    }
+
+    /// The same kind with names of any visible ASCII.
+    pub const fn visible(self) -> Self {
+        Self { any_visible: true, ..self }
     }
 
     /// The same kind without these names, which the gateway has itself.
@@ -94,16 +101,18 @@ impl<T> Clone for Name<T> {
 }
 
 impl<T: Named> Leaf for Name<T> {
-    /// A name that is not allowed is reported and kept all the same, so that whatever refers to it finds it.
+    /// A name that is not allowed is reported and kept all the same, so that whatever refers to
+    /// it finds it.
     fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
         let (kind, noun) = (T::KIND, T::KIND.noun);
-        let allowed = |c: char| {
-            if kind.any_visible { c.is_ascii_graphic() } else { c.is_ascii_alphanumeric() || "._-/".contains(c) }
-        };
-        if !(1..=LONGEST).contains(&written.text.len()) || !written.text.chars().all(allowed) {
-            let characters =
-                if kind.any_visible { "visible ASCII characters" } else { "letters, digits, `.`, `_`, `-` and `/`" };
-            let message = format!("{} is no name for a {noun}: 1 to {LONGEST} {characters}", written.shown());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+        if kind.of_filter {
+            // Its compiler says what is wrong.
+        } else if !(1..=LONGEST).contains(&written.text.len()) || !written.text.chars().all(allowed) {
+            let message = format!(
+                "{} is no name for a {noun}: 1 to {LONGEST} letters, digits, `.`, `_`, `-` and `/`",
+                written.shown()
+            );
             written.fault::<()>(code::INVALID_NAME, message, None, report);
         } else if kind.is_reserved(written.text) {
             let message = format!("a {noun} cannot be called {}: the gateway has one of its own", written.shown());
@@ -197,6 +206,7 @@ impl<'a, T: Named> Names<'a, T> {
             if let Some(first) = places.earlier(name.text.as_str(), name.span) {
                 let first = report.origin(first);
                 let message = format!("there is already a {} {} at {first}", T::KIND.noun, name.shown());
+                report.mark_wrong(name.span);
                 report.error(code::DUPLICATE_NAME, name.span, message);
                 continue;
             }
@@ -210,22 +220,31 @@ impl<'a, T: Named> Names<'a, T> {
         self.by_name.get(name).copied()
     }
 
-    /// All of them by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a Said<T>)> {
-        self.by_name.iter().map(|(name, value)| (*name, *value))
-    }
-
     /// What the name stands for. `None`, which is reported, where the file has no such name.
     pub fn find(&self, name: &Said<Ref<T>>, report: &mut Report) -> Option<&'a Said<T>> {
         let found = self.get(&name.text);
         if found.is_none() {
-            let help = report.did_you_mean(&name.text, self.by_name.keys().copied());
-            let help = help.or_else(|| self.by_name.is_empty().then(|| format!("the file has no {}s", T::KIND.noun)));
+            let help = help_with_name(T::KIND.noun, &name.text, self.by_name.keys().copied(), report);
             let message = format!("there is no {} {}", T::KIND.noun, name.shown());
             report.error_with_help(T::KIND.unknown, name.span, message, help);
         }
         found
     }
+}
+
+/// What to say of a name that the file does not have: the most similar one, or that there is none
+/// at all.
+pub fn help_with_name<'a>(
+    noun: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+    report: &mut Report,
+) -> Option<String> {
+    let mut known = known.peekable();
+    if known.peek().is_none() {
+        return Some(format!("the file has no {noun}s"));
+    }
+    report.did_you_mean(name, known)
 }
 
 /// The name as it goes into the model. One that is not written was reported.

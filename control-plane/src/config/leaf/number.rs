@@ -9,7 +9,7 @@ use super::{
     Leaf, Written,
 };
 
-const WANTED: &str = "a whole number";
+pub(super) const WANTED: &str = "a whole number";
 
 /// A whole number of type `T` from `LEAST` to `MOST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl<T: TryFrom<i128> + Display, const LEAST: u64, const MOST: u64> Leaf for Who
     const WANTED: &'static str = WANTED;
 
     fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
-        within(written, written.what, LEAST, MOST, report).map(Self)
+        within(written, written.what, (LEAST, MOST), (LEAST, MOST), report).map(Self)
     }
 
     fn about() -> About {
@@ -45,7 +45,8 @@ impl Leaf for Port {
     const WANTED: &'static str = WANTED;
 
     fn read(written: &Written<'_>, report: &mut Report) -> Option<Self> {
-        within(written, "a port", 1, u16::MAX.into(), report).map(Self)
+        let bounds = (1, u16::MAX.into());
+        within(written, "a port", bounds, bounds, report).map(Self)
     }
 
     fn about() -> About {
@@ -100,18 +101,20 @@ impl Leaf for Version {
     }
 }
 
-fn within<T: TryFrom<i128>>(
+/// A number within bounds. Messages say the bounds of `said`.
+pub(super) fn within<T: TryFrom<i128>>(
     written: &Written<'_>,
     what: impl Display,
-    least: u64,
-    most: u64,
+    (least, most): (u64, u64),
+    said: (u64, u64),
     report: &mut Report,
 ) -> Option<T> {
     let number = whole(written, report)?;
     let found = (i128::from(least)..=i128::from(most)).contains(&number).then(|| T::try_from(number).ok()).flatten();
     found.or_else(|| {
         let found = if written.is_shown() { number.to_string() } else { written.shown() };
-        written.fault(code::OUT_OF_RANGE, format!("{what} must be {least} to {most}, not {found}"), None, report)
+        let message = format!("{what} must be {} to {}, not {found}", said.0, said.1);
+        written.fault(code::OUT_OF_RANGE, message, None, report)
     })
 }
 

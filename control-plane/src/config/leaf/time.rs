@@ -13,8 +13,10 @@ use super::{
 /// The longest duration anywhere: a year, as the filter bounds its windows.
 const LONGEST: Duration = Duration::from_nanos(legation_filter::compile::MAX_WINDOW);
 
+/// What a duration of more than zero looks like: all zeros have the form of a duration, too.
+pub(super) const POSITIVE: &str = "^0*[1-9][0-9]*(ms|s|m|h|d)$";
 /// What a duration looks like.
-pub(super) const PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
+const PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
 
 /// More than zero, and at most a year.
 impl Leaf for Duration {
@@ -30,8 +32,7 @@ impl Leaf for Duration {
     fn about() -> About {
         let meaning =
             "A whole number and one of the units `ms`, `s`, `m`, `h`, `d`: `15s`. More than zero, at most `366d`.";
-        // All zeros have the form of a duration, too.
-        let schema = json!({"type": "string", "pattern": "^0*[1-9][0-9]*(ms|s|m|h|d)$"});
+        let schema = json!({"type": "string", "pattern": POSITIVE});
         About { name: "duration", meaning, schema, example: json!("15s"), words: Vec::new() }
     }
 

@@ -25,8 +25,8 @@ mapping! {
         optional header_bytes: HeaderSize = HeaderSize { kib: 60 },
         /// How many headers a request may have.
         optional header_count: Whole<u32, 1, MOST_HEADERS> = Whole(100),
-        /// The body of a request, on routes that say nothing of their own and whose `stream` takes no long requests.
-        /// Without it, bodies have no limit.
+        /// The body of a request, on routes that say nothing of their own and whose `stream`
+        /// takes no long requests. Without it, bodies have no limit.
         optional request_body: Size,
     }
     planned: connections_per_ip;

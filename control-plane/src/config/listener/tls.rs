@@ -27,7 +27,8 @@ mapping! {
         unless_planned cert_file: FilePath,
         /// The private key of the certificate in PEM.
         unless_planned key_file: FilePath,
-        /// Authorities in PEM. With it, each client must show a certificate that one of them issued.
+        /// Authorities in PEM. With it, each client must show a certificate that one of them
+        /// issued.
         optional client_ca_file: FilePath,
         /// The oldest version of TLS that is spoken.
         optional min_version: Word<TlsVersion> = Word(TlsVersion::V1_2),

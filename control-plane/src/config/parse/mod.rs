@@ -1,8 +1,9 @@
 //! Text → [`Node`]s: the YAML and nothing but the YAML.
 //!
-//! `serde-saphyr` reads it, under a budget that is generous to honest files and small against hostile ones. Scalars are
-//! taken as text wherever they stand, so the type that YAML would guess for an unquoted word never matters: a name
-//! `no`, a version `1.10` and a digest of digits all stay what they are.
+//! `serde-saphyr` reads it, under a budget that is generous to honest files and small against
+//! hostile ones. Scalars are taken as text wherever they stand, so the type that YAML would guess
+//! for an unquoted word never matters: a name `no`, a version `1.10` and a digest of digits all
+//! stay what they are.
 
 mod raw;
 
@@ -21,19 +22,21 @@ use super::{
     report::{Report, quoted},
 };
 
-/// Nodes in a file: 10,000 routes with everything on them take about 300,000; 100,000 consumers with a plan, metadata and a key
-/// that has an id and expires, 1,800,000.
+/// Nodes in a file: 10,000 routes with everything on them take about 300,000; 100,000 consumers
+/// with a plan, metadata and a key that has an id and expires, 1,800,000.
 const MAX_NODES: usize = 2_500_000;
-/// Levels of nesting. Ours end at six; Envoy's own resources reach some forty. A level takes up to 40 KiB of stack where
-/// nothing is optimised, which is why the stack grows where it must.
+/// Levels of nesting. Ours end at six; Envoy's own resources reach some forty. A level takes up
+/// to 40 KiB of stack where nothing is optimised, which is why the stack grows where it must.
 const MAX_DEPTH: usize = 64;
 /// Anchors, and uses of them.
 const MAX_ALIASES: usize = 50_000;
-/// What all aliases together may expand to, in YAML events: what bounds the memory that an alias bomb can take.
+/// What all aliases together may expand to, in YAML events: what bounds the memory that an alias
+/// bomb can take.
 const MAX_ALIAS_EVENTS: usize = 500_000;
 
-/// Reads one YAML document. Duplicate keys are reported and the first one kept, so that what follows is still checked;
-/// everything else that is not YAML is reported once and ends the reading.
+/// Reads one YAML document. Duplicate keys are reported and the first one kept, so that what
+/// follows is still checked; everything else that is not YAML is reported once and ends the
+/// reading.
 pub fn parse(text: &str, report: &mut Report) -> Option<Node> {
     match serde_saphyr::from_str_with_options::<Option<Placed>>(text, options()) {
         Ok(Some(placed)) => Some(Builder { text, report }.node(placed)),
@@ -58,7 +61,8 @@ fn options() -> Options {
             max_aliases: MAX_ALIASES,
             max_anchors: MAX_ALIASES,
             max_merge_keys: MAX_ALIASES,
-            // One anchor that a thousand routes use is no bomb; what aliases expand to is bounded below.
+            // One anchor that a thousand routes use is no bomb; what aliases expand to is bounded
+            // below.
             enforce_alias_anchor_ratio: false,
             max_recorded_anchor_events: MAX_ALIAS_EVENTS,
         },
@@ -166,7 +170,8 @@ fn is_too_complex(error: &Error) -> bool {
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. } => true,
-        // The parser's own bound on nesting in flow style has no variant; a test would notice another wording.
+        // The parser's own bound on nesting in flow style has no variant; a test would notice
+        // another wording.
         other => UserMessageFormatter.format_message(other).contains("recursion limit"),
     }
 }

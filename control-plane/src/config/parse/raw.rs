@@ -8,7 +8,8 @@ use serde::{
 };
 use serde_saphyr::{Location, Spanned};
 
-/// A node and its place. Much smaller than [`Spanned`], of which a large file would have hundreds of thousands.
+/// A node and its place. Much smaller than [`Spanned`], of which a large file would have hundreds
+/// of thousands.
 #[derive(Debug)]
 pub struct Placed {
     /// What it holds.
@@ -59,7 +60,8 @@ impl<'de> Deserialize<'de> for Placed {
 #[derive(Debug)]
 pub enum Raw {
     Null,
-    /// An unquoted scalar that YAML takes for a number or a truth value: where its text is, which [`Placed`] fills in.
+    /// An unquoted scalar that YAML takes for a number or a truth value: where its text is, which
+    /// [`Placed`] fills in.
     Plain(Range<u32>),
     Text(String),
     List(Vec<Placed>),

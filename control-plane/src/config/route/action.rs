@@ -95,7 +95,8 @@ fn find(name: &Said<Ref<Cluster>>, route: &Route, known: &Known<'_>, report: &mu
     let protocol = cluster.protocol.get().map(|protocol| protocol.0);
     let mismatch = match (stream, protocol) {
         (Some(Stream::Grpc), Some(Protocol::Http1)) => Some(("gRPC needs HTTP/2", "HTTP/1.1", Protocol::Http2)),
-        // Envoy would hand it on as RFC 8441 has it, and give a client over HTTP/1.1 no `sec-websocket-accept`.
+        // Envoy would hand it on as RFC 8441 has it, and give a client over HTTP/1.1 no
+        // `sec-websocket-accept`.
         (Some(Stream::Websocket), Some(Protocol::Http2)) => {
             Some(("WebSocket needs HTTP/1.1", "HTTP/2", Protocol::Http1))
         }

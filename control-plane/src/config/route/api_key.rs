@@ -9,16 +9,18 @@ use crate::{
         consumer::Consumer,
         decode::{Field, List, Said, mapping},
         file::Known,
-        leaf::{CookieName, KeyHeader, Named, Names, ParameterName, Ref},
+        leaf::{CookieName, KeyHeader, Named, ParameterName, Ref},
+        node::Span,
         plan::Plan,
-        report::{Report, quoted},
+        report::Report,
     },
     model::route::api_key::Meaning,
 };
 
 mapping! {
-    /// The route asks for a key. If no place is named, the key is in the header `x-api-key`. If one is, only the named
-    /// places count, in the order header, bearer, cookie, query. A key is not passed on to the cluster.
+    /// The route asks for a key. If no place is named, the key is in the header `x-api-key`. If
+    /// one is, only the named places count, in the order header, bearer, cookie, query. A key is
+    /// not passed on to the cluster.
     ApiKey, "`api_key`", "{header: x-token, plans: [pro]}" {
         /// A request header that may carry the key.
         optional header: KeyHeader,
@@ -48,9 +50,34 @@ super::shape! {
     ApiKey
 }
 
-/// What it means.
-pub fn resolve(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<Meaning> {
-    route.features.api_key.resolve(|rule| one(rule, route, known, report))
+/// What it means. The filter's compiler has the rules but one: an empty list and none look the
+/// same to it.
+pub fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
+    if let Some(rule) = route.features.api_key.get() {
+        for at in [empty(&rule.consumers), empty(&rule.plans)].into_iter().flatten() {
+            let help = "leave it out to admit everyone who has a key".to_owned();
+            report.error_with_help(code::INVALID_VALUE, at, "the list is empty: it would admit nobody", Some(help));
+        }
+    }
+    Some(of_filter(&route.features))
+}
+
+/// In the filter's words. Where decoding has reported something, nothing stands in its place.
+pub fn of_filter(features: &Features) -> Option<config::ApiKeyRule> {
+    let field = &features.api_key;
+    let Some(rule) = field.get() else { return field.is_written().then(config::ApiKeyRule::default) };
+    Some(config::ApiKeyRule {
+        header: rule.header.get().map(|name| name.0.clone()),
+        bearer: is(&rule.bearer),
+        cookie: rule.cookie.get().map(|name| name.0.clone()),
+        query: rule.query.get().map(|name| name.0.clone()),
+        optional: is(&rule.optional),
+        anonymous_plan: rule.anonymous_plan.get().map(|plan| plan.text.clone()),
+        consumers: names(&rule.consumers),
+        plans: names(&rule.plans),
+        keep: is(&rule.keep),
+        forward_metadata: is(&rule.forward_metadata),
+    })
 }
 
 /// The headers that carry a key and do not reach the cluster.
@@ -67,7 +94,8 @@ pub fn edits(features: &Features) -> Vec<Edit> {
     headers.into_iter().flatten().map(edit).collect()
 }
 
-/// Whether the filter writes this header, whatever the route says: clients cannot forge who they are.
+/// Whether the filter writes this header, whatever the route says: clients cannot forge who they
+/// are.
 pub fn writes_always(lower: &str) -> bool {
     is_identity(lower.as_bytes())
 }
@@ -76,89 +104,12 @@ fn is(flag: &Field<bool>) -> bool {
     flag.get().is_some_and(|flag| flag.value)
 }
 
-fn one(rule: &Said<ApiKey>, route: &Route, known: &Known<'_>, report: &mut Report) -> Option<config::ApiKeyRule> {
-    if let (Some(bearer), Some(header)) = (rule.bearer.get().filter(|flag| flag.value), rule.header.get())
-        && header.0 == "authorization"
-    {
-        let message =
-            "the header authorization carries either a bearer token or a key as it is: leave out one of the two";
-        report.error(code::CONFLICT, bearer.span, message);
-    }
-    let optional = is(&rule.optional);
-    if let Some(name) = rule.anonymous_plan.get() {
-        if !optional {
-            let help = "add `optional: true`".to_owned();
-            let message = "only with `optional` does anybody come without a key";
-            report.error_with_help(code::CONFLICT, name.span, message, Some(help));
-        }
-        known.plans.find(name, report);
-    }
-    let consumers = named(&rule.consumers, &known.consumers, report);
-    let plans = named(&rule.plans, &known.plans, report);
-    let (consumers, plans) = (consumers?, plans?);
-    warn_of_callers(rule, route, known, report);
-    Some(config::ApiKeyRule {
-        header: rule.header.value()?.map(|name| name.0),
-        bearer: is(&rule.bearer),
-        cookie: rule.cookie.value()?.map(|name| name.0),
-        query: rule.query.value()?.map(|name| name.0),
-        optional,
-        anonymous_plan: rule.anonymous_plan.value()?.map(|plan| plan.text),
-        consumers,
-        plans,
-        keep: is(&rule.keep),
-        forward_metadata: is(&rule.forward_metadata),
-    })
+fn empty<T>(list: &Field<List<T>>) -> Option<Span> {
+    list.key().filter(|_| list.is_empty())
 }
 
-/// The names in a list, which must have one where it is written.
-fn named<T: Named>(list: &Field<List<Ref<T>>>, known: &Names<'_, T>, report: &mut Report) -> Option<Vec<String>> {
-    if let Some(at) = list.key().filter(|_| list.is_empty()) {
-        let help = "leave it out to admit everyone who has a key".to_owned();
-        report.error_with_help(code::INVALID_VALUE, at, "the list is empty: it would admit nobody", Some(help));
-    }
-    let names: Vec<_> = list.items().map(|name| known.find(name, report).map(|_| name.text.clone())).collect();
-    names.into_iter().collect()
-}
-
-/// Warns where nobody is admitted, and where a limit by plan meets somebody whose plan says none.
-fn warn_of_callers(rule: &Said<ApiKey>, route: &Route, known: &Known<'_>, report: &mut Report) {
-    let everyone = rule.consumers.is_empty() && rule.plans.is_empty();
-    let named = rule.consumers.items().filter_map(|name| {
-        let consumer = known.consumers.get(&name.text)?;
-        (!consumer.api_keys.is_empty()).then_some((consumer.value.plan(), name.value.text.as_str()))
-    });
-    let by_plan = known
-        .audience
-        .keyed
-        .iter()
-        .map(|(plan, name)| (*plan, *name))
-        .filter(|(plan, _)| everyone || rule.plans.items().any(|admitted| Some(admitted.text.as_str()) == *plan));
-    let admitted: Vec<(Option<&str>, &str)> = by_plan.chain(named).collect();
-    let at = route.features.api_key.key().unwrap_or(rule.span);
-    let optional = is(&rule.optional);
-    if admitted.is_empty() && !optional {
-        let message = "no consumer that this route admits has a key: every request is refused";
-        report.warning(code::NOBODY_ADMITTED, at, message, None);
-    }
-    let by_plan = |limit: &super::rate_limit::RateLimit| limit.plan.get().filter(|plan| plan.value).map(|plan| plan.span);
-    let Some(at) = route.features.rate_limit.items().find_map(|limit| by_plan(limit)) else { return };
-    let mut warn = |message: String, help: Option<String>| report.warning(code::WITHOUT_PLAN, at, message, help);
-    let anonymous = rule.anonymous_plan.get().and_then(|name| known.plans.get(&name.text));
-    if anonymous.is_some_and(|plan| !plan.has_limits()) {
-        warn("the plan of callers without a key has no limits: nothing limits them here".to_owned(), None);
-    }
-    if optional && !rule.anonymous_plan.is_written() {
-        let help = "give them a plan by `anonymous_plan`".to_owned();
-        warn("callers without a key have no plan: nothing limits them here".to_owned(), Some(help));
-    }
-    for (plan, consumer) in admitted {
-        let limited = plan.and_then(|plan| known.plans.get(plan)).map(|plan| plan.has_limits());
-        let problem = match (plan, limited) {
-            (None, _) => "has no plan".to_owned(),
-            (Some(plan), Some(false)) => format!("has the plan {}, which has no limits", quoted(plan)),
-            _ => continue,
-        };
-        warn(format!("the consumer {} {problem}: nothing limits it here", quoted(consumer)), None);
-    }
+/// As many as are written, so that places can be counted.
+fn names<T: Named>(list: &Field<List<Ref<T>>>) -> Vec<String> {
+    let name = |name: &Option<Said<Ref<T>>>| name.as_ref().map(|name| name.text.clone()).unwrap_or_default();
+    list.slots().iter().map(name).collect()
 }

@@ -1,8 +1,9 @@
 //! Conditions on headers that a feature edits.
 //!
-//! Envoy chooses a request's route, a filter judges by that route's policy and edits headers, and Envoy then chooses
-//! anew (Envoy clears its choice when a wasm filter edits request headers). If a route matched on a header that is
-//! edited, a request that was judged for one route could leave by another, past its limits. So no route may.
+//! Envoy chooses a request's route, a filter judges by that route's policy and edits headers, and
+//! Envoy then chooses anew (Envoy clears its choice when a wasm filter edits request headers). If
+//! a route matched on a header that is edited, a request that was judged for one route could
+//! leave by another, past its limits. So no route may.
 
 use std::collections::BTreeMap;
 

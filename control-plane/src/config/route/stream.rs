@@ -28,8 +28,8 @@ words! {
 }
 
 super::shape! {
-    /// The exchanges of this route live long. The gateway sets no end to the response and bounds the exchange's life
-    /// instead, see `timeouts`.
+    /// The exchanges of this route live long. The gateway sets no end to the response and bounds
+    /// the exchange's life instead, see `timeouts`.
     Word<Stream>
 }
 

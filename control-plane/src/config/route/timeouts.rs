@@ -14,8 +14,9 @@ use crate::{
     model::route::timeouts::{IDLE, MAX_STREAM, Meaning, REQUEST, Timeouts as Model},
 };
 
-/// How long a request may take to come in where nothing else is said. `request` counts only from its end, and `idle` counts
-/// anew from each byte, so that a body which trickles in would otherwise have no end.
+/// How long a request may take to come in where nothing else is said. `request` counts only from
+/// its end, and `idle` counts anew from each byte, so that a body which trickles in would
+/// otherwise have no end.
 const SENDING: Duration = MAX_STREAM.saturating_sub(REQUEST);
 /// The longest life of a stream where nothing else is said.
 const LONGEST_STREAM: Duration = Duration::from_secs(86_400);
@@ -23,15 +24,16 @@ const LONGEST_STREAM: Duration = Duration::from_secs(86_400);
 mapping! {
     /// How long the parts of an exchange may take. `0s` is no limit.
     Timeouts, "`timeouts`", "{request: 5s, idle: 30s}" {
-        /// From the end of the request to the end of the response. On a route with `stream`, there is no limit unless
-        /// it is written.
+        /// From the end of the request to the end of the response. On a route with `stream`,
+        /// there is no limit unless it is written.
         optional request: TimeLimit = TimeLimit(Some(REQUEST)),
         /// Without a byte in either direction.
         optional idle: TimeLimit = TimeLimit(Some(IDLE)),
         /// From the end of the request to the first byte of the response.
         optional first_byte: TimeLimit = TimeLimit(None),
-        /// The longest life of an exchange, from the first byte of the request. A longer `request` makes it longer, to
-        /// four minutes more than that. On a route with `stream`, or with `request: 0s`, it is `1d` unless it is written.
+        /// The longest life of an exchange, from the first byte of the request. A longer
+        /// `request` makes it longer, to four minutes more than that. On a route with `stream`,
+        /// or with `request: 0s`, it is `1d` unless it is written.
         optional max_stream: TimeLimit = TimeLimit(Some(MAX_STREAM)),
     }
 }
@@ -41,8 +43,8 @@ super::shape! {
     Timeouts
 }
 
-/// What they mean. What the file says counts. A stream's request has no time limit unless the file says one, but its
-/// life has an end, as that of any other exchange has.
+/// What they mean. What the file says counts. A stream's request has no time limit unless the
+/// file says one, but its life has an end, as that of any other exchange has.
 pub fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
     let unsaid = Timeouts::unsaid(route.span);
     let written = match &route.features.timeouts {

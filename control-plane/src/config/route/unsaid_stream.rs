@@ -1,5 +1,5 @@
-//! Routes whose requests want a stream and that do not say `stream`. The gateway cuts such a stream when the request
-//! timeout ends, with status 200 and half a body.
+//! Routes whose requests want a stream and that do not say `stream`. The gateway cuts such a
+//! stream when the request timeout ends, with status 200 and half a body.
 
 use super::{Route, r#match::HeaderCondition};
 use crate::{
@@ -7,8 +7,9 @@ use crate::{
     model::route::timeouts::{MAX_STREAM, REQUEST},
 };
 
-/// A header (with a hyphen at its end: all that begin so), what its value holds, if that matters, and the preset that such requests
-/// want. The first that fits counts: gRPC-Web and Connect stream over HTTP/1.1.
+/// A header (with a hyphen at its end: all that begin so), what its value holds, if that matters,
+/// and the preset that such requests want. The first that fits counts: gRPC-Web and Connect
+/// stream over HTTP/1.1.
 const SUGGESTIONS: &[(&str, Option<&str>, &str)] = &[
     ("accept", Some("text/event-stream"), "sse"),
     ("accept", Some("ndjson"), "sse"),
@@ -24,8 +25,8 @@ const SUGGESTIONS: &[(&str, Option<&str>, &str)] = &[
     ("upload-offset", None, "upload"),
 ];
 
-/// Warns of each header that suggests a stream, and of the path of a gRPC method, unless the route says one, or how long its
-/// exchanges may take.
+/// Warns of each header that suggests a stream, and of the path of a gRPC method, unless the
+/// route says one, or how long its exchanges may take.
 pub fn warn(route: &Route, report: &mut Report) {
     let says_how_long = route
         .features
@@ -56,8 +57,8 @@ pub fn warn(route: &Route, report: &mut Report) {
     }
 }
 
-/// Whether it is `/package.Service` or `/package.Service/Method`, as protobuf's style guide writes them: packages in lower case,
-/// services and methods in camel case.
+/// Whether it is `/package.Service` or `/package.Service/Method`, as protobuf's style guide
+/// writes them: packages in lower case, services and methods in camel case.
 fn is_grpc(path: &str) -> bool {
     let is_camel = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_uppercase()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric())

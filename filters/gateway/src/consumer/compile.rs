@@ -66,7 +66,8 @@ fn key<S: AsRef<str>>(
         let help = "`legation key hash` makes it from a key";
         problems.error_with_help(&at.field("sha256"), code::BAD_DIGEST, message, help);
     }
-    let (not_before, expires) = (not_before?, expires?);
+    // With a problem these tables are good for nothing, and the other problems are still found.
+    let (not_before, expires) = (not_before.flatten(), expires.flatten());
     if not_before.zip(expires).is_some_and(|(from, to)| from >= to) {
         problems.error(&at.field("not_before"), code::CONFLICT, "the key is never valid: it expires before that");
     }
