@@ -9,13 +9,19 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use legation::config::{
-    code,
-    describe::{self, Mapping, Shape},
+use legation::{
+    config::{
+        code,
+        describe::{self, Mapping, Shape},
+    },
+    diagnostic::Severity,
 };
 use serde_json::{Value as Json, json};
 
 use crate::support::{load, yaml_files};
+
+/// Files that have each field of the schema, together. A new field may bring a file of its own.
+const GOOD: &str = "tests/config/good";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -32,7 +38,7 @@ fn said(arguments: &[&str]) -> String {
 }
 
 fn everything() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/everything.yaml")).unwrap()
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good/everything.yaml")).unwrap()
 }
 
 fn examples() -> Vec<PathBuf> {
@@ -109,21 +115,22 @@ fn fields_of_mapping(value: &Json, mapping: &Mapping, found: &mut BTreeSet<(Stri
 }
 
 #[test]
-fn the_reader_takes_a_file_that_has_each_field_of_the_schema() {
-    let text = everything();
-    let value: Json = serde_yaml::from_str(&text).unwrap();
+fn the_reader_takes_good_files_which_have_each_field_of_the_schema() {
     let mut found = BTreeSet::new();
-    fields_of_mapping(&value, &describe::file(), &mut found);
+    for file in yaml_files(GOOD) {
+        let text = fs::read_to_string(&file).unwrap();
+        fields_of_mapping(&serde_yaml::from_str(&text).unwrap(), &describe::file(), &mut found);
+        let loaded = load(text);
+        let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+        let errors: Vec<_> = errors.collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", file.display());
+    }
     let sections = describe::sections();
     let declared =
         sections.iter().flat_map(|(_, mapping)| mapping.fields.iter().map(|field| (mapping.what, field.name)));
     let lacking: Vec<_> =
         declared.filter(|(what, field)| !found.contains(&((*what).to_owned(), (*field).to_owned()))).collect();
-    assert!(lacking.is_empty(), "tests/config/everything.yaml has not these fields: {lacking:?}");
-    let loaded = load(text);
-    let errors: Vec<_> =
-        loaded.diagnostics.iter().filter(|found| found.severity == legation::diagnostic::Severity::Error).collect();
-    assert!(errors.is_empty(), "{errors:#?}");
+    assert!(lacking.is_empty(), "no file in {GOOD} has these fields: {lacking:?}");
 }
 
 fn python() -> PathBuf {
@@ -168,7 +175,7 @@ fn an_independent_validator_takes_good_files_and_refuses_those_of_a_wrong_shape(
     // What each named rule of the file needs beside its shape is not the schema's to say.
     let mut good = examples();
     good.extend(rules);
-    good.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/everything.yaml"));
+    good.extend(yaml_files(GOOD));
     let documents: Vec<Json> = good.iter().chain(&shapes).map(|file| json(file)).collect();
     let (found, of_the_schema) = validate(&documents);
     assert!(of_the_schema.is_empty(), "examples or defaults break their own schema: {of_the_schema:#?}");
@@ -203,7 +210,7 @@ fn the_schema_takes_a_variable_wherever_it_takes_a_scalar() {
 #[test]
 fn each_example_names_the_schema_for_editors() {
     let mut files = examples();
-    files.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/everything.yaml"));
+    files.extend(yaml_files(GOOD));
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let first = text.lines().next().unwrap();

@@ -8,7 +8,8 @@ use crate::support::load;
 
 const LISTENERS: &str = "version: 1\nlisteners: [{name: public, port: 8000}, {name: private, port: 8001}]\n";
 
-/// The codes that a file with these routes gets. Each is what stands beside `name`, `match` and `respond`.
+/// The codes that a file with these routes gets. Each is what stands beside `name`, `match` and
+/// `respond`.
 fn codes(routes: &[&str]) -> Vec<&'static str> {
     let mut file = format!("{LISTENERS}routes:\n");
     for (place, route) in routes.iter().enumerate() {

@@ -23,6 +23,7 @@ mod limits;
 mod live_edits;
 mod mesh;
 mod mesh_image;
+mod mirror;
 mod neighbour;
 mod overload;
 mod pairings;

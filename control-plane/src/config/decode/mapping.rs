@@ -20,6 +20,9 @@ pub trait Part: Default {
     /// Their names.
     const NAMES: &'static [&'static str];
 
+    /// Names of fields that are planned.
+    const PLANNED: &'static [&'static str];
+
     /// Reads the entry if it is one of them. Returns whether it is.
     fn take(&mut self, entry: &Entry, report: &mut Report) -> bool;
 
@@ -146,10 +149,13 @@ macro_rules! mapping {
                         ) => {} )?
                         _ => {
                             #[allow(unused_mut, reason = "only some mappings have a part")]
-                            let mut fields = FIELDS.to_vec();
-                            $( fields.extend_from_slice(<$part_type as $crate::config::decode::Part>::NAMES); )?
+                            let (mut fields, mut planned) = (FIELDS.to_vec(), PLANNED.to_vec());
+                            $(
+                                fields.extend_from_slice(<$part_type as $crate::config::decode::Part>::NAMES);
+                                planned.extend_from_slice(<$part_type as $crate::config::decode::Part>::PLANNED);
+                            )?
                             read.has_planned |=
-                                $crate::config::decode::unknown_field(entry, $what, &fields, PLANNED, report);
+                                $crate::config::decode::unknown_field(entry, $what, &fields, &planned, report);
                         }
                     }
                 }
@@ -182,14 +188,19 @@ macro_rules! mapping {
                         shape: <$type as $crate::config::decode::Decode>::shape(),
                     }, )*
                 ];
-                $( fields.extend(<$part_type as $crate::config::decode::Part>::fields()); )?
+                #[allow(unused_mut, reason = "only some mappings have a part")]
+                let mut planned: Vec<&'static str> = vec![$($(stringify!($planned)),*)?];
+                $(
+                    fields.extend(<$part_type as $crate::config::decode::Part>::fields());
+                    planned.extend_from_slice(<$part_type as $crate::config::decode::Part>::PLANNED);
+                )?
                 $crate::config::describe::Shape::Mapping(Box::new($crate::config::describe::Mapping {
                     what: $what,
                     doc: concat!($($doc, "\n"),*),
                     example: $example,
                     fields,
                     one_of: const { &[$($($crate::config::decode::word(stringify!($one))),*)?] },
-                    planned: &[$($(stringify!($planned)),*)?],
+                    planned,
                 }))
             }
         }

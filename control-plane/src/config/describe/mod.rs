@@ -66,7 +66,7 @@ pub struct Mapping {
     /// Fields of which exactly one must be written.
     pub one_of: &'static [&'static str],
     /// Fields that the reader refuses as not supported yet.
-    pub planned: &'static [&'static str],
+    pub planned: Vec<&'static str>,
 }
 
 /// A field of a mapping.
@@ -146,7 +146,7 @@ impl About {
 pub fn file() -> Mapping {
     match File::shape() {
         Shape::Mapping(mapping) => *mapping,
-        _ => Mapping { what: "the file", doc: "", example: "", fields: Vec::new(), one_of: &[], planned: &[] },
+        _ => Mapping { what: "the file", doc: "", example: "", fields: Vec::new(), one_of: &[], planned: Vec::new() },
     }
 }
 

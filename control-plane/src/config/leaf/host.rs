@@ -13,7 +13,8 @@ use super::{
 };
 use crate::model::{self, Domain};
 
-/// A host of requests, or all hosts below a domain. It comes out in lower case and without the dot that makes a name absolute.
+/// A host of requests, or all hosts below a domain. It comes out in lower case and without the dot
+/// that makes a name absolute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Host(pub model::Host);
 

@@ -32,8 +32,8 @@ pub fn resolve(route: &Said<Route>, report: &mut Report) -> Option<BTreeSet<mode
     (hosts.len() == route.hosts.slots().len()).then_some(hosts)
 }
 
-/// Reports where the routes of a listener multiply: a request that no route of its host matches goes on
-/// to the routes of wider hosts, so each narrower host has copies of these.
+/// Reports where the routes of a listener multiply: a request that no route of its host matches
+/// goes on to the routes of wider hosts, so each narrower host has copies of these.
 pub fn check(routes: &[(model::Route, Span)], listeners: &[model::Listener], report: &mut Report) {
     let is_narrow = |hosts: &BTreeSet<model::Host>| hosts.iter().any(|host| *host != model::Host::Any);
     let Some((_, at)) = routes.iter().find(|(route, _)| is_narrow(&route.hosts)) else { return };

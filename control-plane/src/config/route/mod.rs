@@ -34,7 +34,10 @@ use super::{
     node::{Entry, Span},
     report::Report,
 };
-use crate::{model, route_features::route_features};
+use crate::{
+    model,
+    route_features::{PLANNED, route_features},
+};
 
 mapping! {
     /// A route takes the requests that match, and says what becomes of them. The most specific
@@ -46,8 +49,8 @@ mapping! {
         required name: Name<Route>,
         /// The listeners that serve the route. Without it, all of the file's listeners do.
         optional listeners: List<Ref<Listener>>,
-        /// The hosts whose requests the route takes: `api.example.com`, `*.example.com`. Case and port do not count.
-        /// Without it, the route takes the requests of any host.
+        /// The hosts whose requests the route takes: `api.example.com`, `*.example.com`. Case and
+        /// port do not count. Without it, the route takes the requests of any host.
         optional hosts: List<leaf::Host>,
         /// Which requests the route takes.
         required r#match: Match,
@@ -62,9 +65,7 @@ mapping! {
     }
     one_of: cluster clusters respond;
     part: features: Features;
-    planned: redirect aggregate retry headers mirror transcode grpc_web decompress sticky cors errors
-        callers any_of compress allow deny jwt basic_auth oauth2 ext_authz key_service csrf version cache graphql
-        token_limit fault;
+    planned: redirect aggregate;
 }
 
 impl Named for Route {
@@ -83,9 +84,30 @@ pub struct Edit {
     pub at: Span,
 }
 
+/// The rules of a feature. Most need only the first.
+trait Rules {
+    /// What the feature means on a route.
+    type Meaning;
+
+    /// What the route says. `None` where that is wrong, which is then reported.
+    fn resolve(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<Self::Meaning>;
+
+    /// The request headers that the feature changes or takes away.
+    fn edits(_: &Features) -> Vec<Edit> {
+        Vec::new()
+    }
+
+    /// The clusters that the feature sends requests to.
+    fn clusters(_: &Features) -> Vec<&Said<Ref<Cluster>>> {
+        Vec::new()
+    }
+}
+
 /// Declares what the schema and the reference say of a feature, and the type that it is read as.
 macro_rules! shape {
     ($(#[doc = $doc:literal])* $type:ty) => {
+        /// The feature, as the one that has [`Rules`](super::Rules).
+        pub enum Feature {}
         /// How the feature is written.
         pub type Shape = $type;
         /// What the schema and the reference say of it.
@@ -109,6 +131,7 @@ macro_rules! features {
 
         impl Part for Features {
             const NAMES: &'static [&'static str] = &[$(decode::word(stringify!($word))),*];
+            const PLANNED: &'static [&'static str] = PLANNED;
 
             fn take(&mut self, entry: &Entry, report: &mut Report) -> bool {
                 match entry.key.as_str() {
@@ -134,20 +157,29 @@ macro_rules! features {
         impl Features {
             /// The headers that the features change or take away.
             fn edits(&self) -> Vec<Edit> {
-                let mut edits = Vec::new();
-                $( edits.extend($word::edits(self)); )*
-                edits
+                [$( $word::Feature::edits(self) ),*].into_iter().flatten().collect()
+            }
+
+            /// The clusters that the features send requests to.
+            fn clusters(&self) -> Vec<&Said<Ref<Cluster>>> {
+                [$( $word::Feature::clusters(self) ),*].into_iter().flatten().collect()
             }
         }
 
         /// What the features mean.
         fn features(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<model::route::Features> {
-            $( let $word = $word::resolve(route, known, report); )*
+            $( let $word = $word::Feature::resolve(route, known, report); )*
             Some(model::route::Features { $($word: $word?),* })
         }
     };
 }
 route_features!(features);
+
+/// The clusters that the route sends requests to.
+pub fn clusters(route: &Route) -> impl Iterator<Item = &Said<Ref<Cluster>>> {
+    let shared = route.clusters.items().filter_map(|cluster| cluster.name.get());
+    route.cluster.get().into_iter().chain(shared).chain(route.features.clusters())
+}
 
 /// What the filter is to judge the route's requests by, in its own words. `None` where it has
 /// nothing to do.
@@ -179,7 +211,10 @@ fn one(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<(m
     let hosts = hosts::resolve(route, report);
     let matcher = route.r#match.get().and_then(|matcher| r#match::resolve(matcher, report));
     let features = features(route, known, report);
-    let action = action::resolve(route, known, report);
+    let action = action::resolve(route, report);
+    for cluster in clusters(route) {
+        action::check_cluster(cluster, route, known, report);
+    }
     unsaid_stream::warn(route, report);
     let name = route.name.get()?;
     let model = model::Route {
