@@ -19,7 +19,7 @@ pub(super) fn apply(mirror: &Meaning, draft: &mut Draft<'_>) {
                 }),
                 ..RuntimeFractionalPercent::default()
             }),
-            // Envoy would add `-shadow` to the host of the copies, which no server by that name expects.
+            // By default Envoy adds `-shadow` to the host of the copies, which no server expects.
             disable_shadow_host_suffix_append: true,
             ..RequestMirrorPolicy::default()
         });
