@@ -15,10 +15,10 @@ mod filter_rules;
 mod fuzzed;
 #[path = "config/golden.rs"]
 mod golden;
-#[path = "config/hosts.rs"]
-mod hosts;
 #[path = "config/hostile.rs"]
 mod hostile;
+#[path = "config/hosts.rs"]
+mod hosts;
 #[path = "config/interpolation.rs"]
 mod interpolation;
 #[path = "config/planned.rs"]

@@ -16,8 +16,8 @@ use crate::{
 };
 
 mapping! {
-    /// The gateway sends copies of requests to another cluster and throws their answers away. Callers
-    /// neither see the copies nor wait for them.
+    /// The gateway sends copies of requests to another cluster and throws their answers away.
+    /// Callers neither see the copies nor wait for them.
     Mirror, "`mirror`", "{cluster: next, percent: 10%}" {
         /// The cluster that the copies go to.
         required cluster: Ref<Cluster>,
