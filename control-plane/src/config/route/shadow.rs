@@ -1,8 +1,8 @@
 //! Routes that can never win, because another takes all of their requests first.
 //!
-//! Routes are tried by [`RouteMatch::specificity`]. A route is shadowed by one that comes before
-//! it and asks no more. With another path that cannot be: of two prefixes that match one request
-//! the longer comes first, and it matches less.
+//! Envoy tries routes in the order of [`RouteMatch::specificity`]. An earlier route shadows a later
+//! one if it asks for no more. Both have the same path then: of two prefixes that match a request,
+//! the longer one comes first and matches less.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use crate::{
     model::{HeaderMatch, HeaderValueMatch, PathMatch, Route, RouteMatch},
 };
 
-/// How many routes with one path a route is compared with: all of them, in any file that a person
-/// wrote.
+/// The most routes with one path that a route is compared with. In a file that a person wrote,
+/// these are all of them.
 const MOST_COMPARED: usize = 500;
 
 /// Warns of each route that can never win.
