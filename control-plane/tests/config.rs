@@ -17,6 +17,8 @@ mod fuzzed;
 mod golden;
 #[path = "config/hostile.rs"]
 mod hostile;
+#[path = "config/hosts.rs"]
+mod hosts;
 #[path = "config/interpolation.rs"]
 mod interpolation;
 #[path = "config/planned.rs"]

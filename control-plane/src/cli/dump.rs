@@ -20,7 +20,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file
+    /// The gateway file
     #[arg(default_value = "gateway.yaml")]
     file: PathBuf,
     /// Print the resources of one kind only

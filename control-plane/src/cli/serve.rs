@@ -21,7 +21,7 @@ use crate::{
 /// What `serve` and `run` share.
 #[derive(Debug, clap::Args)]
 pub struct Serving {
-    /// The file
+    /// The gateway file
     #[arg(default_value = "gateway.yaml")]
     file: PathBuf,
     /// Where to serve status and metrics; port 0 is any free one
@@ -39,7 +39,7 @@ pub struct Serving {
     /// authority); turns TLS on
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// The certificate's key
+    /// The key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
     /// The authorities (PEM) that must have issued the certificate of every client of the xDS port

@@ -17,7 +17,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file
+    /// The gateway file
     #[arg(default_value = "gateway.yaml")]
     file: PathBuf,
     /// The format of the report: for people (text) or for programs (json)

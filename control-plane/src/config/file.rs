@@ -51,6 +51,7 @@ mapping! {
 
 /// What the names in the file stand for.
 pub struct Known<'a> {
+    pub listeners: Names<'a, Listener>,
     pub clusters: Names<'a, Cluster>,
     pub raw: &'a [envoy::Found],
     pub raw_clusters: BTreeSet<&'a str>,
@@ -61,13 +62,16 @@ pub struct Known<'a> {
 pub fn resolve(file: &File, node: &Node, report: &mut Report) -> Option<Model> {
     check_version(file, report)?;
     let raw = envoy::resolve(file, report);
-    let known =
-        Known { clusters: Names::new(file.clusters.items(), report), raw: &raw, raw_clusters: envoy::clusters(file) };
-    Names::<Listener>::new(file.listeners.items(), report);
+    let known = Known {
+        listeners: Names::new(file.listeners.items(), report),
+        clusters: Names::new(file.clusters.items(), report),
+        raw: &raw,
+        raw_clusters: envoy::clusters(file),
+    };
     Names::<Route>::new(file.routes.items(), report);
 
     let listeners = listener::resolve(file, &known, report);
-    let routes = route::resolve(file, &known, report);
+    let routes = route::resolve(file, &listeners, &known, report);
     let clusters = cluster::resolve(file, &known, report);
     let of_filter = rules_of_filter::check(file, node, report);
     let unsaid = Defaults::unsaid(Span::START);

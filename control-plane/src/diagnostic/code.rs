@@ -61,6 +61,8 @@ codes! {
     DUPLICATE_VALUE = "duplicate_value";
     /// The file has no cluster of this name.
     UNKNOWN_CLUSTER = "unknown_cluster";
+    /// The file has no listener of this name.
+    UNKNOWN_LISTENER = "unknown_listener";
     /// The file has no plan of this name.
     UNKNOWN_PLAN = "unknown_plan";
     /// The file has no consumer of this name.

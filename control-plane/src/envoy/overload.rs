@@ -27,7 +27,7 @@ const ACTIONS: &[(&str, f64)] =
 /// How much an Envoy takes.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Limits {
-    /// Connections of all clients together; Envoy closes further ones as they come
+    /// The most connections of all clients together; Envoy closes further ones as they come
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(i64).range(1..))]
     pub max_connections: i64,
     /// Envoy's memory, such as 1GiB; near it Envoy answers requests with 503. The default is no

@@ -101,7 +101,7 @@ impl Default for Metrics {
             "The newest generation that is served, that is confirmed, and that stands rejected (0: none)",
             metrics.generation.clone(),
         );
-        registry.register("reloads", "Looks at a changed file, by what became of them", metrics.reloads.clone());
+        registry.register("reloads", "Changed files, by what became of them", metrics.reloads.clone());
         registry.register(
             "file_errors",
             "Errors that keep the newest file from being used",
@@ -120,12 +120,12 @@ impl Default for Metrics {
         );
         registry.register(
             "draining_streams",
-            "Open streams on forms of a listener of the local Envoy that an edit replaced or removed",
+            "Open streams on draining listeners of the local Envoy",
             metrics.draining_streams.clone(),
         );
         registry.register_with_unit(
             "drains_until_timestamp",
-            "When Envoy cuts the first of them, in Unix time",
+            "When Envoy cuts the first of these streams, in Unix time",
             Unit::Seconds,
             metrics.drains_until.clone(),
         );

@@ -305,7 +305,7 @@ fn a_cluster_over_tls_has_a_name_to_verify() {
 fn the_codes_are_these_and_stay_so() {
     let expected = "unreadable too_large not_utf8 empty syntax too_complex duplicate_key unset_variable wrong_type \
                     unknown_field not_supported_yet missing_field unsupported_version invalid_value invalid_name bad_duration \
-                    out_of_range bad_digest bad_pepper duplicate_name duplicate_value unknown_cluster unknown_plan unknown_consumer \
+                    out_of_range bad_digest bad_pepper duplicate_name duplicate_value unknown_cluster unknown_listener unknown_plan unknown_consumer \
                     bad_certificate bad_private_key conflict needs_api_key too_many rejected_by_envoy stays_in_bootstrap no_listeners \
                     no_endpoints unused_cluster shadowed_route nobody_admitted without_plan unsaid_stream expired_certificate certificate_order useless_timeout \
                     protocol_mismatch";

@@ -64,7 +64,8 @@ fn make_readable(resource: &mut Value) {
     }
 }
 
-/// Returns what is to be written down for a case: its resources, without those that `others` has, too.
+/// Returns what is to be written down for a case: its resources, without those that `others` has,
+/// too.
 fn files(
     resources: BTreeMap<(ResourceType, String), Value>,
     others: &BTreeMap<(ResourceType, String), Value>,

@@ -1,4 +1,5 @@
-//! The channel between the control plane and a real Envoy: TLS both ways, and which nodes are connected.
+//! The channel between the control plane and a real Envoy: TLS both ways, and which nodes are
+//! connected.
 
 use std::{fs, path::PathBuf, process::Output};
 

@@ -1,6 +1,6 @@
 //! Requests that make no sense, many of them, over HTTP/1.1 and HTTP/2 written by hand, to an Envoy
-//! whose filter looks for keys wherever they may be: it survives, and no request without a key passes.
-//! A trap in the filter would cut every stream of its worker.
+//! whose filter looks for keys wherever they may be: it survives, and no request without a key
+//! passes. A trap in the filter would cut every stream of its worker.
 //!
 //! `GARBAGE` says how many (60,000), `GARBAGE_SEED` which (1): the same seed gives the same
 //! requests.

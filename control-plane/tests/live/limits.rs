@@ -32,7 +32,8 @@ fn file(svc: SocketAddr) -> File {
 /// No two tests that use it ask the same route.
 static GATEWAY: Shared = Shared::new(|| Box::pin(async { file(upstream("svc").await) }));
 
-/// Sends this number of requests at once, each over a connection of its own, so that every worker gets some.
+/// Sends this number of requests at once, each over a connection of its own, so that every worker
+/// gets some.
 async fn burst(gateway: &Gateway, path: &str, key: &str, count: usize) -> Vec<Response> {
     let requests = (0..count).map(|_| async { Client::new().get(&gateway.url(path), &[("x-api-key", key)]).await });
     join_all(requests).await

@@ -15,6 +15,7 @@ mod ending;
 mod events;
 mod garbage;
 mod grpc;
+mod hosts;
 mod interim;
 mod kept;
 mod keys;

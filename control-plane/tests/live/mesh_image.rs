@@ -11,7 +11,8 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns the content that a descriptor points to, and makes sure that its size and digest are right.
+/// Returns the content that a descriptor points to, and makes sure that its size and digest are
+/// right.
 fn blob(layout: &Path, descriptor: &Value) -> Vec<u8> {
     let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
     let bytes = fs::read(layout.join("blobs/sha256").join(digest)).unwrap();

@@ -93,6 +93,7 @@ async fn after_a_confirmation_only_the_node_that_rejects_is_put_back() {
     let control_plane = ControlPlane::start(file(port, &[]), ["--canary", "1"]).await;
     // By the order of their ids, Envoy is the canary.
     let envoy = Envoy::join(&control_plane, "a-envoy", &[]).await;
+    control_plane.node_is("a-envoy", "SYNCED").await;
     let node = Node::join(control_plane.xds, "b-node", "picky").await;
     control_plane.at(1, 1, 0).await;
     node.has_listeners(&["http"]).await;

@@ -1,5 +1,5 @@
-//! Who calls, and how upstreams see it: what a client claims to be is removed, and what the filter
-//! knows is put in.
+//! The caller, and how upstreams see it. The filter removes a client's claims about itself and adds
+//! what it knows.
 
 use std::borrow::Cow;
 
@@ -8,17 +8,17 @@ use crate::headers::{Edit, Pair};
 use crate::identity::{CONSUMER_HEADER, PLAN_HEADER};
 use crate::plan::Plan;
 
-/// Who calls.
+/// The caller of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Caller<'a> {
-    /// None without a key.
+    /// `None` without a key.
     pub(crate) consumer: Option<Consumer<'a>>,
     pub(crate) plan: Option<&'a Plan>,
 }
 
 impl<'a> Caller<'a> {
-    /// Takes the `forged` headers out of a request and puts in who calls, with its metadata where
-    /// that is asked for.
+    /// Removes the `forged` headers from a request and adds the caller's identity, with its
+    /// metadata if the policy wants it.
     pub(crate) fn edits(&self, forwards_metadata: bool, headers: &[Pair<'a>], forged: &[&'a [u8]]) -> Vec<Edit<'a>> {
         let name = self.consumer.map(|consumer| (CONSUMER_HEADER, consumer.name));
         let plan = self.plan.map(|plan| (PLAN_HEADER, plan.name.as_str()));
@@ -26,8 +26,8 @@ impl<'a> Caller<'a> {
         let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let set: Vec<(&'a str, &'a str)> = name.into_iter().chain(plan).chain(metadata).collect();
 
-        // A header that is there once is replaced. One that is there twice is removed first, since
-        // `replace` is not said to remove the others.
+        // Replaces a single header. Removes a repeated one first, since `replace` does not promise
+        // to remove the others.
         let once = |name: &str| headers.iter().filter(|(other, _)| *other == name.as_bytes()).count() == 1;
         let is_replaced = |name: &[u8]| set.iter().any(|(own, _)| own.as_bytes() == name && once(own));
         let mut edits = Vec::new();

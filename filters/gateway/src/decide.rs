@@ -1,5 +1,5 @@
 //! The decision about one request: headers in, decision out. Every request that the filter handles
-//! comes by here.
+//! passes here.
 
 use crate::api_key::authenticate;
 use crate::api_key::source::Source;
@@ -13,17 +13,17 @@ use crate::rate_limit::fields::Fields;
 use crate::rate_limit::{Limited, limit};
 use crate::reply::Refusal;
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decision<'a> {
-    /// Whether it goes on.
+    /// Whether the request goes on.
     pub outcome: Outcome,
-    /// Edits of its headers, in this order. Of a request that is refused, those that take keys out
-    /// of the path, which access logs show.
+    /// Edits of its headers, in this order. A refused request has only those that remove keys from
+    /// the path, which access logs show.
     pub edits: Vec<Edit<'a>>,
     /// Whether the call is gRPC.
     pub is_grpc: bool,
-    /// What metrics are kept by.
+    /// The labels of its metric.
     pub tally: Tally<'a>,
 }
 
@@ -32,12 +32,12 @@ pub struct Decision<'a> {
 pub enum Outcome {
     /// It goes on.
     Pass(OnResponse),
-    /// It is answered here, and why.
+    /// The filter answers it, for this reason.
     Refuse(Refusal),
 }
 
 impl Outcome {
-    /// What metrics call it: the refusal's code, or `passed`.
+    /// Returns its name in metrics: the refusal's code, or `passed`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Outcome {
     }
 }
 
-/// What is to be done when the response comes.
+/// The work on the response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OnResponse {
     /// Fields by which the client sees its limits.
@@ -57,26 +57,26 @@ pub struct OnResponse {
 }
 
 impl OnResponse {
-    /// Whether nothing is to be done.
+    /// Returns whether there is no work.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.fields.is_empty() && !self.marks_streams
     }
 }
 
-/// What metrics are kept by.
+/// The labels of a metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally<'a> {
-    /// The policy's name; empty where none is known.
+    /// The policy's name. Empty if no policy is known.
     pub policy: &'a str,
-    /// The name of the caller's plan; empty where it has none, or is not known.
+    /// The name of the caller's plan. Empty if it has none, or the caller is not known.
     pub plan: &'a str,
-    /// Whether a limit that only tries out would have refused the request.
+    /// Whether a dry-run limit would have refused the request.
     pub dry_run_refused: bool,
 }
 
-/// Decides by the policy that is asked of the request; where none is known, the request is refused.
-/// `headers` are all of the request's, pseudo-headers included, names in lower case.
+/// Decides by the request's policy. A request without a known policy is refused. `headers` are all
+/// headers of the request, pseudo-headers included, with names in lower case.
 #[must_use]
 pub fn decide<'a>(
     policy: Option<&'a Policy>,
@@ -110,7 +110,8 @@ pub fn decide<'a>(
     Decision { outcome, edits, is_grpc: seen.is_grpc, tally }
 }
 
-/// Who calls and what the client is told of its limits, or why the request is refused.
+/// Returns the caller and the response fields of its limits, or the reason for refusing the
+/// request.
 fn judge<'a>(
     policy: &'a Policy,
     tables: &'a Tables,
@@ -129,12 +130,13 @@ fn judge<'a>(
     Ok((caller, fields))
 }
 
-/// What one look over the headers finds.
+/// The result of one pass over the headers.
 #[derive(Default)]
 struct Seen<'a> {
     is_grpc: bool,
     is_head: bool,
-    /// Names by which an upstream might take the client's word for who it is, each once.
+    /// Names of headers by which an upstream might believe a client's claim about itself, each
+    /// once.
     forged: Vec<&'a [u8]>,
 }
 

@@ -1,4 +1,4 @@
-//! Headers as the filter reads them, edits of them, and what their names may be.
+//! Headers as the filter reads them, edits of headers, and the rules for their names.
 
 use std::borrow::Cow;
 
@@ -15,11 +15,11 @@ pub(crate) fn values<'a>(headers: &[Pair<'a>], name: &str) -> impl Iterator<Item
 /// An edit of headers, of a request or of a response. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit<'a> {
-    /// All headers of this name go.
+    /// Removes all headers of this name.
     Remove(&'a [u8]),
-    /// One more. For a name that is absent, this is the cheapest edit.
+    /// Adds a header. For an absent name this is the cheapest edit.
     Add(&'a str, Cow<'a, [u8]>),
-    /// For a name that is there once or not at all.
+    /// Replaces or adds a header, for a name that is present at most once.
     Replace(&'a str, Cow<'a, [u8]>),
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn is_token(text: &str) -> bool {
 /// The name of a header, in lower case.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn header_name(name: &str) -> Result<String, &'static str> {
     let lower = name.to_ascii_lowercase();
     is_token(&lower).then_some(lower).ok_or("is not a header's name: letters, digits and !#$%&'*+-.^_`|~")

@@ -1,15 +1,14 @@
-//! The names of the headers by which upstreams see who calls. Only the filter may say them.
+//! The names of the headers in which upstreams see the caller. Only the filter may set them.
 
-/// What the upstream sees as the caller's name.
+/// The header with the caller's name.
 pub const CONSUMER_HEADER: &str = "x-consumer-id";
-/// What the upstream sees as the name of the caller's plan.
+/// The header with the name of the caller's plan.
 pub const PLAN_HEADER: &str = "x-consumer-plan";
-/// What the names of headers begin with by which the upstream sees what else is known of the
-/// caller.
+/// The prefix of the headers with the caller's metadata.
 pub const METADATA_PREFIX: &str = "x-consumer-metadata-";
 
-/// Whether an upstream might take a header for one of these. CGI and WSGI upstreams see
-/// `x_consumer_id` as they see `x-consumer-id`.
+/// Returns whether an upstream might take a header for one of these. CGI and WSGI upstreams cannot
+/// tell `x_consumer_id` from `x-consumer-id`.
 #[must_use]
 pub fn is_identity(name: &[u8]) -> bool {
     let spells = |name: &[u8], wanted: &str| {

@@ -1,4 +1,4 @@
-//! What a policy refers to by name: plans, and the consumers of its document.
+//! The names that a policy refers to: plans, and the consumers of its document.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use crate::names::Names;
 use crate::plan::Plan;
 use crate::problem::{At, Problems, code, text, value};
 
-/// What a policy refers to by name.
+/// The plans and consumers that a policy refers to by name.
 pub(crate) struct Known<'a> {
     pub(crate) plans: &'a BTreeMap<String, Arc<Plan>>,
-    /// Where Envoy's JWT filter keeps the claims, where that is said.
+    /// The field in which Envoy's JWT filter keeps the claims, if the configuration names it.
     pub(crate) payload: Option<&'a str>,
-    /// Who else stands in the document of a policy. A policy that a route carries stands in none:
-    /// it may be a moment older or newer than the consumers and plans in force. So a name that it
-    /// does not find is no mistake, and nobody's.
+    /// The consumers in the policy's document. A policy that a route carries has no document: it
+    /// may be a moment older or newer than the current consumers and plans. So an unknown name
+    /// there is no mistake; it matches nobody.
     pub(crate) document: Option<Document<'a>>,
 }
 
 impl<'a> Known<'a> {
-    /// The plan of this name. It is a problem where the policy's document has none.
+    /// Returns the plan of this name. Reports a problem if the policy's document has none.
     pub(crate) fn plan(&self, at: &At<'_>, name: &str, problems: &mut Problems) -> Option<&'a Arc<Plan>> {
         let plan = self.plans.get(name);
         if plan.is_none() && self.document.is_some() {
@@ -37,10 +37,10 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The consumers of a document, as far as policies look at them.
+/// The facts about a document's consumers that policies need.
 pub(crate) struct Document<'a> {
     names: Names<'a>,
-    /// A consumer who has a key, for each plan, and for none.
+    /// A consumer with a key for each plan, and one for no plan.
     keyed: BTreeMap<Option<&'a str>, &'a str>,
     /// Whether a plan has limits.
     limited: BTreeMap<&'a str, bool>,
@@ -64,7 +64,8 @@ impl<'a> Member<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// The consumers of these names. `at` gives the one at a place, and none after the last.
+    /// Returns the consumers of these names. `at` returns the one at a place, or `None` after the
+    /// last.
     pub(crate) fn new(
         names: Names<'a>,
         at: &'a dyn Fn(usize) -> Option<Member<'a>>,
@@ -82,7 +83,7 @@ impl<'a> Document<'a> {
         Self { names, keyed, limited, at }
     }
 
-    /// Of those with a key whom a rule admits, one for each plan, and all who are named.
+    /// Returns consumers with a key whom a rule admits: one for each plan, and all named ones.
     pub(crate) fn admitted<'b>(
         &'b self,
         rule: &'b ApiKeyRule,
@@ -96,12 +97,12 @@ impl<'a> Document<'a> {
         by_plan.chain(named.filter(|member| member.has_key).map(|member| (member.plan, member.name)))
     }
 
-    /// Whether a plan, which the document has, has limits.
+    /// Returns whether a plan of the document has limits.
     pub(crate) fn has_limits(&self, plan: &str) -> Option<bool> {
         self.limited.get(plan).copied()
     }
 
-    /// Whether a rule may admit somebody of this plan, with a key or without.
+    /// Returns whether a rule may admit a caller with this plan, with a key or without.
     pub(crate) fn may_come(&self, plan: &str, rule: &ApiKeyRule) -> bool {
         rule.anonymous_plan.as_deref() == Some(plan) || self.admitted(rule).any(|(of, _)| of == Some(plan))
     }

@@ -1,4 +1,4 @@
-//! The names of a document: what they may be, and that each is given once.
+//! The rules for names of a document, and their uniqueness.
 
 use crate::problem::{At, Problems, code, text, value};
 
@@ -6,10 +6,10 @@ use crate::problem::{At, Problems, code, text, value};
 /// lines.
 pub(crate) const LONGEST: usize = 128;
 
-/// What a name is for, which decides what it may be.
+/// The kind of a name, which decides which names are allowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
-    /// What to call it in a sentence.
+    /// Its word in a sentence.
     noun: &'static str,
     /// Whether any visible ASCII is allowed, such as an e-mail address.
     any_visible: bool,
@@ -35,7 +35,7 @@ pub(crate) fn check(kind: Kind, at: &At<'_>, name: &str, problems: &mut Problems
     problems.error(at, code::INVALID_NAME, [value(name), text(rule)]);
 }
 
-/// The names in a list of the document, to be found by name.
+/// The names in a list of the document, for look-ups.
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
     /// Each with its place in the list, in alphabetical order.
@@ -43,8 +43,8 @@ pub(crate) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Takes them up. `list` is where the things stand. A name that is not allowed or is given
-    /// twice is reported.
+    /// Collects the names. `list` is the place of the list. Reports names that are not allowed and
+    /// names that appear twice.
     pub(crate) fn new(
         kind: Kind,
         list: &At<'_>,
@@ -56,7 +56,7 @@ impl<'a> Names<'a> {
         }
         let mut sorted: Vec<(&str, usize)> = names.zip(0..).collect();
         sorted.sort_unstable();
-        // All the things of one name stand together, in the order of the document.
+        // Items with the same name are neighbours, in the order of the document.
         let mut twice = Vec::new();
         for alike in sorted.chunk_by(|(one, _), (other, _)| one == other) {
             if let Some(((name, first), others)) = alike.split_first() {
@@ -72,7 +72,7 @@ impl<'a> Names<'a> {
         Self { sorted }
     }
 
-    /// The place in the list of the first thing of this name.
+    /// Returns the place in the list of the first item with this name.
     pub(crate) fn place(&self, name: &str) -> Option<usize> {
         let at = self.sorted.partition_point(|(other, _)| *other < name);
         self.sorted.get(at).filter(|(other, _)| *other == name).map(|(_, place)| *place)

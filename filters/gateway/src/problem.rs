@@ -1,38 +1,38 @@
-//! What is wrong with a configuration, where, and how to mend it.
+//! Problems of a configuration, with their places and how to fix them.
 //!
-//! The control plane shows these problems in a person's own file. So a path is a list of steps,
-//! which the control plane finds the line of, and a message keeps apart what it quotes: what came
-//! from the environment may be secret, and only the control plane knows what did.
+//! The control plane shows these problems in the gateway file. So a path is a list of steps, for
+//! which the control plane finds the line. A message keeps its quotes separate: a value from the
+//! environment may be secret, and only the control plane knows which values are.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// How many problems are kept: a document may have more than there is memory to describe them.
+/// The most problems that are kept. A document may have more than fit into memory.
 const MOST: usize = 1_000;
 /// The longest text that a message quotes, in characters.
 const LONGEST_QUOTE: usize = 60;
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The configuration is refused.
     Error,
-    /// The configuration is taken, but something in it is probably not what was meant.
+    /// The configuration is accepted, but something in it is probably not what its writer meant.
     Warning,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// A stable word for programs, one of [`code`].
     pub code: &'static str,
-    /// Where it is.
+    /// Its place.
     pub at: Path,
-    /// What is wrong and what is allowed.
+    /// The problem, and what is allowed.
     pub message: Message,
-    /// How to mend it, where that can be said.
+    /// How to fix it, if that can be said.
     pub help: Option<Message>,
 }
 
@@ -122,15 +122,15 @@ pub struct Message(pub Vec<Part>);
 pub enum Part {
     /// Words that may be shown.
     Text(Cow<'static, str>),
-    /// What stands in the document at the problem's place. Who shows it decides whether it may be
-    /// shown.
+    /// The value at the problem's place. The code that shows the message decides whether to show
+    /// the value.
     Value(String),
     /// Another place in the document.
     Place(Path),
 }
 
 impl Message {
-    /// The sentence, with values and places written as the caller wants them.
+    /// Returns the sentence. The caller chooses the form of values and places.
     pub fn render(&self, value: impl Fn(&str) -> String, place: impl Fn(&Path) -> String) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.to_string(),
@@ -182,19 +182,20 @@ pub(crate) fn text(text: impl Into<Cow<'static, str>>) -> Part {
     Part::Text(text.into())
 }
 
-/// What a message quotes of the problem's place.
+/// The quote of a message from the problem's place.
 #[cold]
 #[inline(never)]
 pub(crate) fn value(value: impl fmt::Display) -> Part {
     Part::Value(value.to_string())
 }
 
-/// What stands in the document, in a message. A number needs no quotes.
+/// Returns a value of the document for a message. A number needs no quotes.
 fn shown(value: &str) -> String {
     if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() { value.to_owned() } else { quoted(value) }
 }
 
-/// A text of the document in a message: in backquotes, control characters escaped, and not endless.
+/// Returns a text of the document for a message: in backquotes, shortened, with control characters
+/// escaped.
 pub(crate) fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(LONGEST_QUOTE).flat_map(char::escape_debug).collect();
     if text.chars().nth(LONGEST_QUOTE).is_some() {
@@ -203,18 +204,17 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// A place in the document, as a chain of steps back to the whole. It is written out as a [`Path`]
-/// only for what is wrong: most places are those of things that are right, and there may be
-/// hundreds of thousands.
+/// A place in the document, as a chain of steps back to the whole. Only problems make a [`Path`] of
+/// it: there may be hundreds of thousands of places, and most have no problem.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum At<'a> {
     /// The document.
     Whole,
-    /// A field of what is there.
+    /// Returns the place of a field of this value.
     Field(&'a At<'a>, &'a str),
-    /// An item of what is there.
+    /// Returns the place of an item of this value.
     Item(&'a At<'a>, usize),
-    /// A key of what is there.
+    /// Returns the place of a key of this value.
     Key(&'a At<'a>, &'a str),
 }
 
@@ -250,7 +250,7 @@ impl At<'_> {
         Path(steps)
     }
 
-    /// The place in a message about another one.
+    /// Returns the place for a message about another place.
     pub(crate) fn part(&self) -> Part {
         Part::Place(self.path())
     }
@@ -292,7 +292,7 @@ impl Problems {
         self.push(Severity::Warning, at, code, message.into(), help.map(Message::from));
     }
 
-    /// What was made, unless something is wrong.
+    /// Returns the value, unless there is an error.
     pub(crate) fn unless_any<T>(self, made: T) -> Result<T, Vec<Problem>> {
         if self.has_errors { Err(self.found) } else { Ok(made) }
     }

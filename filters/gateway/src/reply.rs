@@ -1,9 +1,8 @@
-//! What a refused caller is told: a problem document (RFC 9457), or a gRPC status where the call is
-//! gRPC.
+//! The answer to a refused caller: a problem document (RFC 9457), or a gRPC status for a gRPC call.
 
 use serde::Serialize;
 
-/// Why a request is refused, and what its caller is told.
+/// The reason for refusing a request, and the answer to its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The code that the caller, metrics and the access log see.
@@ -49,7 +48,7 @@ impl Status {
 pub struct LocalReply {
     /// The HTTP status.
     pub status: u32,
-    /// What the access log calls it (`%RESPONSE_CODE_DETAILS%`), `legation.` and the code.
+    /// Its name in the access log (`%RESPONSE_CODE_DETAILS%`): `legation.` and the code.
     pub response_code_details: String,
     /// Headers beside those that Envoy sets itself.
     pub headers: Vec<(&'static str, String)>,
@@ -74,7 +73,7 @@ impl Refusal {
         Self { code, status, detail: detail.into(), headers: Vec::new() }
     }
 
-    /// No policy says what is asked of the request.
+    /// The request has no policy.
     #[must_use]
     pub fn unknown_policy() -> Self {
         Self::new("unknown_policy", Status::Unavailable, "the gateway has no policy for this route")

@@ -1,6 +1,6 @@
-//! Response headers for proxies further out, that they pass on a response which streams as it
-//! comes: nginx holds back what lacks `x-accel-buffering: no`, and others compress or rewrite what
-//! lacks `cache-control: no-transform` (RFC 9111, section 5.2.2.6).
+//! Response headers that make proxies further out pass on a streaming response as it comes. Without
+//! `x-accel-buffering: no`, nginx holds a response back. Without `cache-control: no-transform` (RFC
+//! 9111, section 5.2.2.6), others compress or rewrite it.
 
 use crate::headers::{Edit, Pair, values};
 
@@ -20,8 +20,8 @@ const STREAMS: &[&[u8]] = &[
     b"multipart/x-mixed-replace",
 ];
 
-/// The edits that mark a response; none where it does not stream, or has no body. What an upstream
-/// says of buffering stays.
+/// Returns the edits that mark a response. There are none if it does not stream or has no body. An
+/// upstream's own `x-accel-buffering` stays.
 #[must_use]
 pub fn edits<'a>(headers: &[Pair<'a>]) -> Vec<Edit<'a>> {
     let has_body = !values(headers, ":status").any(|status| matches!(status, b"204" | b"304"));
@@ -49,7 +49,7 @@ pub fn edits<'a>(headers: &[Pair<'a>]) -> Vec<Edit<'a>> {
     edits
 }
 
-/// Whether a content type is that of a response which streams, gRPC's in any form included.
+/// Returns whether a content type is that of a streaming response, gRPC in any form included.
 fn is_stream(content_type: &[u8]) -> bool {
     let media_type = content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     let is_grpc = media_type.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));

@@ -128,7 +128,8 @@ impl Leaf for HostName {
     }
 }
 
-fn host_name(host: &str) -> Result<String, &'static str> {
+/// A host name in lower case, with the dot at its end if it has one.
+pub(super) fn host_name(host: &str) -> Result<String, &'static str> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')

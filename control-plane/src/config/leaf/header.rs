@@ -53,7 +53,7 @@ pub fn named_header(written: &Written<'_>, report: &mut Report) -> Option<String
         let help = match lower.as_str() {
             ":method" => Some("name methods in `methods`"),
             ":path" => Some("name paths in `prefix` or `path`"),
-            "host" | ":authority" => Some("that is what `hosts` is for, which is not supported yet"),
+            "host" | ":authority" => Some("that is what `hosts` is for"),
             _ => None,
         };
         ("is not a header of its own in Envoy".to_owned(), help.map(str::to_owned))

@@ -4,6 +4,7 @@ mod address;
 mod file;
 mod filter;
 mod header;
+mod host;
 pub mod name;
 mod number;
 mod path;
@@ -18,6 +19,7 @@ pub use filter::{
     By, CookieName, Cost, Count, Digest, KeyHeader, MetadataName, MetadataValue, ParameterName, Time, Window,
 };
 pub use header::{HeaderName, HeaderPrefix, HeaderValue, Method, named_header};
+pub use host::Host;
 pub use name::{Name, Named, Names, Ref};
 pub use number::{Port, Version, Whole};
 pub use path::{ExactPath, PathPrefix, path_prefix};

@@ -43,7 +43,7 @@ mapping! {
 
 impl Named for Listener {
     // `listener.admin` is what Envoy's statistics call its own admin interface.
-    const KIND: Kind = Kind::plain("listener", code::INVALID_VALUE).without(&["admin"]);
+    const KIND: Kind = Kind::plain("listener", code::UNKNOWN_LISTENER).without(&["admin"]);
 
     fn name(&self) -> &Field<Name<Self>> {
         &self.name

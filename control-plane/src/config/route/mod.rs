@@ -2,13 +2,13 @@
 //! its own, see [`route_features`].
 
 mod action;
+mod hosts;
+mod listeners;
 mod r#match;
 mod rerouting;
 mod rewrite;
 mod shadow;
 mod unsaid_stream;
-
-use std::collections::BTreeSet;
 
 pub use rate_limit::RateLimit;
 
@@ -27,24 +27,31 @@ use super::{
     describe,
     file::{File, Known},
     leaf::{
-        Name, Named, Ref,
+        self, Name, Named, Ref,
         name::{self, Kind},
     },
+    listener::Listener,
     node::{Entry, Span},
     report::Report,
 };
 use crate::{
-    model::{self, Host},
+    model,
     route_features::{PLANNED, route_features},
 };
 
 mapping! {
     /// A route takes the requests that match, and says what becomes of them. The most specific
-    /// route wins, wherever it stands: exact paths come before prefixes, longer prefixes before
-    /// shorter ones, then more conditions before fewer.
+    /// route wins, wherever it stands: exact hosts come before longer wildcards, these before any
+    /// host; then exact paths come before prefixes, longer prefixes before shorter ones, then more
+    /// conditions before fewer.
     Route, "a route", "{name: api, match: {prefix: /api}, cluster: svc}" {
         /// The route's name. Access logs and metrics use it.
         required name: Name<Route>,
+        /// The listeners that serve the route. Without it, all of the file's listeners do.
+        optional listeners: List<Ref<Listener>>,
+        /// The hosts whose requests the route takes: `api.example.com`, `*.example.com`. Case and
+        /// port do not count. Without it, the route takes the requests of any host.
+        optional hosts: List<leaf::Host>,
         /// Which requests the route takes.
         required r#match: Match,
         /// The cluster that the requests go to.
@@ -58,7 +65,7 @@ mapping! {
     }
     one_of: cluster clusters respond;
     part: features: Features;
-    planned: listeners hosts redirect aggregate;
+    planned: redirect aggregate;
 }
 
 impl Named for Route {
@@ -154,9 +161,15 @@ pub fn of_filter(route: &Route) -> Option<config::Policy> {
 }
 
 /// The valid routes.
-pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<model::Route> {
+pub fn resolve(
+    file: &File,
+    listeners: &[model::Listener],
+    known: &Known<'_>,
+    report: &mut Report,
+) -> Vec<model::Route> {
     let resolved: Vec<_> = file.routes.items().filter_map(|route| one(route, known, report)).collect();
     shadow::warn(&resolved, report);
+    hosts::check(&resolved, listeners, report);
     rerouting::check(file.routes.items(), report);
     resolved.into_iter().map(|(route, _)| route).collect()
 }
@@ -164,6 +177,8 @@ pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<model
 /// The route, and where its name is.
 fn one(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<(model::Route, Span)> {
     clashes::check(clashes::ROUTE, &route.value, report);
+    let listeners = listeners::resolve(route, known, report);
+    let hosts = hosts::resolve(route, report);
     let matcher = route.r#match.get().and_then(|matcher| r#match::resolve(matcher, report));
     let features = features(route, known, report);
     let action = action::resolve(route, known, report);
@@ -171,8 +186,8 @@ fn one(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<(m
     let name = route.name.get()?;
     let model = model::Route {
         name: name.text.clone(),
-        listeners: None,
-        hosts: BTreeSet::from([Host::Any]),
+        listeners: listeners?,
+        hosts: hosts?,
         matcher: matcher?,
         action: action?,
         features: features?,

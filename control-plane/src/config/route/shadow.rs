@@ -1,8 +1,10 @@
 //! Routes that can never win, because another takes all of their requests first.
 //!
-//! Envoy tries routes in the order of [`RouteMatch::specificity`]. An earlier route shadows a later
-//! one if it asks for no more. Both have the same path then: of two prefixes that match a request,
-//! the longer one comes first and matches less.
+//! Envoy tries the routes of one host in the order of [`RouteMatch::specificity`]. An earlier route
+//! shadows a later one if it asks for no more. Both have the same path then: of two prefixes that
+//! match a request, the longer one comes first and matches less. Routes of wider hosts come later.
+//! So only a route that serves the same hosts, and perhaps more, shadows another. The same holds
+//! for listeners.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +31,7 @@ pub fn warn(routes: &[(Route, Span)], report: &mut Report) {
         rivals.sort_by_key(|(route, _)| route.matcher.specificity());
         for (index, (route, at)) in rivals.iter().enumerate() {
             let mut earlier = rivals.iter().take(index).take(MOST_COMPARED);
-            if let Some((winner, place)) = earlier.find(|(rival, _)| covers(&rival.matcher, &route.matcher)) {
+            if let Some((winner, place)) = earlier.find(|(rival, _)| takes_all(rival, route)) {
                 let message = format!(
                     "the route {} can never win: {} at {} takes all of its requests",
                     quoted(&route.name),
@@ -40,6 +42,16 @@ pub fn warn(routes: &[(Route, Span)], report: &mut Report) {
             }
         }
     }
+}
+
+/// Whether `rival`, which comes earlier, takes every request of `route`, whose path is the same.
+fn takes_all(rival: &Route, route: &Route) -> bool {
+    let listeners = match (&rival.listeners, &route.listeners) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(rivals), Some(own)) => own.is_subset(rivals),
+    };
+    listeners && route.hosts.is_subset(&rival.hosts) && covers(&rival.matcher, &route.matcher)
 }
 
 /// Whether every request that meets the conditions of `other` beside its path meets these too.

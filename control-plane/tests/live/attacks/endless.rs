@@ -26,12 +26,14 @@ use tokio::{
 
 use super::scene::{MIB, Scene, file, upstream_that, with};
 
-/// The most that is taken of one body. Most of it lies in the system's buffers on both sides of Envoy.
+/// The most that is taken of one body. Most of it lies in the system's buffers on both sides of
+/// Envoy.
 const MOST: usize = 32 * MIB;
 /// Whoever takes nothing for so long takes nothing more.
 const STALLED: Duration = Duration::from_millis(500);
 
-/// Writes the same bytes again and again until the other side takes no more. Returns how many it took.
+/// Writes the same bytes again and again until the other side takes no more. Returns how many it
+/// took.
 async fn write_until_stalled(mut writer: impl AsyncWrite + Unpin, bytes: &[u8]) -> usize {
     let mut written = 0;
     while let Ok(Ok(count)) = time::timeout(STALLED, writer.write(&bytes[written % bytes.len()..])).await {

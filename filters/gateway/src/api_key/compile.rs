@@ -7,11 +7,11 @@ use crate::identity::{CONSUMER_HEADER, METADATA_PREFIX, PLAN_HEADER};
 use crate::names::LONGEST;
 use crate::problem::{At, Problems, code, text, value};
 
-/// The header that carries a key where nothing is said.
+/// The header that carries a key by default.
 pub const DEFAULT_KEY_HEADER: &str = "x-api-key";
 
-/// Headers with a meaning of their own, which a key would break: the filter takes the header away,
-/// and proxies write to some.
+/// Headers that must not carry a key. They have their own meaning, the filter removes the key's
+/// header, and proxies write to some of them.
 const NOT_FOR_KEYS: &[&str] = &[
     "connection",
     "content-encoding",
@@ -32,7 +32,7 @@ const NOT_FOR_KEYS: &[&str] = &[
 ];
 const NOT_FOR_KEYS_PREFIXES: &[&str] = &["x-forwarded-", "x-envoy-", "grpc-", METADATA_PREFIX];
 
-/// Where a key may be, in the order in which the places are looked at. `None` only with a problem.
+/// Returns the places of a key, in the order of looking. `None` only with a problem.
 pub(crate) fn sources(at: &At<'_>, rule: &config::ApiKeyRule, problems: &mut Problems) -> Option<Vec<Source>> {
     let is_said = rule.header.is_some() || rule.bearer || rule.cookie.is_some() || rule.query.is_some();
     let header = rule.header.as_deref().or((!is_said).then_some(DEFAULT_KEY_HEADER));
@@ -63,31 +63,31 @@ pub(crate) fn sources(at: &At<'_>, rule: &config::ApiKeyRule, problems: &mut Pro
     Some(places.into_iter().flatten().collect())
 }
 
-/// The name of a cookie that may carry a key.
+/// Checks the name of a cookie that may carry a key.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn key_cookie(name: &str) -> Result<String, &'static str> {
     is_token(name).then(|| name.to_owned()).ok_or("is not the name of a cookie: letters, digits and - _ . are usual")
 }
 
-/// The name of a parameter of the query that may carry a key.
+/// Checks the name of a query parameter that may carry a key.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn key_parameter(name: &str) -> Result<String, &'static str> {
     let is_visible = name.bytes().all(|byte| byte.is_ascii_graphic() && !b"&=#?+%\"\\".contains(&byte));
     let is_name = (1..=LONGEST).contains(&name.len()) && is_visible;
     is_name.then(|| name.to_owned()).ok_or("is not the name of a parameter: letters, digits and - _ . are usual")
 }
 
-/// The name of a header that may carry a key, in lower case.
+/// Returns the name of a header that may carry a key, in lower case.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn key_header(name: &str) -> Result<String, &'static str> {
     let lower = header_name(name)?;
-    // Many an upstream reads `x_consumer_id` as `x-consumer-id`.
+    // Many upstreams read `x_consumer_id` as `x-consumer-id`.
     let read_as = lower.replace('_', "-");
     if NOT_FOR_KEYS.contains(&read_as.as_str())
         || NOT_FOR_KEYS_PREFIXES.iter().any(|prefix| read_as.starts_with(prefix))

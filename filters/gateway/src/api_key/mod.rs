@@ -1,4 +1,4 @@
-//! `api_key`: who calls, by the key that the request carries.
+//! `api_key`: finds the caller by the key of the request.
 
 mod compile;
 mod refusal;
@@ -20,16 +20,16 @@ pub use compile::{DEFAULT_KEY_HEADER, key_cookie, key_header, key_parameter};
 
 pub(crate) use compile::sources;
 
-/// Where the key is and who may use it.
+/// The places of the key, and who may use it.
 #[derive(Debug)]
 pub struct ApiKeyRule {
-    /// Where the key may be: the first place that has one decides. Never empty.
+    /// The places of the key. The first place with a key decides. Never empty.
     pub sources: Vec<Source>,
     /// Whether a request without a key passes.
     pub optional: bool,
-    /// The plan of those who come without a key.
+    /// The plan of callers without a key.
     pub anonymous_plan: Option<Arc<Plan>>,
-    /// Who may; everyone where `None`.
+    /// The admitted consumers. `None` means all.
     pub allowed: Option<Allowed>,
     /// Whether the upstream sees the key.
     pub keep: bool,
@@ -45,15 +45,15 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// Whether this consumer is named, or its plan is.
+    /// Returns whether it names this consumer or its plan.
     #[must_use]
     pub fn contains(&self, consumer: Consumer<'_>) -> bool {
         self.consumers.contains(consumer.name) || consumer.plan.is_some_and(|plan| self.plans.contains(&plan.name))
     }
 }
 
-/// Who calls. `held` finds what is held of a key, and the consumer whose it is; `now` is asked for
-/// nanoseconds since 1970 only where a key has a time.
+/// Returns the caller. `held` looks a key up and returns its consumer. `now` returns nanoseconds
+/// since 1970, and is called only for keys with a time.
 pub(crate) fn authenticate<'a>(
     rule: &'a ApiKeyRule,
     headers: &[Pair<'a>],
@@ -66,7 +66,7 @@ pub(crate) fn authenticate<'a>(
         return if rule.optional { Ok(anonymous) } else { Err(refusal::missing(sources)) };
     };
     let (key, consumer) = held(&secret).ok_or_else(|| {
-        // A key that a consumer holds is good, whatever it looks like.
+        // A consumer's key is valid, whatever its form.
         if is_mistyped(&secret) { refusal::mistyped(sources) } else { refusal::unknown(sources) }
     })?;
     if key.not_before.is_some() || key.expires.is_some() {
@@ -84,8 +84,8 @@ pub(crate) fn authenticate<'a>(
     Ok(Caller { consumer: Some(consumer), plan: consumer.plan })
 }
 
-/// The key of the first place that has one. Two in one place are refused before another is looked
-/// at.
+/// Returns the key of the first place that has one. Two keys in one place are refused before the
+/// next place is looked at.
 fn secret<'a>(sources: &[Source], headers: &[Pair<'a>]) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
     for source in sources {
         match source.find(headers) {

@@ -1,5 +1,5 @@
-//! What a caller is told whose key does not admit it. Each challenge has an error of RFC 6750,
-//! section 3.1, but that of a caller who sent nothing.
+//! The answers to callers whose key does not admit them. Each challenge has an error of RFC 6750,
+//! section 3.1, unless the caller sent no key.
 
 use super::source::Source;
 use crate::reply::{Refusal, Status};
@@ -10,13 +10,13 @@ pub(super) fn missing(sources: &[Source]) -> Refusal {
     unauthorized("missing_api_key", format!("this route asks for an API key in {places}"), sources, None)
 }
 
-/// A place has more than one.
+/// A place has more than one key.
 pub(super) fn duplicate(source: &Source, sources: &[Source]) -> Refusal {
     let detail = format!("{} must be given once", source.place());
     unauthorized("duplicate_api_key", detail, sources, Some("invalid_request"))
 }
 
-/// No consumer holds the key, nor could one: a character is missing or wrong.
+/// No consumer can hold the key, since a character is missing or wrong.
 pub(super) fn mistyped(sources: &[Source]) -> Refusal {
     let detail = "the API key is not whole: a character of it is missing or wrong";
     unauthorized("malformed_api_key", detail, sources, Some("invalid_token"))
@@ -27,12 +27,12 @@ pub(super) fn unknown(sources: &[Source]) -> Refusal {
     unauthorized("unknown_api_key", "the API key is not known", sources, Some("invalid_token"))
 }
 
-/// The key will be valid.
+/// The key is not valid yet.
 pub(super) fn not_yet_valid(sources: &[Source]) -> Refusal {
     unauthorized("not_yet_valid_api_key", "the API key is not valid yet", sources, Some("invalid_token"))
 }
 
-/// The key was valid once.
+/// The key has expired.
 pub(super) fn expired(sources: &[Source]) -> Refusal {
     unauthorized("expired_api_key", "the API key has expired", sources, Some("invalid_token"))
 }

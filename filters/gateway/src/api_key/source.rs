@@ -1,5 +1,4 @@
-//! Where a request may carry its key, how the key is found there, and how it is taken out of what
-//! the upstream sees.
+//! The places of a key in a request: finding the key, and removing it from what the upstream sees.
 
 use std::borrow::Cow;
 
@@ -20,15 +19,15 @@ pub enum Source {
     Query(String),
 }
 
-/// What a source holds.
+/// The content of a source.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     /// No key, or an empty one.
     Nothing,
     /// A key.
     Key(Cow<'a, [u8]>),
-    /// More than one, empty ones included: which of them the upstream would believe is anybody's
-    /// guess.
+    /// More than one key, empty ones included. Nobody knows which of them the upstream would
+    /// believe.
     Several,
 }
 
@@ -43,7 +42,8 @@ impl Source {
         match self {
             Self::Header(name) => only(values(headers, name).map(Cow::Borrowed)),
             Self::Bearer => {
-                // Whatever the schemes of several are: an upstream may take the first or the last.
+                // Several credentials of any scheme count, since an upstream may take the first or
+                // the last.
                 let is_one = credentials(headers).nth(1).is_none();
                 match credentials(headers).find_map(token) {
                     Some(key) if is_one => only(std::iter::once(Cow::Borrowed(key))),
@@ -65,7 +65,7 @@ impl Source {
         }
     }
 
-    /// Takes whatever keys it holds out of the request.
+    /// Removes all its keys from the request.
     pub fn strip<'a>(&'a self, headers: &[Pair<'a>], edits: &mut Vec<Edit<'a>>) {
         match self {
             Self::Header(name) if values(headers, name).next().is_some() => edits.push(Edit::Remove(name.as_bytes())),
@@ -106,13 +106,13 @@ impl Source {
         }
     }
 
-    /// Whether what it holds stands in the request's path, which access logs show.
+    /// Returns whether the key is in the request's path, which access logs show.
     #[must_use]
     pub fn is_in_path(&self) -> bool {
         matches!(self, Self::Query(_))
     }
 
-    /// Where it is, for people: "the header x-api-key".
+    /// Returns the place in words: "the header x-api-key".
     #[must_use]
     pub fn place(&self) -> String {
         match self {
@@ -123,9 +123,9 @@ impl Source {
         }
     }
 
-    /// The challenge of `WWW-Authenticate` (RFC 9110, section 11.6.1). `error` is one of RFC 6750,
-    /// section 3.1. No scheme is registered for keys that are no bearer tokens; the parameter says
-    /// where to put one.
+    /// Returns the challenge of `WWW-Authenticate` (RFC 9110, section 11.6.1). `error` is one of
+    /// RFC 6750, section 3.1. No scheme is registered for keys that are no bearer tokens, so a
+    /// parameter names the place.
     #[must_use]
     pub fn challenge(&self, error: Option<&str>) -> String {
         let (scheme, place) = match self {
@@ -146,26 +146,25 @@ fn only<'a>(mut keys: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> {
     }
 }
 
-/// All credentials of all `authorization` headers. Envoy makes one header of several, joined by
-/// commas; a bearer token has none.
+/// Returns all credentials of all `authorization` headers. Envoy joins several headers by commas. A
+/// bearer token has no comma.
 fn credentials<'a>(headers: &[Pair<'a>]) -> impl Iterator<Item = &'a [u8]> {
     values(headers, AUTHORIZATION).flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
 
-/// The token of a credential, where its scheme is Bearer, in whatever case (RFC 9110, section
-/// 11.1).
+/// Returns the token of a credential with the scheme Bearer, in any case (RFC 9110, section 11.1).
 fn token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = split_once(value, b' ').unwrap_or((value, b""));
     scheme.eq_ignore_ascii_case(b"bearer").then(|| token.trim_ascii())
 }
 
-/// All cookies as they are written, of all `cookie` headers: HTTP/2 may send a header each.
+/// Returns all cookies of all `cookie` headers, as written. HTTP/2 may send one header for each.
 fn cookies<'a>(headers: &[Pair<'a>]) -> impl Iterator<Item = &'a [u8]> {
     let all = values(headers, COOKIE).flat_map(|value| value.split(|&byte| byte == b';'));
     all.map(<[u8]>::trim_ascii).filter(|cookie| !cookie.is_empty())
 }
 
-/// The path without its query, and the query's parameters as they are written.
+/// Returns the path without its query, and the query's parameters as written.
 fn parameters(path: &[u8]) -> (&[u8], impl Iterator<Item = &[u8]> + Clone) {
     let (before, query) = split_once(path, b'?').map_or((path, None), |(before, query)| (before, Some(query)));
     (before, query.into_iter().flat_map(|query| query.split(|&byte| byte == b'&')))
@@ -177,8 +176,8 @@ fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((before, rest.get(1..)?))
 }
 
-/// The bytes that a name or value of a query stands for (`application/x-www-form-urlencoded`). A
-/// `%` that no two hexadecimal digits follow stands for itself.
+/// Decodes a name or value of a query (`application/x-www-form-urlencoded`). A `%` without two
+/// hexadecimal digits stands for itself.
 fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);

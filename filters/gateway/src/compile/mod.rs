@@ -1,8 +1,8 @@
-//! From the configuration as it is written to the tables that requests are looked up in. All that
-//! is wrong with it is found here, each thing with its place in the document. Past this point
-//! nothing about a configuration can fail.
+//! Compiles the configuration into the tables for requests. All problems of a configuration are
+//! found here, each with its place in the document. After this, nothing about a configuration can
+//! fail.
 //!
-//! The rules of each part stand with the part: [`crate::plan`], [`crate::consumer`],
+//! Each part has its own rules: [`crate::plan`], [`crate::consumer`],
 //! [`crate::api_key`], [`crate::rate_limit`], [`crate::policy`]. The control plane runs the same
 //! rules natively over a person's file, by [`check`].
 
@@ -26,11 +26,10 @@ pub use crate::consumer::metadata_name;
 pub use crate::plan::{MAX_LIMIT, MAX_WINDOW, MIN_INTERVAL};
 pub use tables::Tables;
 
-/// Reads and compiles a document, with no environment for it to name variables of.
+/// Reads and compiles a document, without an environment for its variables.
 ///
 /// # Errors
-/// All that is wrong with it, up to 1,000 things; the first alone where it is not a document of
-/// this form.
+/// Its problems, up to 1,000. Only the first one if the document has another form.
 pub fn compile(json: &[u8]) -> Result<Tables, Vec<Problem>> {
     compile_with(json, |_| None)
 }
@@ -38,8 +37,7 @@ pub fn compile(json: &[u8]) -> Result<Tables, Vec<Problem>> {
 /// Reads and compiles a document.
 ///
 /// # Errors
-/// All that is wrong with it, up to 1,000 things; the first alone where it is not a document of
-/// this form.
+/// Its problems, up to 1,000. Only the first one if the document has another form.
 pub fn compile_with(json: &[u8], environment: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Tables, Vec<Problem>> {
     read::document(json, |config| compile_config(config, &environment))
 }
@@ -47,7 +45,7 @@ pub fn compile_with(json: &[u8], environment: impl Fn(&str) -> Option<Vec<u8>>) 
 /// Compiles a configuration that was not read from a document.
 ///
 /// # Errors
-/// All that is wrong with it, up to 1,000 things.
+/// Its problems, up to 1,000.
 pub fn compile_config<S: AsRef<str>>(
     config: &Config<S>,
     environment: impl Fn(&str) -> Option<Vec<u8>>,
@@ -57,8 +55,8 @@ pub fn compile_config<S: AsRef<str>>(
     problems.unless_any(tables)
 }
 
-/// All that is wrong with a configuration, and what is probably not meant, up to 1,000 things.
-/// There is no environment for it to name variables of.
+/// Returns the problems and warnings of a configuration, up to 1,000. It has no environment for the
+/// configuration's variables.
 #[must_use]
 pub fn check<S: AsRef<str>>(config: &Config<S>) -> Vec<Problem> {
     let mut problems = Problems::default();
@@ -76,8 +74,8 @@ pub fn check<S: AsRef<str>>(config: &Config<S>) -> Vec<Problem> {
     problems.all()
 }
 
-/// The tables, which are good for nothing where a problem is an error. `look` sees what policies
-/// refer to.
+/// Returns the tables, which are useless if a problem is an error. `look` sees the plans and
+/// consumers that policies refer to.
 fn tables_of<S: AsRef<str>>(
     config: &Config<S>,
     environment: impl Fn(&str) -> Option<Vec<u8>>,
@@ -111,7 +109,7 @@ fn tables_of<S: AsRef<str>>(
     }
 }
 
-/// Policies stand in the document or travel with routes, not both.
+/// Checks that policies are in the document or travel with routes, not both.
 fn check_one_way<S>(config: &Config<S>, problems: &mut Problems) {
     for (list, is_written) in [("policies", !config.policies.is_empty()), ("rules", !config.rules.is_empty())] {
         if config.route_policies && is_written {
@@ -124,8 +122,8 @@ fn check_one_way<S>(config: &Config<S>, problems: &mut Problems) {
 /// Compiles a policy that a route carries, as JSON.
 ///
 /// # Errors
-/// All that is wrong with it, as of [`compile`]. A name that `tables` does not know is no mistake:
-/// it is nobody's.
+/// Its problems, as for [`compile`]. A name that `tables` does not know is no problem; it matches
+/// nobody.
 pub fn compile_policy(json: &[u8], tables: &Tables) -> Result<Policy, Vec<Problem>> {
     let written: config::Policy = read::part(json)?;
     let mut problems = Problems::default();
@@ -135,8 +133,8 @@ pub fn compile_policy(json: &[u8], tables: &Tables) -> Result<Policy, Vec<Proble
     problems.unless_any(policy)
 }
 
-/// The policy that is asked of a request, if any is known. `route_policies` are those compiled with
-/// these tables. What is wrong with one is reported when it is first met.
+/// Returns the policy of a request, if one is known. `route_policies` are compiled with these
+/// tables. The problems of a policy are reported the first time.
 pub fn policy_of(
     tables: &Tables,
     route_policies: &mut RoutePolicies,

@@ -1,8 +1,7 @@
-//! What requests are looked up in: the configuration, checked and indexed. It never changes once it
-//! is built.
+//! The tables for requests: the configuration, checked and indexed. They never change.
 //!
-//! Things refer to each other by [`Arc`], so that no lookup can dangle. Only keys, of which there
-//! may be very many, refer to their consumer by its place.
+//! Entries refer to each other by [`Arc`], so that no look-up can dangle. Only keys refer to their
+//! consumer by its place, since there may be very many keys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ pub struct Tables {
     pub(super) keys: Keys,
     pub(super) consumers: Consumers,
     pub(super) plans: BTreeMap<String, Arc<Plan>>,
-    /// Where Envoy's JWT filter keeps the claims, where that is said.
+    /// The field in which Envoy's JWT filter keeps the claims, if the configuration names it.
     pub(super) payload: Option<String>,
     pub(super) route_policies: bool,
     pub(super) rules: Rules,
@@ -31,7 +30,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// What is held of a key, and the consumer whose it is. With a pepper, a digest may be from
+    /// Returns the entry of a key, and its consumer. With a pepper, it also accepts digests from
     /// before there was one.
     #[must_use]
     pub fn key(&self, secret: &[u8]) -> Option<(&Key, Consumer<'_>)> {
@@ -40,25 +39,25 @@ impl Tables {
         Some((key, self.consumers.get(key.consumer)?))
     }
 
-    /// By which response fields clients see their limits.
+    /// Returns the response fields in which clients see their limits.
     #[must_use]
     pub fn rate_limit_headers(&self) -> RateLimitHeaders {
         self.rate_limit_headers
     }
 
-    /// Which request has which policy.
+    /// Returns the rules that choose the policy of a request.
     #[must_use]
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// Whether routes carry their policies, in place of rules.
+    /// Returns whether routes carry their policies, instead of rules.
     #[must_use]
     pub fn route_policies(&self) -> bool {
         self.route_policies
     }
 
-    /// Whether anything is counted, or may be by a policy that a route carries.
+    /// Returns whether a limit exists, or may come with a policy of a route.
     #[must_use]
     pub fn has_limits(&self) -> bool {
         self.has_limits

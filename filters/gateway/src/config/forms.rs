@@ -1,4 +1,4 @@
-//! How the values are written that are more than a number, a text or a list.
+//! The written forms of values other than numbers, texts and lists.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Cost {
 }
 
 impl By {
-    /// What is allowed, for messages.
+    /// The allowed values, for messages.
     pub const ALLOWED: &str = "route, consumer, plan, ip, header:NAME or jwt:CLAIM";
 }
 
@@ -86,8 +86,8 @@ impl TryFrom<String> for By {
     }
 }
 
-/// A list of mostly one item: memory for four, as a `Vec` takes at its first, would be most of what
-/// 100,000 consumers take.
+/// Reads a list that mostly has one item. A `Vec` first takes memory for four items, which would be
+/// most of the memory of 100,000 consumers.
 pub(super) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     struct Few<T>(PhantomData<T>);
 

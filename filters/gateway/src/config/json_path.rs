@@ -1,13 +1,13 @@
-//! Where in a JSON document a byte is.
+//! Finds the path of a byte in a JSON document.
 //!
-//! The parser says line and column of a mistake. A person wants the path, and a parser that keeps
-//! it all along would make the module a quarter larger and every configuration slower.
+//! The parser returns line and column of a mistake, but people want the path. A parser that keeps
+//! the path would make the module a quarter larger and every configuration slower.
 
 use crate::problem::{Path, Step};
 
-/// The path of the value that the byte at this line and column (both from 1, as `serde_json` says
-/// them) belongs to; empty for the document as a whole. What comes after the byte is not looked at,
-/// so the document need not be well-formed.
+/// Returns the path of the value at this line and column (both from 1, as in `serde_json`). Empty
+/// for the whole document. It does not look beyond the byte, so the document need not be
+/// well-formed.
 pub(super) fn path_at(json: &[u8], line: usize, column: usize) -> Path {
     let before: usize = json.split_inclusive(|&byte| byte == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
     let read = json.get(..before.saturating_add(column)).unwrap_or(json);
@@ -38,15 +38,15 @@ pub(super) fn path_at(json: &[u8], line: usize, column: usize) -> Path {
     path(open)
 }
 
-/// What is open where a byte stands.
+/// An open object or list at the byte.
 enum Open {
-    /// A field of an object; one without a name is still to come.
+    /// A field of an object. Without a name, the field is still to come.
     Field { name: String, is_named: bool },
-    /// An item of a list; the first is still to come where it has no place.
+    /// An item of a list. Without a place, the first item is still to come.
     Item(Option<usize>),
 }
 
-/// A string as it is written, after its opening quote; escapes stay as they are.
+/// Returns a string as written, after its opening quote, with its escapes.
 fn string(bytes: &mut std::slice::Iter<'_, u8>) -> String {
     let mut text = Vec::new();
     while let Some(&byte) = bytes.next() {

@@ -1,10 +1,8 @@
-//! The filter's configuration as it is written: one JSON document, in the words of the gateway
-//! file.
+//! The filter's configuration as written: one JSON document, in the words of the gateway file.
 //!
-//! The same document comes from the control plane (by ECDS) and, in a mesh, from a person's hand
-//! (`pluginConfig`). These types only mirror it; [`crate::compile`] checks it and builds the tables
-//! that requests are looked up in. The control plane writes the document with these very types, so
-//! the two cannot drift apart.
+//! The control plane sends the document by ECDS. In a mesh, a person writes it (`pluginConfig`).
+//! These types only mirror it; [`crate::compile`] checks it and builds the tables. The control
+//! plane writes the document with the same types, so the two cannot drift apart.
 
 mod forms;
 mod json_path;
@@ -20,43 +18,43 @@ use serde::{Deserialize, Serialize};
 
 pub use read::MAX_BYTES;
 
-/// The whole document. Its `version` is 1. The texts of consumers, of which there may be very many,
-/// are `S`: their own memory, or a part of what was read.
+/// The whole document. Its `version` is 1. There may be very many consumers, so their texts are
+/// `S`: their own memory, or a part of the read bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config<S = String> {
     /// The version of this format: 1.
     pub version: u32,
-    /// The secret with which digests of keys are made; at least 16 bytes.
+    /// The secret of keys' digests, at least 16 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_pepper: Option<Pepper>,
-    /// In place of `key_pepper`, the variable of the VM's environment that holds it.
+    /// The variable of the VM's environment with the secret, instead of `key_pepper`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_pepper_env: Option<String>,
-    /// By which response fields clients see their limits.
+    /// The response fields in which clients see their limits.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rate_limit_headers: RateLimitHeaders,
-    /// Where Envoy's JWT filter keeps the claims that limits count by: its `payload_in_metadata`;
-    /// `jwt_payload` unless said.
+    /// The `payload_in_metadata` of Envoy's JWT filter, where it keeps the claims that limits count
+    /// by. By default `jwt_payload`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_in_metadata: Option<String>,
-    /// Who may call.
+    /// The consumers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<Consumer<S>>,
-    /// What a consumer may use.
+    /// The plans of consumers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<Plan>,
-    /// Each route carries its policy itself, in its metadata: `filter_metadata: {legation: {policy:
-    /// "…"}}`, where the text is the JSON of a [`Policy`]. A route and its policy are then one
-    /// thing to Envoy, and no moment can mix them up. There are neither `policies` nor `rules`
-    /// then, and a request whose route carries no policy is refused with 503.
+    /// Each route carries its policy itself, in its metadata:
+    /// `filter_metadata: {legation: {policy: "…"}}`, where the text is the JSON of a [`Policy`].
+    /// Envoy then changes a route and its policy in one step. The document has neither `policies`
+    /// nor `rules` then, and a request whose route carries no policy gets 503.
     #[serde(default, skip_serializing_if = "is_false")]
     pub route_policies: bool,
-    /// What is asked of a request, by name.
+    /// The demands on requests, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Policy>,
-    /// Which request has which policy. The first rule that matches decides; a request that none
-    /// matches is refused with 503, since it reached the filter and nobody said that it may pass.
+    /// The rules that choose the policy of a request. The first rule that matches decides. A
+    /// request that matches none gets 503, since nobody said that it may pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
 }

@@ -1,16 +1,16 @@
-//! A `google.protobuf.Struct` as its bytes. Envoy hands one over so where a configuration is
-//! written as a Struct (1.40; its documentation says JSON), as in an EnvoyFilter of Istio's. What
-//! it means is JSON.
+//! Reads the bytes of a `google.protobuf.Struct`, which means JSON. Envoy 1.40 hands these bytes
+//! over if a configuration is written as a Struct, as in an EnvoyFilter of Istio. (Its
+//! documentation says JSON.)
 //!
 //! The reader is our own: with `prost-types` in its place the module was 18 KiB larger (534 against
 //! 516 kB), and every push of the filter's configuration carries the module.
 
 use serde_json::{Map, Number, Value};
 
-/// Deeper than any configuration.
+/// The deepest nesting. No configuration is as deep.
 const DEEPEST: u8 = 16;
 
-/// Reads a Struct. `None` where the bytes are anything else.
+/// Reads a Struct. `None` if the bytes are anything else.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Value> {
     object(bytes, DEEPEST)
 }
@@ -55,7 +55,7 @@ fn any(bytes: &[u8], depth: u8) -> Option<Value> {
     Some(value)
 }
 
-/// All numbers of a Struct are doubles; those that are whole are meant so.
+/// All numbers of a Struct are doubles. Whole doubles are meant as whole numbers.
 fn number(double: f64) -> Option<Number> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if double.fract() == 0.0 && double.abs() <= EXACT { Some((double as i64).into()) } else { Number::from_f64(double) }
@@ -65,14 +65,15 @@ fn text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
-/// What a field holds, by its wire type.
+/// The content of a field, by its wire type.
 enum Content<'a> {
     Number(u64),
     Fixed(u64),
     Bytes(&'a [u8]),
 }
 
-/// The fields of a message, each with its number; `None` once where the bytes are no message.
+/// Returns the fields of a message, each with its number, and one `None` if the bytes are no
+/// message.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {

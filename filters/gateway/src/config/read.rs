@@ -7,13 +7,12 @@ use super::text::Text;
 use super::{Config, protobuf_struct};
 use crate::problem::{Message, Path, Problem, Severity, Step, code};
 
-/// The largest document, in bytes: 100,000 consumers and room to spare.
+/// The largest document, in bytes. It fits more than 100,000 consumers.
 pub const MAX_BYTES: usize = 16 << 20;
-/// What a Struct begins with. JSON may begin so, too: it is a line break there, and what follows
-/// reads well.
+/// The first byte of a Struct. JSON may begin with it, too, where it is a line break.
 const STRUCT: u8 = 0x0a;
 
-/// Reads a document and makes something of it.
+/// Reads a document and hands it to `make`.
 pub(crate) fn document<T>(
     bytes: &[u8],
     make: impl FnOnce(&Config<Text<'_>>) -> Result<T, Vec<Problem>>,
@@ -27,7 +26,7 @@ pub(crate) fn document<T>(
         return Err(whole(code::EMPTY, message));
     }
     let json: String;
-    // The code that reads and makes is large, so each stands here once.
+    // Reading and making take much code, so each is called in only one place.
     let config = match part(bytes) {
         Ok(config) => config,
         Err(problems) => {
@@ -40,18 +39,18 @@ pub(crate) fn document<T>(
     make(&config)
 }
 
-/// Reads JSON that stands for itself.
+/// Reads JSON.
 pub(crate) fn part<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Vec<Problem>> {
     serde_json::from_slice(json).map_err(|error| vec![form_problem(json, &error)])
 }
 
-/// What is wrong with the form of a document, and where.
+/// Returns the problem with the form of a document, and its place.
 fn form_problem(json: &[u8], error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
     let at = path_at(json, line, column);
     let mut message = error.to_string();
-    // Where a key is expected the message must not quote what is there instead, which may be the
-    // key itself: messages go to a log.
+    // At the place of a digest the message must not quote the value, which may be the key itself:
+    // messages go to a log.
     let is_field = |step: Option<&Step>, name: &str| matches!(step, Some(Step::Field(field)) if field == name);
     let is_pepper = at.0.len() == 1 && is_field(at.0.first(), "key_pepper");
     let has_keys = at.0.iter().any(|step| is_field(Some(step), "api_keys"));

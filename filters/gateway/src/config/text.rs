@@ -1,11 +1,11 @@
-//! Text of a document, where most of it is: 100,000 keys are not copied only to be looked at once.
+//! Text that borrows from the document. 100,000 keys are not copied only to be read once.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// A string as it stands in the document, or a copy where it is written with escapes.
+/// A string as a part of the document, or a copy if it is written with escapes.
 #[derive(Debug, Default)]
 pub(crate) struct Text<'a>(Cow<'a, str>);
 

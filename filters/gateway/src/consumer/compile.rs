@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::problem::{At, Problems, code, text, value};
 use crate::units;
 
-/// The consumers in their order, all their keys, and their names.
+/// Compiles the consumers, in order, with all their keys and names.
 pub(crate) fn consumers<'a, S: AsRef<str>>(
     written: &'a [config::Consumer<S>],
     plans: &BTreeMap<String, Arc<Plan>>,
@@ -61,7 +61,7 @@ fn key<S: AsRef<str>>(
     let expires = time(at, "expires", written.expires.as_ref(), problems);
     let digest = digest(written.sha256.as_ref());
     if digest.is_none() {
-        // Never quoted: the key itself may stand there by mistake, and messages go to a log.
+        // Never quoted: it may be the key itself by mistake, and messages go to a log.
         let message = "`sha256` must be the 64 hexadecimal digits of a SHA-256, not the key itself";
         let help = "`legation key hash` makes it from a key";
         problems.error_with_help(&at.field("sha256"), code::BAD_DIGEST, message, help);
@@ -74,7 +74,7 @@ fn key<S: AsRef<str>>(
     Some(Key { digest: digest?, not_before, expires, consumer })
 }
 
-/// A point in time in seconds since 1970, where one is written.
+/// Returns a point in time in seconds since 1970, if one is written.
 fn time<S: AsRef<str>>(
     at: &At<'_>,
     field: &'static str,
@@ -90,14 +90,14 @@ fn time<S: AsRef<str>>(
     time.map(Some)
 }
 
-/// The names of a consumer's keys, where it has any.
+/// Checks the names of a consumer's keys.
 fn check_ids<S: AsRef<str>>(at: &At<'_>, written: &[config::ApiKey<S>], problems: &mut Problems) {
     let mut places = BTreeMap::new();
     for (place, key) in written.iter().enumerate() {
         let Some(id) = key.id.as_ref().map(AsRef::as_ref) else { continue };
         let key = at.item(place);
         names::check(names::KEY, &key.field("id"), id, problems);
-        // Most consumers have one key, of which there is nothing to keep.
+        // Most consumers have one key, whose name needs no look-up.
         if written.len() == 1 {
             return;
         }
@@ -110,8 +110,7 @@ fn check_ids<S: AsRef<str>>(at: &At<'_>, written: &[config::ApiKey<S>], problems
     }
 }
 
-/// Finds the keys that are given twice. It takes its time, and is called only where there may be
-/// any.
+/// Reports keys that appear twice. It is slow, and is called only if there may be such keys.
 fn same_keys<S: AsRef<str>>(list: &At<'_>, written: &[config::Consumer<S>], problems: &mut Problems) {
     let mut places = BTreeMap::new();
     for (place, consumer) in written.iter().enumerate() {
@@ -129,7 +128,7 @@ fn same_keys<S: AsRef<str>>(list: &At<'_>, written: &[config::Consumer<S>], prob
     }
 }
 
-/// The headers by which upstreams see it.
+/// Returns the headers with its metadata.
 fn metadata(at: &At<'_>, written: &BTreeMap<String, String>, problems: &mut Problems) -> Vec<(String, String)> {
     for (name, text) in written {
         if let Err(problem) = metadata_name(name) {
@@ -146,10 +145,10 @@ fn metadata(at: &At<'_>, written: &BTreeMap<String, String>, problems: &mut Prob
     written.iter().map(|(name, value)| (format!("{METADATA_PREFIX}{name}"), value.clone())).collect()
 }
 
-/// Whether a text may name a consumer's metadata.
+/// Checks whether a text may name a consumer's metadata.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the name.
+/// The problem, as the end of a sentence that begins with the name.
 pub fn metadata_name(name: &str) -> Result<(), &'static str> {
     let is_name = is_token(name) && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     is_name.then_some(()).ok_or("is not a name of metadata: small letters, digits and - are allowed")
@@ -157,12 +156,12 @@ pub fn metadata_name(name: &str) -> Result<(), &'static str> {
 
 fn digest(hex: &str) -> Option<Digest> {
     let mut digest = Digest::default();
-    // Without branches on the digits, which are random: there may be millions of them.
+    // Does not branch on the digits, since they are random and there may be millions of them.
     let bytes = base16ct::mixed::decode(hex, &mut digest).ok()?;
     (bytes.len() == size_of::<Digest>()).then_some(digest)
 }
 
-/// The pepper of keys, where the document says one. `environment` has the variables of the VM.
+/// Returns the pepper of keys, if the document has one. `environment` has the variables of the VM.
 pub(crate) fn pepper_of<S>(
     config: &Config<S>,
     environment: impl Fn(&str) -> Option<Vec<u8>>,

@@ -1,22 +1,22 @@
-//! The keys that `legation key new` makes: `lg_<id>_<secret>`, where the secret ends in a checksum
-//! of all before it.
+//! The keys of `legation key new`: `lg_<id>_<secret>`. The secret ends in a checksum of everything
+//! before it.
 //!
-//! The prefix tells people and scanners of leaked secrets what it is, the id names the key in the
-//! file and in logs, and the checksum tells a key that was mistyped or cut off from one that nobody
-//! holds. It protects nothing: anybody can make one.
+//! The prefix identifies a key for people and for scanners of leaked secrets. The id names the key
+//! in the file and in logs. The checksum distinguishes a mistyped or shortened key from an unknown
+//! one. It protects nothing: anybody can compute it.
 
 use sha2::{Digest as _, Sha256};
 
-/// What every such key begins with.
+/// The prefix of every such key.
 pub const PREFIX: &str = "lg_";
 
-/// The characters of ids and secrets: letters and digits, which stand for themselves everywhere.
+/// The characters of ids and secrets: letters and digits, which need no escaping anywhere.
 pub const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// How many characters the checksum has: enough for 32 bits.
+/// The number of characters of the checksum: enough for 32 bits.
 const CHECKSUM: usize = 6;
 
-/// A key with this id and this much of the secret, which gets its checksum.
+/// Returns a key with this id and this secret, and adds the checksum.
 #[must_use]
 pub fn key(id: &str, secret: &str) -> String {
     let text = format!("{PREFIX}{id}_{secret}");
@@ -24,8 +24,8 @@ pub fn key(id: &str, secret: &str) -> String {
     text.chars().chain(checksum).collect()
 }
 
-/// Whether this was meant to be such a key and is not one. Keys of other forms may be anything, and
-/// never are.
+/// Returns whether this was meant as such a key but is not one. Keys of other forms never count as
+/// such.
 #[must_use]
 pub fn is_mistyped(key: &[u8]) -> bool {
     let Some(rest) = key.strip_prefix(PREFIX.as_bytes()) else { return false };
@@ -36,7 +36,7 @@ pub fn is_mistyped(key: &[u8]) -> bool {
     !is_word(id) || !is_word(secret) || secret.len() <= CHECKSUM || *found != checksum(text)
 }
 
-/// The first 32 bits of the text's SHA-256, in base 62.
+/// Returns the first 32 bits of the text's SHA-256, in base 62.
 fn checksum(text: &[u8]) -> [u8; CHECKSUM] {
     let digest = Sha256::digest(text);
     let mut rest = digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
@@ -57,7 +57,7 @@ mod tests {
     fn what_is_made_is_whole_and_stays_the_same() {
         let key = key("k1", "secret");
         assert!(!is_mistyped(key.as_bytes()));
-        // Keys that are out there must stay good.
+        // Keys that exist must stay valid.
         assert_eq!(key, "lg_k1_secretp2L8PE");
     }
 

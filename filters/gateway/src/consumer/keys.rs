@@ -1,18 +1,18 @@
-//! The keys of consumers, to be found by their digests.
+//! The keys of consumers, with a look-up by digest.
 
 /// A SHA-256 digest, or an HMAC by it.
 pub type Digest = [u8; 32];
 
-/// A key that some consumer holds.
+/// A key of a consumer.
 #[derive(Debug)]
 pub struct Key {
-    /// HMAC-SHA-256 of the key by the pepper, or SHA-256.
+    /// HMAC-SHA-256 of the key with the pepper, or SHA-256.
     pub digest: Digest,
     /// Seconds since 1970 from which it is valid.
     pub not_before: Option<i64>,
     /// Seconds since 1970 from which it is no longer valid.
     pub expires: Option<i64>,
-    /// Whose it is: a place in the list of consumers.
+    /// Its consumer: a place in the list of consumers.
     pub(crate) consumer: usize,
 }
 
@@ -20,8 +20,8 @@ pub struct Key {
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     keys: Vec<Key>,
-    /// Of each key the first bytes of its digest, and its place. These are sorted and the keys are
-    /// not, since to move so much about takes longer than all else.
+    /// The first bytes of each key's digest, and the key's place. These are sorted and the keys are
+    /// not, since moving the keys takes longer than everything else.
     order: Vec<(u64, usize)>,
 }
 
@@ -32,7 +32,7 @@ impl Keys {
         Self { keys, order }
     }
 
-    /// Whether some digests begin alike: where none do, no key is there twice.
+    /// Returns whether some digests begin alike. If none do, no key appears twice.
     pub(crate) fn may_repeat(&self) -> bool {
         !self.order.is_sorted_by(|(one, _), (other, _)| one < other)
     }

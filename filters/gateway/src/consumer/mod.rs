@@ -1,7 +1,7 @@
-//! `consumers`: who may call, and the keys by which they are known.
+//! `consumers`: the callers, and the keys that identify them.
 //!
-//! There may be 100,000 of them, and a worker answers nobody while an edit takes their memory and
-//! gives back that of the ones before. So all their names are one piece of memory.
+//! There may be 100,000 consumers. A worker answers nobody while an edit allocates their memory and
+//! frees that of the previous ones. So all their names are one piece of memory.
 
 mod compile;
 pub mod key_format;
@@ -21,11 +21,11 @@ pub(crate) use keys::Keys;
 /// A consumer.
 #[derive(Clone, Copy, Debug)]
 pub struct Consumer<'a> {
-    /// What the upstream sees as `x-consumer-id`.
+    /// Its name, which upstreams see as `x-consumer-id`.
     pub name: &'a str,
-    /// What it may use.
+    /// Its plan.
     pub plan: Option<&'a Plan>,
-    /// Headers by which upstreams see what else is known of it, where a policy says so.
+    /// The headers with its metadata, for policies that forward it.
     pub metadata: &'a [(String, String)],
 }
 

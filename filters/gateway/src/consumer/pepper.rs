@@ -1,5 +1,4 @@
-//! Digests of keys with a pepper: who reads the digests cannot try keys against them without the
-//! pepper.
+//! Digests of keys with a pepper. Without the pepper, nobody can try keys against the digests.
 
 use std::fmt;
 
@@ -8,7 +7,7 @@ use sha2::Sha256;
 
 use super::Digest;
 
-/// The shortest pepper, in bytes: one that nobody can try out.
+/// The shortest pepper, in bytes. Nobody can guess one of this length.
 const LEAST: usize = 16;
 
 /// HMAC-SHA-256 (RFC 2104) under a pepper, which it does not show.
@@ -22,10 +21,10 @@ impl fmt::Debug for Pepper {
 }
 
 impl Pepper {
-    /// Takes a secret up.
+    /// Makes a pepper of a secret.
     ///
     /// # Errors
-    /// Why it is no good.
+    /// The problem of the secret.
     pub fn new(secret: &[u8]) -> Result<Self, String> {
         if secret.len() < LEAST {
             return Err(format!("a pepper has at least {LEAST} bytes; `openssl rand -base64 32` makes one"));
@@ -33,7 +32,7 @@ impl Pepper {
         Hmac::new_from_slice(secret).map(Self).map_err(|error| error.to_string())
     }
 
-    /// The digest of a key.
+    /// Returns the digest of a key.
     #[must_use]
     pub fn digest(&self, key: &[u8]) -> Digest {
         self.0.clone().chain_update(key).finalize().into_bytes().into()

@@ -1,20 +1,20 @@
-//! The functions that Envoy calls (proxy-wasm 0.2.1). Only what is used is exported: each function
-//! that is costs a call for every stream.
+//! The functions that Envoy calls (proxy-wasm 0.2.1). Only functions with a use are exported, since
+//! each costs a call for every stream.
 #![allow(unsafe_code, reason = "the names of functions that Envoy finds them by, which nobody else defines")]
 
 use super::{glue, imports};
 
-/// What a header callback answers: go on, or stop, after a local reply.
+/// The answers of a header callback: go on, or stop after a local reply.
 const CONTINUE: u32 = 0;
 const STOP_ITERATION: u32 = 1;
 
 unsafe extern "C" {
-    /// Made by the linker: runs what must run before anything else.
+    /// The linker makes it. It runs code that must run before everything else.
     fn __wasm_call_ctors();
 }
 
-/// Envoy calls this once. Without it the linker takes the module for a command and wraps every
-/// function below in one that starts and ends the C library anew.
+/// Envoy calls this once. Without it the linker takes the module for a command, and wraps every
+/// function below in one that starts and ends the C library.
 #[unsafe(no_mangle)]
 extern "C" fn _initialize() {
     // SAFETY: Envoy calls this before anything else, and once. The linker makes the function.
@@ -24,7 +24,7 @@ extern "C" fn _initialize() {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_abi_version_0_2_1() {}
 
-/// Memory for what Envoy is about to give back.
+/// Allocates memory for data that Envoy is about to return.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     imports::allocate(size)

@@ -1,8 +1,8 @@
-//! What Envoy calls, in terms of the core: one `State` a VM, changed by no one else.
+//! Translates Envoy's calls to the core. There is one `State` a VM, which only this module changes.
 //!
-//! A VM is shared by all plugins that have the same code and `vm_id`, and by the old and the new
-//! configuration of one while the old one's streams end. So each root context has its own tables,
-//! and each stream keeps the root it began with.
+//! All plugins with the same code and `vm_id` share a VM. So do the old and the new configuration
+//! of a plugin, until the old one's streams have ended. So each root context has its own tables,
+//! and each stream keeps the root that it began with.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use crate::rate_limit::{counts, fields};
 use crate::reply::Refusal;
 use crate::stream_headers;
 
-/// At most so many problems of a configuration are logged.
+/// The most problems of a configuration that are logged.
 const MOST_PROBLEMS: usize = 20;
 
 #[derive(Default)]
@@ -54,20 +54,20 @@ thread_local! {
     static STATE: RefCell<State> = RefCell::default();
 }
 
-/// The state, unless it is in use: Envoy calls the VM from one thread, and host calls call back
-/// only to allocate.
+/// Uses the state, unless it is already in use. Envoy calls the VM from one thread, and host calls
+/// call back only to allocate.
 fn with_state<T: Default>(use_it: impl FnOnce(&mut State) -> T) -> T {
     STATE.with(|state| state.try_borrow_mut().map(|mut state| use_it(&mut state)).unwrap_or_default())
 }
 
-/// A context begins; a root has no parent.
+/// Begins a context. A root has no parent.
 pub(super) fn on_context_create(context: u32, parent: u32) {
     if parent != 0 {
         with_state(|state| state.streams.insert(context, Stream { root: parent, on_response: OnResponse::default() }));
     }
 }
 
-/// A context has ended, root or stream.
+/// Ends a context: a root or a stream.
 pub(super) fn on_delete(context: u32) {
     with_state(|state| {
         if state.streams.remove(&context).is_none() {
@@ -76,11 +76,11 @@ pub(super) fn on_delete(context: u32) {
     });
 }
 
-/// Whether the configuration, of `size` bytes, is good and in force. It runs in a canary, on the
-/// main thread and on each worker, and changes nothing outside the VM but to create the tables of
+/// Reads the configuration, of `size` bytes, and returns whether it is good and in force. It runs
+/// in a canary, on the main thread and on each worker. Outside the VM it only creates the tables of
 /// counts.
 pub(super) fn on_configure(root: u32, size: usize) -> bool {
-    // One byte more than allowed is enough to be refused.
+    // One byte more than allowed is enough to refuse the configuration.
     let json = imports::plugin_configuration(size.min(MAX_BYTES + 1)).unwrap_or_default();
     let tables = match compile_with(&json, imports::environment_variable) {
         Ok(tables) => tables,
@@ -103,7 +103,7 @@ pub(super) fn on_configure(root: u32, size: usize) -> bool {
     true
 }
 
-/// Says why a configuration, or the policy of a route, is refused.
+/// Logs why a configuration, or the policy of a route, is refused.
 fn log_problems(what: &str, problems: &[Problem]) {
     for problem in problems.iter().take(MOST_PROBLEMS) {
         imports::log(Level::Error, &format!("legation: {what} refused: {problem}"));
@@ -114,7 +114,7 @@ fn log_problems(what: &str, problems: &[Problem]) {
     }
 }
 
-/// Whether the request goes on.
+/// Decides about the request, and returns whether it goes on.
 pub(super) fn on_request_headers(context: u32) -> bool {
     let bytes = imports::headers(Headers::Request);
     let tables = with_state(|state| Some(Arc::clone(&state.root_of(context)?.tables)));
@@ -151,8 +151,8 @@ pub(super) fn on_request_headers(context: u32) -> bool {
     }
 }
 
-/// The policy of a request. Those that routes carry are compiled once for each root, which has the
-/// tables that they are compiled with.
+/// Returns the policy of a request. The policies of routes are compiled once a root, with the
+/// root's tables.
 fn policy(context: u32, tables: &Tables, headers: &[Pair<'_>], host: &mut Host) -> Option<Arc<Policy>> {
     with_state(|state| {
         let policies = &mut state.root_of(context)?.policies;
@@ -160,8 +160,9 @@ fn policy(context: u32, tables: &Tables, headers: &[Pair<'_>], host: &mut Host) 
     })
 }
 
-/// Adds the fields of the limits that the request was charged to, and marks what streams. A local
-/// reply of the filter has its own fields. A response that could not be edited is still good.
+/// Adds the fields of the limits that the request was charged to, and marks streaming responses. A
+/// local reply of the filter has its own fields. A response that could not be edited is still
+/// valid.
 pub(super) fn on_response_headers(context: u32) {
     let on_response =
         with_state(|state| state.streams.get_mut(&context).map(|stream| std::mem::take(&mut stream.on_response)));
@@ -177,7 +178,7 @@ pub(super) fn on_response_headers(context: u32) {
     }
 }
 
-/// Whether the edit was made.
+/// Makes the edit, and returns whether Envoy accepted it.
 fn edit(of: Headers, edit: &Edit<'_>) -> bool {
     match edit {
         Edit::Remove(name) => imports::remove_header(of, name),
@@ -199,8 +200,8 @@ fn refuse(refusal: &Refusal, is_grpc: bool) {
 #[derive(Default)]
 struct Host {
     now: Option<u64>,
-    /// The clock was asked for, and Envoy said nothing: no key that expires and no limit can be
-    /// judged.
+    /// Whether Envoy did not tell the time. Then the filter can judge neither keys with a time nor
+    /// limits.
     has_no_clock: bool,
 }
 

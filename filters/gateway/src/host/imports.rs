@@ -1,8 +1,8 @@
 //! The functions that Envoy offers (proxy-wasm 0.2.1), and the bytes between it and this module.
 //!
-//! Where Envoy gives bytes back, it asks for memory first ([`allocate`]), fills it and says where
-//! it is. That memory is a vector kept in [`RETURNED`] until the call is over; it never changes
-//! hands as a bare pointer.
+//! To return bytes, Envoy first asks for memory ([`allocate`]), then fills it and returns its
+//! address. That memory is a vector, which [`RETURNED`] keeps until the call is over. It never
+//! changes hands as a bare pointer.
 #![allow(unsafe_code, reason = "a foreign interface: pointers and lengths into this module's own memory")]
 
 use std::cell::RefCell;
@@ -11,8 +11,8 @@ use std::ptr;
 use crate::config::MAX_BYTES;
 use crate::reply::LocalReply;
 
-/// The most that Envoy may hand over at once: a configuration that is just too large. It caps
-/// request headers far below.
+/// The most bytes that Envoy may hand over at once: a configuration that is just too large. Its
+/// limit of request headers is far lower.
 const MOST_BYTES: usize = MAX_BYTES + 1;
 
 /// A status other than OK.
@@ -22,7 +22,7 @@ pub(super) struct Status(pub(super) u32);
 impl Status {
     pub(super) const NOT_FOUND: Self = Self(1);
     pub(super) const CAS_MISMATCH: Self = Self(8);
-    /// Envoy gave back memory that it was not given.
+    /// Envoy returned memory that it did not get.
     const INVALID_MEMORY: Self = Self(6);
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Level {
     Error = 4,
 }
 
-/// The kind of metric that only grows.
+/// The kind of a counter.
 const COUNTER: u32 = 0;
 
 const PLUGIN_CONFIGURATION: u32 = 7;
@@ -99,22 +99,22 @@ unsafe extern "C" {
 
 /// Writes to Envoy's log.
 pub(super) fn log(level: Level, message: &str) {
-    // SAFETY: see above. A log that fails can not be reported anywhere.
+    // SAFETY: see above. A failure to log cannot be reported anywhere.
     let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
-/// Nanoseconds since 1970; `None` where Envoy does not say, as where it may not
-/// (`capability_restriction_config`).
+/// Returns nanoseconds since 1970. `None` if Envoy does not tell the time, for example because it
+/// may not (`capability_restriction_config`).
 pub(super) fn now() -> Option<u64> {
     let mut now = 0;
     // SAFETY: see above.
     ok(unsafe { proxy_get_current_time_nanoseconds(&raw mut now) }).ok().map(|()| now)
 }
 
-/// Bytes that nobody can foresee.
+/// Returns random bytes.
 pub(super) fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
-    // SAFETY: see above. Where the host has no randomness, fingerprints are guessable but right.
+    // SAFETY: see above. Without randomness of the host, fingerprints are guessable but correct.
     let _ = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
     bytes
 }
@@ -129,13 +129,13 @@ pub(super) fn environment_variable(name: &str) -> Option<Vec<u8>> {
     }
     let mut starts = vec![ptr::null_mut(); count];
     let mut bytes = vec![0; length];
-    // SAFETY: see above; the host fills both with as much as it said.
+    // SAFETY: see above. The host fills both with as many bytes as it announced.
     ok(unsafe { environ_get(starts.as_mut_ptr(), bytes.as_mut_ptr()) }).ok()?;
     let value = |variable: &[u8]| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
     bytes.split(|&byte| byte == 0).find_map(value)
 }
 
-/// A metric that only grows, by a name that is new.
+/// Defines a counter with a new name.
 pub(super) fn define_counter(name: &str) -> Option<u32> {
     let mut id = 0;
     // SAFETY: see above.
@@ -144,36 +144,36 @@ pub(super) fn define_counter(name: &str) -> Option<u32> {
 
 /// Adds one to a metric.
 pub(super) fn increment(id: u32) {
-    // SAFETY: see above. A metric that cannot be counted is not worth a request.
+    // SAFETY: see above. A failure to count a metric must not fail the request.
     let _ = unsafe { proxy_increment_metric(id, 1) };
 }
 
-/// A property, its path joined by zeros; `None` where there is none.
+/// Returns a property. The parts of its path are joined by zeros. `None` if there is none.
 pub(super) fn property(path: &[u8]) -> Option<Vec<u8>> {
     // SAFETY: see above.
     returned(|value, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), value, length) }).ok()
 }
 
-/// The plugin's configuration, its first `most` bytes.
+/// Returns the first `most` bytes of the plugin's configuration.
 pub(super) fn plugin_configuration(most: usize) -> Option<Vec<u8>> {
     // SAFETY: see above.
     returned(|value, length| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, most, value, length) }).ok()
 }
 
-/// Whose headers.
+/// The kind of headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Headers {
     Request = 0,
     Response = 2,
 }
 
-/// All headers, in the form of [`super::pairs`].
+/// Returns all headers, in the form of [`super::pairs`].
 pub(super) fn headers(of: Headers) -> Option<Vec<u8>> {
     // SAFETY: see above.
     returned(|value, length| unsafe { proxy_get_header_map_pairs(of as u32, value, length) }).ok()
 }
 
-/// A value of shared data and the number of its last write.
+/// Returns a value of shared data and the number of its last write.
 pub(super) fn shared_data(key: &[u8]) -> Result<(Vec<u8>, u32), Status> {
     let mut cas = 0;
     // SAFETY: see above.
@@ -194,7 +194,7 @@ pub(super) fn add_header(of: Headers, name: &str, value: &[u8]) -> Result<(), St
     ok(unsafe { proxy_add_header_map_value(of as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
-/// Puts a header in place of the one of its name, or adds it.
+/// Replaces the header of this name, or adds it.
 pub(super) fn replace_header(of: Headers, name: &str, value: &[u8]) -> Result<(), Status> {
     // SAFETY: see above.
     ok(unsafe { proxy_replace_header_map_value(of as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
@@ -206,7 +206,7 @@ pub(super) fn remove_header(of: Headers, name: &[u8]) -> Result<(), Status> {
     ok(unsafe { proxy_remove_header_map_value(of as u32, name.as_ptr(), name.len()) })
 }
 
-/// Answers the request; `headers` in the form of [`super::pairs`].
+/// Answers the request. `headers` have the form of [`super::pairs`].
 pub(super) fn send_local_response(reply: &LocalReply, headers: &[u8]) -> Result<(), Status> {
     let (details, body) = (&reply.response_code_details, &reply.body);
     // SAFETY: see above.
@@ -224,8 +224,8 @@ pub(super) fn send_local_response(reply: &LocalReply, headers: &[u8]) -> Result<
     })
 }
 
-/// Memory for what Envoy is about to give back; null, which Envoy takes as a failure of its call,
-/// where there is none.
+/// Allocates memory for data that Envoy is about to return. Without memory it returns null, which
+/// makes Envoy's call fail.
 pub(super) fn allocate(size: usize) -> *mut u8 {
     let allocate = |returned: &mut Vec<u8>| {
         let mut bytes = Vec::new();
@@ -239,7 +239,7 @@ pub(super) fn allocate(size: usize) -> *mut u8 {
     RETURNED.with(|returned| returned.try_borrow_mut().map_or(ptr::null_mut(), |mut returned| allocate(&mut returned)))
 }
 
-/// Makes a call that gives bytes back, and takes them.
+/// Makes a call that returns bytes, and takes them.
 fn returned(call: impl FnOnce(*mut *const u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
     let (mut value, mut length) = (ptr::null(), 0);
     let called = ok(call(&raw mut value, &raw mut length));

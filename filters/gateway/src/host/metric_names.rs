@@ -1,17 +1,17 @@
-//! What the counters of decisions are called, such as `legation_requests.api.pro.rate_limited`:
-//! policy, plan, decision. Envoy puts `wasmcustom.` before, and a bootstrap of the control plane
-//! makes labels of the parts, so that Prometheus reads
+//! The names of the counters of decisions, such as `legation_requests.api.pro.rate_limited`:
+//! policy, plan, decision. Envoy puts `wasmcustom.` before them. The control plane's bootstrap
+//! makes labels of the parts, so Prometheus reads
 //! `legation_requests{legation_policy="api",legation_plan="pro",legation_decision="rate_limited"}`.
 
-/// At most so many counters by policy and plan; what comes later is counted under [`OTHER`].
+/// The most counters by policy and plan. Later ones count under [`OTHER`].
 pub const MOST: usize = 2_000;
-/// What all of them begin with.
+/// The prefix of all counters.
 pub const PREFIX: &str = "legation_requests.";
 /// Stands for all policies and plans beyond the bound.
 pub const OTHER: &str = "_other";
 /// Stands for no policy, or no plan.
 pub const NONE: &str = "_none";
-/// At most so many bytes of a name.
+/// The most bytes of a name.
 const LONGEST: usize = 64;
 
 /// Writes the name of a counter.
@@ -24,7 +24,8 @@ pub fn name(policy: &str, plan: &str, code: &str, out: &mut String) {
     out.push_str(code);
 }
 
-/// What is no letter, digit, `-` or `_` could be taken for a separator, so `_` stands for it.
+/// Replaces everything but letters, digits, `-` and `_` by `_`, since it could be taken for a
+/// separator.
 fn part(text: &str, out: &mut String) {
     if text.is_empty() {
         out.push_str(NONE);

@@ -1,5 +1,5 @@
-//! Counters of decisions, by policy and plan. Envoy never forgets one, so there is a bound to them,
-//! and none is by consumer.
+//! Counters of decisions, by policy and plan. Envoy never forgets a counter, so their number has a
+//! bound, and none is by consumer.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use super::imports;
 use super::metric_names::{MOST, OTHER, name};
 use crate::decide::Tally;
 
-/// The counters that a VM has defined, by what they count. Envoy gives a new id for each
-/// definition, even of a name that it knows, so each is defined once.
+/// The counters that a VM has defined, by their labels. Envoy returns a new id for each definition,
+/// even of a known name, so each is defined once.
 #[derive(Default)]
 pub(super) struct Metrics {
     ids: BTreeMap<String, Option<u32>>,

@@ -1,5 +1,5 @@
-//! Envoy around the core: the functions that it calls and those that it offers, and what joins them
-//! to the core. All but the forms of headers and the names of metrics exist on wasm32 alone.
+//! The layer between Envoy and the core: the functions that Envoy calls, those that it offers, and
+//! the glue. Only the forms of headers and the names of metrics also exist outside of wasm32.
 //! `exports` and `imports`, which speak proxy-wasm 0.2.1, are the only files with `unsafe`.
 
 #[cfg(target_arch = "wasm32")]

@@ -1,19 +1,19 @@
-//! Header lists as they cross between Envoy and the filter, in both directions: a count, the
-//! lengths of each name and value, then the bytes of each, ended by a zero. Numbers are 32 bits,
+//! The form of header lists between Envoy and the filter, in both directions: a count, the lengths
+//! of each name and value, then the bytes of each with a zero at the end. Numbers have 32 bits,
 //! little-endian.
 
 use crate::headers::Pair;
 
-/// Reads a header list. `None` where the lengths do not fit the bytes.
+/// Reads a header list. `None` if the lengths do not fit the bytes.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<Vec<Pair<'_>>> {
-    // Envoy gives no bytes at all for an empty list.
+    // For an empty list Envoy returns no bytes at all.
     if bytes.is_empty() {
         return Some(Vec::new());
     }
     let (count, rest) = bytes.split_first_chunk::<4>()?;
     let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
-    // Checked before anything is allocated: a count can not promise more than the bytes there are.
+    // Checks the count against the bytes before allocating anything.
     let (lengths, mut rest) = rest.split_at_checked(count.checked_mul(8)?)?;
     let mut pairs = Vec::with_capacity(count);
     for length in lengths.as_chunks::<8>().0 {
@@ -26,7 +26,7 @@ pub fn decode(bytes: &[u8]) -> Option<Vec<Pair<'_>>> {
     Some(pairs)
 }
 
-/// The first `length` bytes and what follows the zero behind them.
+/// Returns the first `length` bytes, and the rest after the zero behind them.
 fn take(bytes: &[u8], length: u32) -> Option<(&[u8], &[u8])> {
     let (taken, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
     let (_zero, rest) = rest.split_first()?;

@@ -20,19 +20,19 @@ pub const MIN_INTERVAL: u64 = 1_000;
 /// A limit and the name of its count.
 #[derive(Debug)]
 pub struct Limit {
-    /// What `RateLimit` calls it.
+    /// Its name in `RateLimit`.
     pub name: String,
-    /// What tells its count from those of other limits, the same after a reload.
+    /// The name of its count. It differs from other limits' and survives a reload.
     pub id: String,
     /// Requests a window.
     pub quota: u64,
-    /// The window in seconds, where it is a whole number of them.
+    /// The window in seconds, if it is a whole number of seconds.
     pub window_seconds: Option<u64>,
-    /// How it is counted.
+    /// Its algorithm.
     pub algorithm: Algorithm,
 }
 
-/// The numbers of a limit as they are written.
+/// The numbers of a limit as written.
 pub(crate) struct Written<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) limit: u64,
@@ -41,7 +41,8 @@ pub(crate) struct Written<'a> {
     pub(crate) algorithm: config::Algorithm,
 }
 
-/// The limits of a plan, or those in their place. `id` tells their counts from others.
+/// Compiles the limits of a plan, or their replacement. `id` distinguishes their counts from
+/// others.
 pub(crate) fn limits(
     at: &At<'_>,
     name: &str,
@@ -62,23 +63,23 @@ pub(crate) fn limits(
         .collect()
 }
 
-/// A name as a part of a count's name: with its length in front, so that no two lists of names are
-/// written alike.
+/// Returns a name as a part of a count's name: with its length in front, so that no two lists of
+/// names look alike.
 pub(crate) fn counted(name: &str) -> String {
     format!("{}:{name}", name.len())
 }
 
-/// What tells the limits of a list apart, also when they are moved about: a name that was given, or
-/// else the window.
+/// The names of the limits of a list, which survive moving them: the given name, or else the
+/// window.
 #[derive(Default)]
 pub(crate) struct Names {
-    /// With the place in the list.
+    /// The names with their places in the list.
     given: BTreeMap<String, usize>,
     windows: BTreeMap<String, usize>,
 }
 
 impl Names {
-    /// Takes up the name of a limit, and reports one that is not allowed or is there before.
+    /// Adds the name of a limit. Reports a name that is not allowed or already exists.
     pub(crate) fn take_up(&mut self, list: &At<'_>, place: usize, name: Option<&str>, problems: &mut Problems) {
         let Some(name) = name else { return };
         let at = list.item(place);
@@ -96,7 +97,7 @@ impl Names {
         }
     }
 
-    /// A limit. `name` is what it is called where it has no name of its own.
+    /// Compiles a limit. `name` is its name by default.
     pub(crate) fn limit(
         &mut self,
         at: &At<'_>,
@@ -128,7 +129,7 @@ struct Numbers {
     /// In nanoseconds.
     window: u64,
     algorithm: Algorithm,
-    /// What a count's name ends in, so that no algorithm takes up the count of another.
+    /// Returns the end of a count's name, so that no algorithm uses the count of another.
     kind: &'static str,
 }
 
@@ -174,7 +175,7 @@ fn token_bucket(
     bucket.map(Algorithm::TokenBucket)
 }
 
-/// A number of requests, which stands in a field of this name.
+/// Checks a number of requests in a field of this name.
 pub(crate) fn count(at: &At<'_>, name: &str, number: u64, problems: &mut Problems) -> Option<u64> {
     let is_allowed = (1..=MAX_LIMIT).contains(&number);
     if !is_allowed {

@@ -1,4 +1,4 @@
-//! The rules of policies, and of `rules`, which say what request has which.
+//! The rules of policies, and of `rules`, which choose the policy of a request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) fn policies(
     policies
 }
 
-/// A policy, whose name was checked.
+/// Compiles a policy whose name is already checked.
 pub(crate) fn policy(at: &At<'_>, written: &config::Policy, known: &Known<'_>, problems: &mut Problems) -> Policy {
     let rule = written.api_key.as_ref();
     Policy {
@@ -59,8 +59,8 @@ fn api_key(at: &At<'_>, rule: &config::ApiKeyRule, known: &Known<'_>, problems: 
         }
         known.plan(&at, name, problems).cloned()
     });
-    // Where the plan of those who come without a key is not known, nothing says what they may: they
-    // are refused.
+    // With an unknown plan for callers without a key, nothing says what they may do. So they are
+    // refused.
     let is_nobodys = rule.anonymous_plan.is_some() && anonymous_plan.is_none();
     Some(ApiKeyRule {
         sources: sources(at, rule, problems)?,
@@ -72,7 +72,7 @@ fn api_key(at: &At<'_>, rule: &config::ApiKeyRule, known: &Known<'_>, problems: 
     })
 }
 
-/// Which request has which policy.
+/// Compiles the rules that choose the policy of a request.
 pub(crate) fn rules(
     written: &[config::Rule],
     policies: &BTreeMap<String, Arc<Policy>>,

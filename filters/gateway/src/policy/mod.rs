@@ -1,4 +1,4 @@
-//! `policies`: what is asked of a request, and which policy that is.
+//! `policies`: the demands on a request, and the choice of its policy.
 
 mod compile;
 mod of_routes;
@@ -14,15 +14,15 @@ pub use rules::{Rules, Target};
 pub(crate) use compile::{policies, policy, rules};
 pub(crate) use warnings::warn;
 
-/// What is asked of a request.
+/// The demands on a request.
 #[derive(Debug)]
 pub struct Policy {
     /// Its name.
     pub name: String,
-    /// The key that is asked for.
+    /// The required key, if any.
     pub api_key: Option<ApiKeyRule>,
-    /// All of them hold at once.
+    /// The limits, which all hold at once.
     pub rate_limit: Vec<RateLimit>,
-    /// Whether responses that stream are marked as such for proxies further out.
+    /// Whether streaming responses are marked for proxies further out.
     pub stream_headers: bool,
 }

@@ -1,5 +1,4 @@
-//! The policies that routes carry themselves, in their metadata. Each is compiled once for each
-//! configuration.
+//! The policies that routes carry in their metadata. Each is compiled once a configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +6,11 @@ use std::sync::Arc;
 use super::Policy;
 use crate::problem::Problem;
 
-/// The most memory, in bytes, that is spent on policies, as [`size`] estimates it. Where routes
-/// have changed so often that their texts reach it, all are forgotten and those that are still
-/// asked for are compiled anew.
+/// The most memory for policies, in bytes, as [`size`] estimates it. If many edits of routes exceed
+/// it, the filter forgets all policies and compiles those in use again.
 const MOST_BYTES: usize = 64 << 20;
 
-/// The compiled policies of one configuration, by the text that a route carries.
+/// The compiled policies of one configuration, by their texts.
 #[derive(Debug, Default)]
 pub struct RoutePolicies {
     /// `None` for a text that is no policy, so that each is reported once.
@@ -21,8 +19,8 @@ pub struct RoutePolicies {
 }
 
 impl RoutePolicies {
-    /// The policy that a text says. `compile` must make the same of a text each time. `None` where
-    /// the text is no policy; what is wrong with it is reported when it is first met.
+    /// Returns the policy of a text. `compile` must return the same for a text each time. `None`
+    /// means that the text is no policy; its problems are reported the first time.
     pub(crate) fn policy(
         &mut self,
         text: &[u8],
@@ -49,7 +47,7 @@ impl RoutePolicies {
     }
 }
 
-/// About what a text and its policy take: names and numbers of the text stand in the policy, too.
+/// Estimates the memory of a text and its policy, which repeats names and numbers of the text.
 fn size(text: &[u8]) -> usize {
     text.len().saturating_mul(3).saturating_add(512)
 }

@@ -1,4 +1,4 @@
-//! Which request has which policy, by the name of Envoy's route or by host and path.
+//! Chooses the policy of a request, by the name of Envoy's route or by host and path.
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
@@ -7,20 +7,20 @@ use std::sync::Arc;
 use super::Policy;
 use crate::headers::{Pair, values};
 
-/// Which request has which policy.
+/// The rules that choose the policy of a request.
 #[derive(Debug, Default)]
 pub struct Rules {
-    /// By the name of the route they ask for; each list in the order of the configuration.
+    /// Rules with a route, by the route's name. Each list is in the order of the configuration.
     pub(crate) by_route: BTreeMap<Box<[u8]>, Vec<Rule>>,
-    /// Those that ask for no route.
+    /// Rules without a route.
     pub(crate) any_route: Vec<Rule>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// Its place in the configuration: the first that matches decides.
+    /// Its place in the configuration. The first rule that matches decides.
     pub(crate) place: usize,
-    /// None means all.
+    /// `None` means all hosts.
     pub(crate) hosts: Vec<HostPattern>,
     /// Without a slash at its end; so `/` is the empty prefix.
     pub(crate) prefix: Option<String>,
@@ -31,11 +31,11 @@ pub(crate) struct Rule {
 #[derive(Debug)]
 pub(crate) enum HostPattern {
     Exact(String),
-    /// What follows the `*`, with its dot.
+    /// The part after the `*`, with its dot.
     Under(String),
 }
 
-/// What rules look at beside the route.
+/// The inputs of rules besides the route.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Target<'a> {
     /// The value of `:authority`.
@@ -45,7 +45,7 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Those of a request.
+    /// Reads them from a request.
     #[must_use]
     pub fn of(headers: &[Pair<'a>]) -> Self {
         let first = |name| values(headers, name).next().unwrap_or_default();
@@ -54,16 +54,16 @@ impl<'a> Target<'a> {
 }
 
 impl Rules {
-    /// Whether any rule asks for a route's name, so that it must be read.
+    /// Returns whether any rule needs the route's name.
     #[must_use]
     pub fn asks_for_route(&self) -> bool {
         !self.by_route.is_empty()
     }
 
-    /// The policy of the first rule that matches.
+    /// Returns the policy of the first rule that matches.
     #[must_use]
     pub fn policy(&self, route: Option<&[u8]>, target: Target<'_>) -> Option<Arc<Policy>> {
-        // Few rules look at the host, which is copied to be looked at.
+        // Copies the host only for rules that look at it, which few do.
         let host = LazyCell::new(|| host_of(target.authority));
         let path = path_of(target.path);
         let matches = |rule: &Rule| rule.is_for_path(path) && (rule.hosts.is_empty() || rule.is_for_host(&host));
@@ -98,8 +98,8 @@ impl HostPattern {
     }
 }
 
-/// The host in lower case, without its port and without the dot that may end a full name: the same
-/// host to Envoy's client and to DNS, so it must be the same to a rule.
+/// Returns the host in lower case, without its port and without a dot at its end. These are the
+/// same host for Envoy and for DNS, so they must be the same for a rule.
 fn host_of(authority: &[u8]) -> Vec<u8> {
     let after_address = authority.iter().rposition(|&byte| byte == b']').map_or(0, |place| place.saturating_add(1));
     let port = authority.iter().skip(after_address).position(|&byte| byte == b':');
@@ -107,12 +107,12 @@ fn host_of(authority: &[u8]) -> Vec<u8> {
     host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase()
 }
 
-/// The path without query and fragment.
+/// Returns the path without query and fragment.
 fn path_of(path: &[u8]) -> &[u8] {
     path.split(|&byte| byte == b'?' || byte == b'#').next().unwrap_or_default()
 }
 
-/// Whether the path is the prefix or is under it, in whole segments.
+/// Returns whether the path is the prefix or is below it, in whole segments.
 fn is_under(path: &[u8], prefix: &[u8]) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }

@@ -1,12 +1,11 @@
-//! What a policy may say and probably does not mean: that it admits nobody, or that a limit by plan
-//! limits somebody not at all.
+//! Warnings about policies: a policy admits nobody, or a limit by plan does not limit some callers.
 
 use crate::config::{ApiKeyRule, Policy};
 use crate::known::{Document, Known};
 use crate::problem::{At, Problems, code, quoted};
 
-/// Warns where a policy, which stands at `at`, admits nobody, and where a limit by plan meets
-/// somebody whose plan says none.
+/// Warns if the policy at `at` admits nobody, and if it has a limit by plan for callers whose plan
+/// has no limits.
 pub(crate) fn warn(at: &At<'_>, written: &Policy, known: &Known<'_>, problems: &mut Problems) {
     let (Some(rule), Some(document)) = (&written.api_key, &known.document) else { return };
     if !rule.optional && document.admitted(rule).next().is_none() {

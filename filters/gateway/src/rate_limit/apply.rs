@@ -1,4 +1,4 @@
-//! Which limits a request is charged to, whose counts they are, and how much it is charged.
+//! Chooses the limits that a request is charged to, their counts, and the charge.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -13,17 +13,16 @@ use crate::outside::Outside;
 use crate::plan::{Limit, MAX_LIMIT};
 use crate::reply::Refusal;
 
-/// What the limits said of a request that goes on.
+/// The result of the limits for a request that goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Limited {
-    /// What the client is told.
+    /// The response fields for the client.
     pub(crate) fields: Fields,
-    /// Whether a limit that only tries out would have refused it.
+    /// Whether a dry-run limit would have refused it.
     pub(crate) dry_run_refused: bool,
 }
 
-/// Charges a request to the limits of its policy. `shown` says by which fields the caller sees
-/// them.
+/// Charges a request to the limits of its policy. `shown` chooses the response fields.
 pub(crate) fn limit<'a>(
     rate_limits: &'a [RateLimit],
     shown: RateLimitHeaders,
@@ -36,7 +35,7 @@ pub(crate) fn limit<'a>(
     let mut dry_run_refused = false;
     for rate_limit in rate_limits {
         match request.charges(rate_limit, &mut charges) {
-            // Without a charge: there is no saying how much it would be.
+            // Nothing is charged, since the cost is unknown.
             Err(_) if rate_limit.is_dry_run => dry_run_refused = true,
             other => other?,
         }
@@ -57,17 +56,18 @@ pub(crate) fn limit<'a>(
     }
 }
 
-/// What limits look at.
+/// The inputs of limits.
 struct Request<'b, 'a, O> {
     caller: &'b Caller<'a>,
     headers: &'b [Pair<'a>],
     outside: &'b mut O,
-    /// Once it was asked for.
+    /// Set once something has asked for it.
     address: Option<Vec<u8>>,
 }
 
 impl<'a, O: Outside> Request<'_, 'a, O> {
-    /// The charges of one limit of the policy. A caller without a plan has no limits of a plan.
+    /// Adds the charges of one limit of the policy. A caller without a plan has no limits of a
+    /// plan.
     fn charges(&mut self, rate_limit: &'a RateLimit, charges: &mut Vec<Charge<'a>>) -> Result<(), Refusal> {
         let is_dry_run = rate_limit.is_dry_run;
         match &rate_limit.limits {
@@ -88,7 +88,8 @@ impl<'a, O: Outside> Request<'_, 'a, O> {
         Ok(())
     }
 
-    /// Whose count it is. A caller that lacks what is counted by is known by its address.
+    /// Returns the subject of the count. A caller without the header or claim is counted by
+    /// address.
     fn subject(&mut self, by: &'a By) -> Subject<'a> {
         let subject = match by {
             By::Route => Some(Subject::All),
@@ -104,7 +105,7 @@ impl<'a, O: Outside> Request<'_, 'a, O> {
                 match (values.next(), values.next()) {
                     (None, _) => None,
                     (Some(only), None) => Some(Subject::Header(Cow::Borrowed(only))),
-                    // Which of them counts would be anybody's choice, so all do.
+                    // Clients could choose which of them counts, so all do.
                     (Some(first), Some(second)) => {
                         let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
                         Some(Subject::Header(all.join(&0).into()))
@@ -139,9 +140,9 @@ impl<'a, O: Outside> Request<'_, 'a, O> {
     }
 }
 
-/// The form of an address by which it is counted: an IPv4 address whole, of an IPv6 address the
-/// first 64 bits, since a client has all of the rest to itself. What is no IP address (a pipe's
-/// path) is taken as it is, without a port.
+/// Returns the form of an address for counting: a whole IPv4 address, or the first 64 bits of an
+/// IPv6 address, since a client owns all of the rest. Anything else (a pipe's path) stays as it is,
+/// without a port.
 #[must_use]
 pub fn address_of(source: &[u8]) -> Vec<u8> {
     let parsed = std::str::from_utf8(source).ok().and_then(|text| text.parse::<SocketAddr>().ok());

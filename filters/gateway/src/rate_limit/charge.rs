@@ -1,5 +1,5 @@
-//! Charging a request to all of its limits or to none. How each limit counts is in
-//! [`crate::plan::algorithm`], where in [`super::counts`].
+//! Charges a request to all of its limits or to none. [`crate::plan::algorithm`] has the
+//! algorithms, [`super::counts`] the storage of counts.
 
 use std::borrow::Cow;
 
@@ -13,24 +13,24 @@ use crate::plan::algorithm::Standing;
 pub struct Charge<'a> {
     /// The limit.
     pub limit: &'a Limit,
-    /// What `RateLimit` calls it.
+    /// Its name in `RateLimit`.
     pub name: &'a str,
-    /// Whose count it is.
+    /// The subject of its count.
     pub subject: Subject<'a>,
     /// How much it is charged, 1 or more.
     pub cost: u64,
-    /// Whether it counts, apart from what is enforced, and refuses nothing.
+    /// Whether it is a dry run: it counts separately and refuses nothing.
     pub is_dry_run: bool,
 }
 
-/// Whose requests are counted together.
+/// The callers whose requests count together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
     /// Everyone's.
     All,
     /// Those of the consumer of this name.
     Consumer(&'a str),
-    /// Those of the consumers of the plan of this name; of those who have none where it is empty.
+    /// Consumers with the plan of this name. An empty name means consumers without a plan.
     Plan(&'a str),
     /// Those from this address, in the form of [`super::address_of`].
     Address(Vec<u8>),
@@ -41,7 +41,7 @@ pub enum Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// The table of its counts, what tells it from subjects of other kinds, and what from others of
+    /// Returns the table of its counts, the mark of its kind, and the mark of the subject within
     /// its kind.
     fn place(&self) -> (Table, u8, &[u8]) {
         match self {
@@ -55,30 +55,29 @@ impl Subject<'_> {
     }
 }
 
-/// What a request's limits say.
+/// The result of a request's limits.
 #[derive(Debug)]
 pub struct Verdict<'a> {
-    /// How each limit stands after the request, in the order asked; those that only try out are
-    /// left out.
+    /// The state of each limit after the request, in order, without dry runs.
     pub reports: Vec<Report<'a>>,
-    /// Where it is refused: nanoseconds until all limits would admit one.
+    /// If the request is refused: the nanoseconds until all limits would admit one.
     pub refused: Option<u64>,
-    /// Whether a limit that only tries out would have refused it.
+    /// Whether a dry-run limit would have refused it.
     pub dry_run_refused: bool,
 }
 
-/// How a limit stands.
+/// The state of a limit.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// What `RateLimit` calls it.
+    /// Its name in `RateLimit`.
     pub name: &'a str,
     /// The limit.
     pub limit: &'a Limit,
-    /// What is left of it.
+    /// What is left of the limit.
     pub standing: Standing,
 }
 
-/// Charges a request to all of the limits or, where one refuses, to none.
+/// Charges a request to all of the limits, or to none if one refuses.
 ///
 /// Limits are charged one after another, and what was charged is given back when a later one
 /// refuses; for those microseconds another worker may see one request too many in an earlier limit,

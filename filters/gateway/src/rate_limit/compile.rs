@@ -10,10 +10,10 @@ use crate::known::Known;
 use crate::plan::{Limit, MAX_LIMIT, Names, Written, counted, limits};
 use crate::problem::{At, Problems, code, quoted, text, value};
 
-/// Where Envoy's JWT filter puts the claims unless it is told otherwise.
+/// The field in which Envoy's JWT filter keeps the claims by default.
 const DEFAULT_PAYLOAD: &str = "jwt_payload";
 
-/// The `rate_limit` of a policy, which stands at `list`.
+/// Compiles the `rate_limit` of a policy. `list` is its place.
 pub(crate) fn rate_limits(
     list: &At<'_>,
     policy: &config::Policy,
@@ -51,7 +51,7 @@ pub(crate) fn rate_limits(
     compiled
 }
 
-/// Reports a limit by consumer where no key says who that is.
+/// Reports a limit by consumer if no key identifies the consumer.
 fn check_key(at: &At<'_>, policy: &config::Policy, written: &config::RateLimit, problems: &mut Problems) {
     let (field, what) = match &written.by {
         _ if written.plan => ("plan", "plan"),
@@ -65,7 +65,7 @@ fn check_key(at: &At<'_>, policy: &config::Policy, written: &config::RateLimit, 
     }
 }
 
-/// The consumer's plan's limits, or those that the policy has in their place.
+/// Returns the limits of the consumer's plan, or those with which the policy replaces them.
 fn of_plan(
     at: &At<'_>,
     policy: &config::Policy,

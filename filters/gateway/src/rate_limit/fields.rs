@@ -1,4 +1,4 @@
-//! The response fields by which a client sees its limits: `RateLimit-Policy` and `RateLimit` of the
+//! The response fields in which a client sees its limits: `RateLimit-Policy` and `RateLimit` of the
 //! IETF's draft-ietf-httpapi-ratelimit-headers-11, as structured fields (RFC 9651), or the older
 //! `X-RateLimit-*` that many clients know. The draft still moves; its names are here and nowhere
 //! else.
@@ -10,17 +10,17 @@ use super::charge::Report;
 use crate::config::RateLimitHeaders;
 use crate::headers::Edit;
 
-/// The field that says what the limits are.
+/// The field with the limits.
 pub const POLICY: &str = "ratelimit-policy";
-/// The field that says how they stand.
+/// The field with their state.
 pub const STATE: &str = "ratelimit";
-/// The field that says how long to wait (RFC 9110 §10.2.3).
+/// The field with the time to wait (RFC 9110 §10.2.3).
 pub const RETRY_AFTER: &str = "retry-after";
 
 /// Names and values.
 pub type Fields = Vec<(&'static str, String)>;
 
-/// Writes the fields; none where there is no limit to write of.
+/// Writes the fields. There are none without a limit.
 #[must_use]
 pub fn fields(headers: RateLimitHeaders, reports: &[Report<'_>]) -> Fields {
     match headers {
@@ -31,8 +31,8 @@ pub fn fields(headers: RateLimitHeaders, reports: &[Report<'_>]) -> Fields {
     }
 }
 
-/// The edits that put fields on a response. Lists go on where others, of an upstream that limits
-/// too, may already be; of the old fields there is one each.
+/// Returns the edits that add fields to a response. The new fields are lists, which may already
+/// have items of an upstream that limits too. Each old field exists once.
 #[must_use]
 pub fn edits(fields: Fields) -> Vec<Edit<'static>> {
     let edit = |(name, value): (&'static str, String)| match name {
@@ -62,7 +62,7 @@ fn of_draft(reports: &[Report<'_>]) -> Fields {
     vec![(POLICY, policy), (STATE, state)]
 }
 
-/// Of the limit that is nearest to its end; of several, the one that takes longest to have more.
+/// Writes the limit with the least left; of several, the one that takes longest to refill.
 fn of_old(reports: &[Report<'_>]) -> Fields {
     let nearest = reports.iter().min_by_key(|report| {
         let standing = report.standing;
@@ -79,7 +79,7 @@ fn of_old(reports: &[Report<'_>]) -> Fields {
     fields.unwrap_or_default()
 }
 
-/// Seconds, rounded up, so that nobody comes back too early.
+/// Returns seconds, rounded up, so that no client comes back too early.
 #[must_use]
 pub fn whole_seconds(nanos: u64) -> u64 {
     nanos.div_ceil(1_000_000_000)

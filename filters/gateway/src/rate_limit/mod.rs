@@ -1,5 +1,4 @@
-//! `rate_limit`: which limits a request is charged to, how it is charged, and what its caller is
-//! told.
+//! `rate_limit`: the limits of a request, its charge, and the response fields for its caller.
 
 mod apply;
 pub mod charge;
@@ -24,7 +23,7 @@ pub struct RateLimit {
     pub limits: Limits,
     /// How much a request is charged.
     pub cost: Cost,
-    /// Whether it counts, but refuses nothing.
+    /// Whether it is a dry run, which counts but refuses nothing.
     pub is_dry_run: bool,
 }
 
@@ -33,21 +32,21 @@ pub struct RateLimit {
 pub enum Limits {
     /// One of the policy's own.
     Own {
-        /// Whose requests are counted together.
+        /// The callers whose requests count together.
         by: By,
         /// The limit.
         limit: Limit,
     },
     /// Those of the consumer's plan.
     OfPlan {
-        /// What `RateLimit` calls them instead of the plan's name.
+        /// Their name in `RateLimit`, instead of the plan's name.
         name: Option<String>,
-        /// The limits that consumers of these plans have instead.
+        /// The limits that replace those of these plans.
         overrides: BTreeMap<String, Vec<Limit>>,
     },
 }
 
-/// Whose requests are counted together.
+/// The callers whose requests count together.
 #[derive(Debug)]
 pub enum By {
     /// Everyone's.
@@ -67,8 +66,8 @@ pub enum By {
 /// How much a request is charged.
 #[derive(Debug)]
 pub enum Cost {
-    /// So much.
+    /// This number.
     Fixed(u64),
-    /// What this header says; its name is in lower case.
+    /// The number in this header, whose name is in lower case.
     Header(String),
 }

@@ -1,10 +1,10 @@
-//! What a caller is told whose request a limit refuses.
+//! The answers to callers that a limit refuses.
 
 use super::fields::{Fields, RETRY_AFTER, whole_seconds};
 use crate::reply::{Refusal, Status};
 
-/// A limit is used up. `wait` is in nanoseconds, until a request would be admitted; `fields` say
-/// how the limits stand.
+/// A limit is used up. `wait` has the nanoseconds until a request would be admitted, `fields` the
+/// state of the limits.
 pub(super) fn limited(wait: u64, fields: Fields) -> Refusal {
     let seconds = whole_seconds(wait).max(1);
     let plural = if seconds == 1 { "" } else { "s" };
@@ -14,7 +14,7 @@ pub(super) fn limited(wait: u64, fields: Fields) -> Refusal {
     Refusal { headers, ..Refusal::new("rate_limited", Status::TooManyRequests, detail) }
 }
 
-/// The header that says what the request costs says nothing that can be charged.
+/// The header with the request's cost has no number that can be charged.
 pub(super) fn invalid_cost(header: &str, most: u64) -> Refusal {
     let detail = format!("the header {header} must be given once at most, as a whole number from 1 to {most}");
     Refusal::new("invalid_cost", Status::BadRequest, detail)

@@ -1,11 +1,10 @@
-//! How requests are counted: three algorithms over one form of count, sixteen bytes that mean what
-//! the algorithm says.
+//! Three algorithms over one form of count: sixteen bytes whose meaning depends on the algorithm.
 //!
-//! Pure arithmetic on nanoseconds since 1970. A count may say more than its limit could at this
-//! time. If it is a little more, another worker read its clock later than this one and was quicker
-//! to count: its count holds. If it is much more, the clock was set back, or the limit was another:
-//! it is taken for the worst that could be ([`Algorithm::settle`]), and written so, that it is over
-//! in the limit's own time.
+//! They are pure arithmetic on nanoseconds since 1970. A count may be higher than its limit allows
+//! at this time. If it is a little higher, another worker read its clock later and counted first:
+//! its count is valid. If it is much higher, the clock was set back, or the limit has changed. Then
+//! it counts as the worst possible count ([`Algorithm::settle`]) and is written as such, so that it
+//! expires within the limit's own time.
 
 mod quota;
 mod sliding_window;
@@ -15,25 +14,25 @@ pub use quota::{Period, Quota};
 pub use sliding_window::SlidingWindow;
 pub use token_bucket::TokenBucket;
 
-/// So much later another worker may have read its clock, in nanoseconds: one that had to wait for a
-/// core, say.
+/// How much later another worker may have read its clock, in nanoseconds, for example because it
+/// waited for a core.
 const SKEW: u64 = 10 * 1_000_000_000;
 
-/// What is known of the requests that were counted. The default says that there were none.
+/// The state of a count. The default means that no request was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// From when on it says no more than the default, in nanoseconds since 1970.
+    /// When it expires, in nanoseconds since 1970. From then on it means the same as the default.
     pub until: u64,
-    /// What else the algorithm keeps.
+    /// The algorithm's own value.
     pub value: u64,
 }
 
-/// How a limit stands.
+/// The state of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// How much may be charged at once.
+    /// The most that may be charged at once.
     pub remaining: u64,
-    /// Nanoseconds until more may; 0 where all of the limit may.
+    /// The nanoseconds until more may be charged. 0 if all of the limit may be.
     pub until_more: u64,
 }
 
@@ -42,14 +41,14 @@ pub struct Standing {
 pub enum Algorithm {
     /// An allowance that refills steadily.
     TokenBucket(TokenBucket),
-    /// The last window, by this window's count and a share of the one before.
+    /// The last window: this window's count and a share of the one before.
     SlidingWindow(SlidingWindow),
-    /// So many a day or month of the calendar, UTC.
+    /// A number of requests a calendar day or month, in UTC.
     Quota(Quota),
 }
 
 impl Algorithm {
-    /// The count, no worse than the limit could have made it by `now`.
+    /// Returns the count, limited to the worst that is possible by `now`.
     #[must_use]
     pub fn settle(self, count: Count, now: u64) -> Count {
         match self {
@@ -62,8 +61,8 @@ impl Algorithm {
     /// The count after a charge of `cost` at `now`.
     ///
     /// # Errors
-    /// Where there is no room: the nanoseconds until there is. Nothing is charged then. A cost
-    /// above [`capacity`](Self::capacity) never has room.
+    /// Without room: the nanoseconds until there is room. Nothing is charged then. A cost above
+    /// [`capacity`](Self::capacity) never has room.
     pub fn charge(self, count: Count, now: u64, cost: u64) -> Result<Count, u64> {
         match self {
             Self::TokenBucket(bucket) => bucket.charge(count, now, cost),
@@ -82,7 +81,7 @@ impl Algorithm {
         }
     }
 
-    /// How it stands.
+    /// Returns the state of the limit.
     #[must_use]
     pub fn standing(self, count: Count, now: u64) -> Standing {
         let remaining = match self {
@@ -163,8 +162,7 @@ mod tests {
             }
         }
 
-        /// The longest time that a count may matter is known, so that a way of the table is free
-        /// again.
+        /// The longest life of a count is known, so that its slot becomes free again.
         #[test]
         fn after_its_time_a_count_says_nothing(algorithm in algorithms(), now in 1u64 << 60..1 << 62) {
             let charged = algorithm.charge(Count::default(), now, 1).unwrap();

@@ -1,12 +1,11 @@
-//! A quota: so many a day or month of the calendar, which begins anew at midnight UTC.
+//! A quota: a number of requests a calendar day or month, which begin at midnight UTC.
 //!
-//! Of a count, `until` is the end of the day or month that was counted, and `value` what was used
-//! in it.
+//! A count's `until` is the end of its day or month, and `value` is the used part.
 
 use super::{Count, SKEW};
 use crate::units::calendar;
 
-/// What a quota is for.
+/// The period of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
     /// From midnight to midnight, UTC.
@@ -23,7 +22,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// `limit` requests a day or month. `None` where it is 0.
+    /// Makes a quota of `limit` requests a day or month. `None` if `limit` is 0.
     #[must_use]
     pub fn new(limit: u64, period: Period) -> Option<Self> {
         (limit > 0).then_some(Self { limit, period })
@@ -55,9 +54,10 @@ impl Quota {
         self.limit.saturating_sub(self.used(count, now).0)
     }
 
-    /// What was used of the period in which `now` is, and when that ends. A count of the one that
-    /// is just about to begin is another worker's, for whom it has begun: so it has for all. One of
-    /// a later one is one of this: the clock was set back, or the quota was for a month.
+    /// Returns the used part of the current period, and its end. A count of a period that is just
+    /// about to begin comes from another worker, for which it has begun, so it has begun for all. A
+    /// count of a later period counts for this one: the clock was set back, or the quota was for a
+    /// month.
     fn used(self, count: Count, now: u64) -> (u64, u64) {
         let end_at = |time| match self.period {
             Period::Day => calendar::end_of_day(time),

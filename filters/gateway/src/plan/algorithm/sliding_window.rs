@@ -1,10 +1,12 @@
-//! The sliding window, by two counters: this window's, and of the one before a share as large as
-//! what of it still lies within the last window. Requests of the window before count as spread
-//! evenly over it, so a burst late in it is forgiven a little early, one early in it a little late;
-//! never do more than `limit` begin in one aligned window.
+//! The sliding window, with two counters: this window's, and a share of the one before. The share
+//! is the part of that window that still lies within the last `window`.
 //!
-//! Windows are aligned to 1970. Of a count, `until` is the end of the window after the one counted,
-//! and `value` both counters: the one before in the upper 32 bits.
+//! Requests of the window before count as spread evenly over it. So a burst late in it expires a
+//! little early, and a burst early in it a little late. Never do more than `limit` requests begin
+//! in one aligned window.
+//!
+//! Windows are aligned to 1970. A count's `until` is the end of the window after the counted one,
+//! and `value` has both counters, the one before in the upper 32 bits.
 
 use super::{Count, SKEW};
 
@@ -26,8 +28,8 @@ struct Counters {
 }
 
 impl SlidingWindow {
-    /// `limit` requests within `window` nanoseconds. `None` where a number is 0, the limit passes
-    /// 32 bits, or the window 2⁶² ns.
+    /// Makes a window of `limit` requests within `window` nanoseconds. `None` if a number is 0, the
+    /// limit exceeds 32 bits, or the window exceeds 2⁶² ns.
     #[must_use]
     pub fn new(limit: u64, window: u64) -> Option<Self> {
         let fits = limit <= u64::from(u32::MAX) && window <= 1 << 62;
@@ -60,10 +62,10 @@ impl SlidingWindow {
         self.limit.saturating_sub(self.used(&self.counters(count, now), now))
     }
 
-    /// What a count says of the window in which `now` is. One of the window that is just about to
-    /// begin is another worker's, for whom it has begun: so it has for all. One of a later window
-    /// is one of this: the clock was set back. So is one that is not over and yet of a window long
-    /// ago: windows were shorter when it was made.
+    /// Returns the counters for the current window. A count of a window that is just about to begin
+    /// comes from another worker, for which it has begun, so it has begun for all. A count of a
+    /// later window counts for this one: the clock was set back. So does a live count of a window
+    /// long ago: windows were shorter then.
     fn counters(self, count: Count, now: u64) -> Counters {
         let index = self.index(now);
         let (before, current) = (count.value >> 32, count.value & u64::from(u32::MAX));
@@ -89,7 +91,7 @@ impl SlidingWindow {
         time.checked_div(self.window).unwrap_or_default()
     }
 
-    /// The share of the window before is rounded up: never more than the limit passes.
+    /// The share of the window before is rounded up, so that never more than the limit passes.
     fn used(self, counters: &Counters, now: u64) -> u64 {
         let left = self.window.saturating_sub(now.saturating_sub(counters.start));
         let share =
@@ -97,8 +99,8 @@ impl SlidingWindow {
         u64::try_from(share).unwrap_or(u64::MAX).saturating_add(counters.current)
     }
 
-    /// Until there is room for `cost`: in this window, as the share of the one before shrinks, or
-    /// else in the next.
+    /// Returns the time until there is room for `cost`: in this window, as the share of the one
+    /// before shrinks, or else in the next one.
     fn wait(self, counters: &Counters, now: u64, cost: u64) -> u64 {
         let elapsed = now.saturating_sub(counters.start);
         let room = self.limit.saturating_sub(cost);
@@ -108,7 +110,8 @@ impl SlidingWindow {
         }
     }
 
-    /// Nanoseconds from a window's beginning until of `before` requests no more than `room` count.
+    /// Returns the nanoseconds from a window's beginning until at most `room` of `before` requests
+    /// count.
     fn until_share_is(self, before: u64, room: u64) -> u64 {
         if before <= room {
             return 0;

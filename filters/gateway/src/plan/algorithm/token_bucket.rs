@@ -9,16 +9,16 @@ use super::{Count, SKEW};
 /// A token bucket's two constants, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenBucket {
-    /// Until one token more is there. Never 0.
+    /// The time until one more token. Never 0.
     interval: u64,
-    /// Until an empty bucket is full.
+    /// The time until an empty bucket is full.
     depth: u64,
 }
 
 impl TokenBucket {
-    /// `limit` requests a window of `window` nanoseconds, `burst` of them at once. `None` where a
-    /// number is 0 or the depth passes 2⁶⁴ ns. The interval is rounded up to a whole nanosecond, so
-    /// that never more than `limit` a window pass.
+    /// Makes a bucket of `limit` requests a window of `window` nanoseconds, `burst` of them at
+    /// once. `None` if a number is 0 or the depth exceeds 2⁶⁴ ns. The interval is rounded up to a
+    /// whole nanosecond, so never more than `limit` requests a window pass.
     #[must_use]
     pub fn new(limit: u64, window: u64, burst: u64) -> Option<Self> {
         if limit == 0 || window == 0 || burst == 0 {
@@ -29,13 +29,13 @@ impl TokenBucket {
         Some(Self { interval, depth })
     }
 
-    /// Nanoseconds until one token more is there.
+    /// Returns the nanoseconds until one more token.
     #[must_use]
     pub fn interval(self) -> u64 {
         self.interval
     }
 
-    /// Nanoseconds until an empty bucket is full.
+    /// Returns the nanoseconds until an empty bucket is full.
     #[must_use]
     pub fn depth(self) -> u64 {
         self.depth
@@ -65,8 +65,9 @@ impl TokenBucket {
         self.tokens(self.depth.saturating_sub(until_full))
     }
 
-    /// A TAT that is past is now: a bucket is no fuller than full. One much further ahead than the
-    /// depth is an empty bucket: the limit has become smaller since, or the clock was set back.
+    /// A TAT in the past counts as now, since a bucket is never fuller than full. A TAT much
+    /// further ahead than the depth counts as an empty bucket: the limit was lowered, or the clock
+    /// was set back.
     fn tat(self, count: Count, now: u64) -> u64 {
         let end = now.saturating_add(self.depth);
         if count.until > end.saturating_add(SKEW) { end } else { count.until.max(now) }

@@ -1,19 +1,20 @@
-//! Where counts live: tables of fixed size in Envoy's shared data, changed by compare and swap, so
-//! that all workers of an Envoy count as one.
+//! Storage of counts: tables of fixed size in Envoy's shared data, changed by compare and swap. All
+//! workers of an Envoy thus count as one.
 //!
-//! Shared data can neither delete nor expire a key, so there is a fixed number of keys, each a
-//! *set* of slots; a slot holds a fingerprint and a count ([`crate::plan::algorithm`]). A slot
-//! whose count's time is past says what an absent one says, so it is free to take. A live slot of a
-//! caller is never taken: else somebody who comes from many addresses could have another's count
-//! forgotten. Where all slots of its set are live, a caller is charged to the count of the limit as
-//! a whole, which such callers share. Those counts have a table of their own, where one always
-//! finds room, if need be in place of the count that is nearest to its end: only a configuration
-//! decides how many limits there are, so callers cannot make use of it.
+//! Shared data can neither delete nor expire a key. So there is a fixed number of keys, each a
+//! *set* of slots. A slot holds a fingerprint and a count ([`crate::plan::algorithm`]). An expired
+//! count means the same as none, so its slot is free. The filter never takes a live slot of a
+//! caller. Otherwise somebody with many addresses could make it forget another caller's count.
 //!
-//! Who is known by a key, who by a token's claim, and what anybody may make up (addresses, headers)
-//! have a table each: the one cannot crowd out the other.
+//! If all slots of its set are live, a caller is charged to the count of the limit as a whole,
+//! which such callers share. Those counts have their own table, where there is always room, if need
+//! be in place of the count that expires next. Only the configuration decides how many limits there
+//! are, so callers cannot exploit this.
 //!
-//! Other plugins may write to the same key space: a value of another length or version counts as an
+//! There is one table for callers with a key, one for claims of tokens, and one for what anybody
+//! can make up (addresses, headers). So none can crowd out another.
+//!
+//! Other plugins may write to the same key space. A value of another length or version counts as an
 //! empty set.
 
 mod set;
@@ -26,19 +27,19 @@ use crate::outside::{CountError, Seed, SharedState};
 use crate::plan::algorithm::{Algorithm, Count};
 use set::{Set, Slot};
 
-/// How often a swap is tried. Each failure means that another worker's request was counted
+/// The number of tries of a swap. Each failure means that another worker counted a request
 /// meanwhile.
 pub const TRIES: usize = 16;
 
 const SEED_KEY: &[u8] = b"legation/2/seed";
 
 impl Seed {
-    /// The fingerprint of a count: that of the limit `id` for the caller `caller` of kind `kind`.
-    /// Never 0, which is a slot that nobody has used.
+    /// Returns the fingerprint of the count of limit `id` for the caller `caller` of kind `kind`.
+    /// It is never 0, which marks an unused slot.
     #[must_use]
     pub fn fingerprint(self, id: &[u8], kind: u8, caller: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.0);
-        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        // The length distinguishes ("ab", "c") from ("a", "bc").
         hasher.write_usize(id.len());
         hasher.write(id);
         hasher.write_u8(kind);
@@ -47,15 +48,15 @@ impl Seed {
     }
 }
 
-/// Creates the tables unless they exist, and returns their seed; `random` becomes the seed of new
-/// ones.
+/// Creates the tables unless they exist, and returns their seed. New ones get `random` as their
+/// seed.
 ///
-/// The first write of a key cannot be compared with anything, so two that create would overwrite
-/// one another's counts. Envoy configures a canary on the main thread before any worker, so the
-/// canary creates and all others find the seed, which is written last.
+/// The first write of a key has nothing to compare with, so two writers would overwrite each
+/// other's counts. Envoy configures a canary on the main thread before any worker. The canary
+/// creates the tables and writes the seed last, and all workers find it.
 ///
 /// # Errors
-/// [`CountError::Unavailable`] where shared data cannot be written.
+/// [`CountError::Unavailable`] if shared data cannot be written.
 pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, CountError> {
     if let Some((value, _)) = state.get(SEED_KEY)?
         && let Ok(seed) = <[u8; 16]>::try_from(value.as_slice())
@@ -75,13 +76,13 @@ pub fn prepare(state: &mut impl SharedState, random: [u8; 16]) -> Result<Seed, C
 /// One of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// Counts of limits as a whole: as many as a configuration makes.
+    /// Counts of limits as a whole. The configuration decides how many.
     Whole,
-    /// Counts of consumers and plans: as many as a configuration makes, which may be very many.
+    /// Counts of consumers and plans. The configuration decides how many; there may be very many.
     Known,
-    /// Counts of claims: as many as whoever signs tokens likes.
+    /// Counts of claims. The signer of tokens decides how many.
     Claimed,
-    /// Counts of addresses and headers: as many as anybody likes.
+    /// Counts of addresses and headers. Anybody can decide how many.
     Anyone,
 }
 
@@ -116,26 +117,25 @@ impl Table {
     }
 }
 
-/// What a count is found by.
+/// The key of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The table of its own count.
     pub table: Table,
     /// The fingerprint of its own count.
     pub own: u64,
-    /// The fingerprint of the limit as a whole; equal to `own` where all callers are counted
-    /// together.
+    /// The fingerprint of the limit as a whole. Equal to `own` if all callers count together.
     pub whole: u64,
 }
 
-/// What became of a charge.
+/// The result of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// Where it was counted in the end.
+    /// The count that was charged in the end.
     pub key: Key,
     /// The count after it.
     pub count: Count,
-    /// Nanoseconds until a request would be admitted, if this one is not.
+    /// The nanoseconds until a request would be admitted, if this one is not.
     pub wait: Option<u64>,
 }
 
@@ -143,7 +143,7 @@ impl Key {
     /// Charges `cost` if there is room.
     ///
     /// # Errors
-    /// [`CountError`]; nothing is charged then.
+    /// [`CountError`]. Nothing is charged then.
     pub fn charge(
         self,
         state: &mut impl SharedState,
@@ -157,7 +157,7 @@ impl Key {
         })
     }
 
-    /// Says whether there is room for `cost`, and charges nothing.
+    /// Returns whether there is room for `cost`, and charges nothing.
     ///
     /// # Errors
     /// [`CountError`].
@@ -174,7 +174,7 @@ impl Key {
     /// Takes a charge of `cost` back.
     ///
     /// # Errors
-    /// [`CountError`]; the charge then stays until its time is over.
+    /// [`CountError`]. The charge then stays until it expires.
     pub fn give_back(
         self,
         state: &mut impl SharedState,
@@ -186,8 +186,8 @@ impl Key {
         self.visit(state, now, |count| Step { count: less(count), wait: None }).map(drop)
     }
 
-    /// The count's own while there is room for it, that of the limit as a whole where there is
-    /// none.
+    /// Uses the caller's own count while there is room for it, otherwise that of the limit as a
+    /// whole.
     fn visit(
         self,
         state: &mut impl SharedState,
@@ -201,7 +201,7 @@ impl Key {
         whole.visit_one(state, now, &step)?.ok_or(CountError::Unavailable)
     }
 
-    /// Reads, steps and swaps until nobody else was quicker. `None` where the set has no room.
+    /// Reads, steps and swaps until no other worker was faster. `None` if the set has no room.
     fn visit_one(
         self,
         state: &mut impl SharedState,

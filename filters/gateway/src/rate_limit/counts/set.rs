@@ -4,11 +4,11 @@
 use crate::plan::MAX_WINDOW;
 use crate::plan::algorithm::Count;
 
-/// No limit's count says anything for longer: two windows, and what rounding adds. One that claims
-/// to was written by somebody else, or before the clock was set back.
+/// The longest life of a count: two windows, and some rounding. A count with a longer life was
+/// written by another plugin, or before the clock was set back.
 const LONGEST: u64 = 2 * MAX_WINDOW + 10_000_000_000;
 
-/// Counts in a set.
+/// The number of counts in a set.
 pub(crate) const SLOTS: usize = 16;
 const VERSION: u8 = 2;
 const SLOT_BYTES: usize = 24;
@@ -16,7 +16,7 @@ pub(crate) const SET_BYTES: usize = 1 + SLOTS * SLOT_BYTES;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot {
-    /// 0 where nobody has used it.
+    /// 0 if it is unused.
     pub(crate) fingerprint: u64,
     pub(crate) count: Count,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Set {
 }
 
 impl Set {
-    /// Reads a value; one of another length or version is an empty set.
+    /// Reads a value. A value of another length or version is an empty set.
     pub(crate) fn decode(value: &[u8]) -> Self {
         let mut set = Self::default();
         if let Some((&VERSION, rest)) = value.split_first()
@@ -56,8 +56,8 @@ impl Set {
         value
     }
 
-    /// The slot of this count, or one that it may take. `may_replace` allows a live one: the one
-    /// nearest to its end.
+    /// Returns the slot of this count, or one that it may take. With `may_replace` that may be a
+    /// live one: the one that expires next.
     pub(crate) fn slot(&mut self, fingerprint: u64, now: u64, may_replace: bool) -> Option<&mut Slot> {
         let own = self.slots.iter().position(|slot| slot.fingerprint == fingerprint);
         let place = own.or_else(|| {
