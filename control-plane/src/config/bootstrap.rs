@@ -14,7 +14,7 @@ use crate::model::Model;
 
 const TYPE_URL: &str = "type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap";
 
-/// What tells a bootstrap from a gateway file; of each field also protobuf's other spelling.
+/// Fields that only a bootstrap has, each in both spellings of protobuf.
 const TELLING: &[&str] =
     &["static_resources", "staticResources", "dynamic_resources", "dynamicResources", "admin", "node"];
 
@@ -28,7 +28,8 @@ pub fn is_one(node: &Node) -> bool {
     !has("version") && TELLING.iter().any(|key| has(key))
 }
 
-/// Its resources. All of it must have the form of a bootstrap; what cannot be served is warned of.
+/// The resources of a bootstrap. The whole file must have the form of one. A warning names each
+/// part that cannot be served.
 pub fn resolve(node: &Node, report: &mut Report) -> Option<Model> {
     let descriptor = message::descriptor(TYPE_URL, node, report)?;
     message::message(node, &descriptor, Path::ROOT, report)?;

@@ -1,5 +1,5 @@
-//! What excludes what, with the words for it. Where exactly one of several fields must be
-//! written, their mapping declares it (`one_of`).
+//! Pairs of things that exclude each other, with the messages. If exactly one of several fields
+//! must be written, their mapping declares that (`one_of`).
 
 use legation_filter::config;
 
@@ -81,8 +81,8 @@ pub const ROUTE: &[Clash<Route>] = &[
     },
 ];
 
-/// What excludes what in a limit, where the filter cannot see it: it says the same of values that
-/// are no defaults.
+/// What excludes what in a limit. The filter has these rules, but cannot see that a default is
+/// written.
 pub const RATE_LIMIT: &[Clash<RateLimit>] = &[
     Clash {
         here: |limit| limit.by.key().filter(|_| limit.by.get().is_some_and(|by| by.0 == config::By::Route)),
@@ -120,7 +120,7 @@ fn of_stream(route: &Route, stream: Stream) -> Option<Span> {
     route.features.stream.get().filter(|said| said.value == Word(stream)).map(|said| said.span)
 }
 
-/// Where a request timeout is written that is one.
+/// The place of a written request timeout that is not `0s`.
 fn request_timeout(route: &Route) -> Option<Span> {
     let request = route.features.timeouts.get()?.request.written()?;
     matches!(request.value, TimeLimit(Some(_))).then_some(request.span)

@@ -61,8 +61,8 @@ impl Named for ApiKey {
     }
 }
 
-/// In the filter's words: as many as are written. Where decoding has reported something, nothing
-/// stands in its place, and whatever the filter says of that is not shown.
+/// The consumers in the filter's words, as many as are written. Something empty takes the place of
+/// whatever decoding has reported. What the filter says of that is not shown.
 pub fn of_filter(consumers: &Field<List<Consumer>>) -> Vec<config::Consumer> {
     let one = |consumer: &Option<Said<Consumer>>| consumer.as_ref().map(|consumer| one(consumer)).unwrap_or_default();
     consumers.slots().iter().map(one).collect()

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model;
 
-/// The most nodes that can be told apart as canaries: as many as there may be streams.
+/// The most canaries: as many as there may be streams.
 const MOST_CANARIES: u64 = 10_000;
 
 words! {

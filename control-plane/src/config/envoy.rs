@@ -36,7 +36,7 @@ impl Decode for RawNode {
     }
 }
 
-/// A resource and the place of its name, which messages about the name point at.
+/// A resource, with the place of its name for messages about the name.
 #[derive(Debug)]
 pub struct Found {
     /// What goes into the model.
@@ -79,7 +79,7 @@ pub fn of_kind(node: &Node, kind: ResourceType, path: Path<'_>, report: &mut Rep
             let origin = report.origin(node.span);
             Some(Found { resource: RawResource { kind, name, message, origin }, span })
         }
-        // Whatever only the decoder finds has no better place.
+        // Faults that only the decoder finds have no better place.
         Err(error) => {
             report.error(code::INVALID_VALUE, node.span, error.to_string());
             None
@@ -132,7 +132,7 @@ pub fn texts(resources: &[Found]) -> BTreeSet<&str> {
     texts
 }
 
-/// The names that the rest of the file takes. The routes of a listener have its name, and a
+/// The names that the rest of the file uses already. A listener's routes have its name, and a
 /// cluster's endpoints have the cluster's.
 fn names_of(file: &File) -> Places<(ResourceType, String)> {
     let mut taken = Places::default();

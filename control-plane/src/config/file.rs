@@ -57,8 +57,8 @@ pub struct Known<'a> {
     pub raw_clusters: BTreeSet<&'a str>,
 }
 
-/// The file's meaning; `node` is what it was decoded from. It may be used only if nothing was
-/// reported as an error.
+/// The file's meaning. `node` is the tree that `file` was decoded from. The caller may use the
+/// result only if no error was reported.
 pub fn resolve(file: &File, node: &Node, report: &mut Report) -> Option<Model> {
     check_version(file, report)?;
     let raw = envoy::resolve(file, report);
@@ -92,7 +92,7 @@ pub fn resolve(file: &File, node: &Node, report: &mut Report) -> Option<Model> {
     })
 }
 
-/// Another version has other rules: to apply these would only mislead.
+/// Another version has other rules. Diagnostics by these rules would only mislead.
 fn check_version(file: &File, report: &mut Report) -> Option<()> {
     match file.version.get() {
         Some(version) if version.0 != Version::KNOWN => {

@@ -1,7 +1,7 @@
 //! `${env:NAME}` and `${env:NAME:-default}` in values.
 //!
-//! They are replaced after the YAML is parsed and in scalars only, so that nothing in a variable
-//! can become YAML. `$${env:` stands for `${env:` itself.
+//! The reader replaces them after it has parsed the YAML, and in scalars only. So nothing in a
+//! variable can become YAML. `$${env:` stands for `${env:` itself.
 
 use super::{
     code,
@@ -11,8 +11,8 @@ use super::{
 
 const OPENING: &str = "${env:";
 
-/// Replaces every variable below `node` by what `variable` says. An unset one without a default
-/// is reported.
+/// Replaces every variable below `node` by what `variable` says. Reports each unset variable that
+/// has no default.
 pub fn interpolate(node: &mut Node, variable: &dyn Fn(&str) -> Option<String>, report: &mut Report) {
     match &mut node.value {
         Value::Scalar(scalar) if scalar.text.contains(OPENING) => {
@@ -54,13 +54,13 @@ fn replaced(
             return None;
         };
         let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, text)| (name, Some(text)));
-        // A default is written in the file; what a variable holds may be secret.
+        // A variable may hold a secret. A default stands in the file.
         result.from_environment |= variable(name).is_some();
         result.text.push_str(&value(name, default, at, variable, report)?);
         rest = after;
     }
     result.text.push_str(rest);
-    // Only what is a variable as a whole may be a number.
+    // A text can be a number only if all of it is a variable.
     result.plain &= rest.is_empty();
     Some(result)
 }

@@ -43,16 +43,16 @@ pub use crate::diagnostic::{Source, code};
 use named_file::named_file;
 pub use source::MAX_BYTES;
 
-/// What came of a file.
+/// The result of reading a file.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Its meaning; none exactly where an error is among the diagnostics.
+    /// The file's meaning. `None` exactly if an error is among the diagnostics.
     pub model: Option<Model>,
     /// All errors and warnings, in the file's order.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a file. `variable` says what a variable of the environment holds, for `${env:NAME}`.
+/// Reads a file. `variable` returns the value of a variable of the environment, for `${env:NAME}`.
 pub fn load(source: &Source, variable: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let mut report = report::Report::new(Arc::clone(&source.file));
     let model = model(&source.bytes, variable, &mut report);

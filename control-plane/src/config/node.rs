@@ -1,4 +1,4 @@
-//! The file as a tree of YAML nodes, each with its place, before anybody asks what they mean.
+//! The file as a tree of YAML nodes, each with its place. What a node means depends on its field.
 
 /// A place in the file: where a node begins and how much of that line it takes. Lines and columns
 /// count from 1, columns and width in characters.
@@ -26,8 +26,8 @@ pub struct Node {
     pub value: Value,
 }
 
-/// What a node holds. Scalars keep their text as it was written: what it means depends on the
-/// field that it is for, so that `1.10` stays `1.10` where a text is wanted.
+/// What a node holds. Scalars keep their text as it was written, so that `1.10` stays `1.10` where
+/// a field wants a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing: an empty value, `~` or `null`.
@@ -38,7 +38,7 @@ pub enum Value {
     List(Vec<Node>),
     /// A mapping in the file's order. Keys are unique.
     Mapping(Vec<Entry>),
-    /// Something that was reported as an error, so that nothing more is to be said of it.
+    /// Something that was reported as an error. Nothing more is said of it.
     Reported,
 }
 

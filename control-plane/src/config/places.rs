@@ -15,7 +15,7 @@ impl<K> Default for Places<K> {
 }
 
 impl<K: Ord> Places<K> {
-    /// Where `key` was given before, if it was; else `at` is its place from now on.
+    /// The place where `key` was given before. If it was not, `at` becomes its place.
     pub fn earlier(&mut self, key: K, at: Span) -> Option<Span> {
         match self.0.entry(key) {
             Entry::Occupied(first) => Some(*first.get()),

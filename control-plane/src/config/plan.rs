@@ -87,11 +87,11 @@ impl Named for Limit {
     }
 }
 
-/// The limit and window of which the filter has nothing to say.
+/// A limit and a window that the filter finds no fault with.
 const HARMLESS: (u64, &str) = (legation_filter::compile::MAX_LIMIT, "1d");
 
-/// In the filter's words: as many as are written. Where decoding has reported something,
-/// something harmless stands in its place.
+/// The plans in the filter's words, as many as are written. Something harmless takes the place of
+/// whatever decoding has reported.
 pub fn of_filter(plans: &Field<List<Plan>>) -> Vec<config::Plan> {
     let one = |plan: &Option<Said<Plan>>| plan.as_ref().map(|plan| one(plan)).unwrap_or_default();
     plans.slots().iter().map(one).collect()

@@ -8,11 +8,11 @@ use crate::{
     origin::Origin,
 };
 
-/// How many diagnostics are listed. A file with more is broken in one way many times, and neither
-/// memory nor a status page should grow with it.
+/// The most diagnostics that are listed. A file with more is broken in one way many times, and
+/// neither memory nor a status page should grow with it.
 const MAX_LISTED: usize = 1_000;
-/// How many names may be compared for "did you mean" over a whole file: thousands of unknown
-/// names against thousands of known ones would take minutes.
+/// The most comparisons of names for "did you mean" in one file. Thousands of unknown names against
+/// thousands of known ones would take minutes.
 const MAX_COMPARISONS: usize = 200_000;
 
 /// What was found so far.
@@ -43,17 +43,17 @@ impl Report {
         }
     }
 
-    /// Reports what makes the file unusable.
+    /// Reports an error: the file cannot be used.
     pub fn error(&mut self, code: &'static str, at: Span, message: impl Into<String>) {
         self.push(Severity::Error, code, at, message.into(), None);
     }
 
-    /// Reports what makes the file unusable, and how to mend it where that can be said.
+    /// Reports an error and, if known, how to mend it.
     pub fn error_with_help(&mut self, code: &'static str, at: Span, message: impl Into<String>, help: Option<String>) {
         self.push(Severity::Error, code, at, message.into(), help);
     }
 
-    /// Reports what is probably not what was meant.
+    /// Reports a warning: the person probably meant something else.
     pub fn warning(&mut self, code: &'static str, at: Span, message: impl Into<String>, help: Option<String>) {
         self.push(Severity::Warning, code, at, message.into(), help);
     }
@@ -74,7 +74,7 @@ impl Report {
         self.wrong.insert(at);
     }
 
-    /// Whether the value at `at` was reported as a whole, so that nothing more is to be said of it.
+    /// Whether the value at `at` was reported as a whole. Nothing more is said of it then.
     pub fn is_wrong(&self, at: Span) -> bool {
         self.wrong.contains(&at)
     }
@@ -94,7 +94,7 @@ impl Report {
         Origin { file: Arc::clone(&self.file), line: at.line, column: at.column }
     }
 
-    /// The known name that `wrong` was probably meant to be, as a sentence.
+    /// A sentence with the known name that is most like `wrong`, if one is.
     pub fn did_you_mean<'a>(&mut self, wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
         let mut best: Option<(f64, &str)> = None;
         for name in known {
@@ -157,7 +157,7 @@ fn enumerate(words: &[&str], last: impl Display) -> String {
     text
 }
 
-/// A person's text in a message: in backquotes, control characters escaped, and not endless.
+/// A person's text for a message: in backquotes, shortened, with control characters escaped.
 pub fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();

@@ -1,9 +1,10 @@
-//! The rules for consumers, plans, `api_key` and `rate_limit`: the filter's own compiler, run
-//! natively over what the file says. Its problems are put at their places in the file.
+//! The rules for consumers, plans, `api_key` and `rate_limit`. The filter's own compiler has them.
+//! This room runs it natively over what the file says, and puts its problems at their places in the
+//! file.
 //!
-//! The compiler names a place by a path of its configuration, whose words are those of the file.
-//! So the way to the place is walked in the file's own tree. Only `policies` have no such list in
-//! the file: each is a route's.
+//! The compiler names a place by a path in its configuration, in the words of the file. So the path
+//! leads through the file's own tree, too. Only `policies` are no list in the file: each belongs to
+//! a route.
 
 use legation_filter::{
     compile,
@@ -49,7 +50,7 @@ pub fn check(file: &File, node: &Node, report: &mut Report) -> Config {
     config
 }
 
-/// Whether it is a warning about something that an error is inside of. The warning may be wrong
+/// Whether it is a warning about a part in which there is an error, too. The warning may be wrong
 /// then.
 fn is_unsure(problem: &Problem, all: &[Problem]) -> bool {
     let is_inside = |other: &Problem| other.severity == Severity::Error && other.at.0.starts_with(&problem.at.0);
@@ -92,7 +93,7 @@ struct Places<'a> {
 
 /// Where a path leads.
 struct Place {
-    /// The value or key, or the nearest mapping around what is not written.
+    /// The value or key. If it is not written, the nearest mapping around it.
     span: Span,
     /// Whether decoding has reported it, or something around it.
     is_reported: bool,

@@ -1,8 +1,8 @@
-//! Bytes → text: what must hold before YAML is looked for.
+//! Bytes → text: checks size and encoding before the YAML is parsed.
 
 use super::{code, node::Span, report::Report};
 
-/// The most bytes that a file may have: 10,000 routes with everything on them are about 3 MiB.
+/// The largest file, in bytes. 10,000 routes with everything on them take about 3 MiB.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The bytes as text without a byte order mark.

@@ -35,8 +35,8 @@ impl Decode for EndpointItem {
     }
 }
 
-/// The valid ones. They are addresses if all of them are, since only names need Envoy to resolve
-/// anything.
+/// The valid endpoints: as addresses if all of them are addresses, since Envoy need not resolve
+/// anything then.
 pub fn resolve<'a>(written: impl Iterator<Item = &'a Said<EndpointItem>>, report: &mut Report) -> Endpoints {
     let mut places = Places::default();
     let mut hosts = Vec::new();

@@ -83,8 +83,8 @@ impl Named for Cluster {
 /// The valid clusters.
 pub fn resolve(file: &File, known: &Known<'_>, report: &mut Report) -> Vec<model::Cluster> {
     let used = used(file);
-    // A name that is misspelt in a route is an error; that its cluster is then unused need not be
-    // said.
+    // A misspelt name in a route is an error. A warning that its cluster is unused would add
+    // nothing.
     let routes_are_readable = file.routes.get().is_some() || !file.routes.is_written();
     let is_known = |name: &str| known.clusters.get(name).is_some() || known.raw_clusters.contains(name);
     let all_found = routes_are_readable && used.iter().all(|name| is_known(name));

@@ -108,7 +108,7 @@ impl<T> Default for Field<T> {
 }
 
 impl<T> Field<T> {
-    /// A field that is not written and has this value all the same. The mapping stands at `span`.
+    /// A field that is not written and has a default. Its mapping stands at `span`.
     pub fn with_default(value: T, span: Span) -> Self {
         Self { key: None, value: Some(Said { value, span, from_environment: false }) }
     }

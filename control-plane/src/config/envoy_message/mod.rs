@@ -1,9 +1,8 @@
 //! A [`Node`] read as one of Envoy's messages, by its descriptor: canonical JSON, or every fault
 //! with its place in the file.
 //!
-//! What is allowed is what Envoy reads: protobuf's JSON, with field names in either spelling.
-//! Only the form is looked at; the rules that Envoy has for values beyond their types are Envoy's
-//! to apply.
+//! The reader takes what Envoy takes: protobuf's JSON, with field names in either spelling. It
+//! checks only the form. Envoy itself applies its rules for values.
 
 mod path;
 mod scalar;
@@ -24,8 +23,7 @@ use super::{
     report::{Report, quoted},
 };
 
-/// The descriptor of a message by its type URL or name; one that is not found is reported at
-/// `node`.
+/// The descriptor of a message by its type URL or name. Reports at `node` that there is none.
 pub fn descriptor(type_url: &str, node: &Node, report: &mut Report) -> Option<MessageDescriptor> {
     let pool = match descriptors::pool() {
         Ok(pool) => pool,
@@ -44,7 +42,7 @@ pub fn descriptor(type_url: &str, node: &Node, report: &mut Report) -> Option<Me
     found
 }
 
-/// Of all messages, made once: a file may have many types that there are not.
+/// The type URLs of all messages. They are listed once, since a file may have many unknown types.
 fn type_urls(pool: &DescriptorPool) -> &'static [String] {
     static ALL: OnceLock<Vec<String>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -100,7 +98,7 @@ pub fn fields(
             report.error(code::DUPLICATE_KEY, entry.key_span, message);
             whole = false;
         }
-        // As in Envoy, nothing is as good as not written.
+        // As in Envoy, an empty value counts as not written.
         if entry.node.value == Value::Null && !takes_null(&field) {
             continue;
         }
@@ -170,13 +168,13 @@ fn field(node: &Node, field: &FieldDescriptor, path: Path<'_>, report: &mut Repo
 
 fn value(node: &Node, kind: &Kind, path: Path<'_>, report: &mut Report) -> Option<Json> {
     match kind {
-        // Many levels of messages are many frames, and threads have small stacks.
+        // Each level of messages takes a frame, and threads have small stacks.
         Kind::Message(of) => stacker::maybe_grow(128 * 1024, 1024 * 1024, || message(node, of, path, report)),
         scalar => scalar::scalar(node, scalar, path, report),
     }
 }
 
-/// A packed message: `{}`, to which Envoy gives a meaning in places, or one that says its type.
+/// A packed message: one that says its type, or `{}`, which Envoy gives a meaning in places.
 fn any(node: &Node, path: Path<'_>, report: &mut Report) -> Option<Json> {
     let entries = mapping(node, path, report)?;
     if entries.is_empty() {
@@ -206,8 +204,8 @@ fn any(node: &Node, path: Path<'_>, report: &mut Report) -> Option<Json> {
     Some(Json::Object(packed))
 }
 
-/// Whether protobuf's JSON writes the message otherwise than as its fields, so that packed it
-/// stands in a `value`.
+/// Whether protobuf's JSON has a form of its own for the message. When it is packed, that form
+/// stands in a field `value`.
 fn has_own_form(of: &MessageDescriptor) -> bool {
     let name = of.full_name();
     let others = ["Any", "Duration", "FieldMask", "ListValue", "Struct", "Timestamp", "Value"];
@@ -233,7 +231,7 @@ fn wrong<T>(node: &Node, path: Path<'_>, wanted: &str, report: &mut Report) -> O
     decode::wrong_type(node, format_args!("`{path}`"), wanted, None, report)
 }
 
-/// A text for a message, unless it came from the environment.
+/// The text as messages show it. They hide what came from the environment.
 fn shown(node: &Node, text: &str) -> String {
     match &node.value {
         Value::Scalar(Scalar { from_environment: true, .. }) => "that the environment says".to_owned(),

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// `load_assignment.endpoints[0].priority`: borrowed from where it was walked, and written only
-/// into a diagnostic.
+/// A path such as `load_assignment.endpoints[0].priority`. It borrows its steps and becomes a text
+/// only in a diagnostic.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<'a> {
     parent: Option<&'a Path<'a>>,

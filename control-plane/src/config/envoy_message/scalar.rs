@@ -1,5 +1,5 @@
-//! Scalars by the type that their field has, and the messages that protobuf's JSON writes in a
-//! form of their own.
+//! Scalars, read by the type of their field, and the messages that have a form of their own in
+//! protobuf's JSON.
 
 use legation_protos::descriptors::reflect::{DynamicMessage, EnumDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Number, Value as Json};
@@ -11,10 +11,10 @@ use crate::config::{
     report::{Report, quoted},
 };
 
-/// The largest number below which every whole one is exact in a double.
+/// A double holds every whole number below this one exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// A scalar of a kind that is no message.
+/// A scalar of this kind.
 pub fn scalar(node: &Node, kind: &Kind, path: Path<'_>, report: &mut Report) -> Option<Json> {
     if let Kind::Enum(of) = kind {
         return word(node, of, path, report);
@@ -44,7 +44,7 @@ pub fn scalar(node: &Node, kind: &Kind, path: Path<'_>, report: &mut Report) -> 
     found.or_else(|| wrong(node, path, wanted, report))
 }
 
-/// Whether a key of a map has the form that the map's keys have; one that has not is reported.
+/// Whether the key has the form of the map's keys. Reports one that has not.
 pub fn is_key(key: &str, kind: &Kind, at: Span, path: Path<'_>, report: &mut Report) -> bool {
     if matches!(kind, Kind::String) {
         return true;
@@ -83,7 +83,7 @@ pub fn list(node: &Node, path: Path<'_>, report: &mut Report) -> Option<Json> {
     }
 }
 
-/// Anything, of the type that YAML guesses, for want of a field that would say it.
+/// Anything. No field says its type, so it has the type that YAML guesses.
 pub fn guessed(node: &Node) -> Json {
     match &node.value {
         Value::Null | Value::Reported => Json::Null,
@@ -130,7 +130,7 @@ fn is_base64(text: &Json) -> bool {
     descriptor.is_some_and(|of| DynamicMessage::deserialize(of, text).is_ok())
 }
 
-/// A value of an enum, by its name or number; in JSON always the name.
+/// A value of an enum by its name or number. JSON gets the name.
 fn word(node: &Node, of: &EnumDescriptor, path: Path<'_>, report: &mut Report) -> Option<Json> {
     let scalar = match &node.value {
         Value::Null if of.full_name() == "google.protobuf.NullValue" => return Some(Json::Null),

@@ -1,6 +1,6 @@
 //! Values that the filter reads. Its own compiler has the rules for them, see
-//! [`rules_of_filter`](super::super::rules_of_filter); here is only what it cannot see: the forms
-//! of the file, and the headers that the gateway drops before the filter.
+//! [`rules_of_filter`](super::super::rules_of_filter). This room has only what the compiler cannot
+//! see: the forms of the file, and the headers that the gateway drops before the filter.
 
 use std::borrow::Cow;
 

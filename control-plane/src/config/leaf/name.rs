@@ -28,7 +28,7 @@ pub struct Kind {
     /// Whether any visible ASCII is allowed, such as an e-mail address.
     any_visible: bool,
     reserved: &'static [&'static str],
-    /// Whether the filter has the rules for them, which are then not looked at here.
+    /// Whether the filter has the rules for them. This room does not check them then.
     of_filter: bool,
 }
 

@@ -1,9 +1,8 @@
-//! Text → [`Node`]s: the YAML and nothing but the YAML.
+//! Text → [`Node`]s: the YAML and nothing else.
 //!
 //! `serde-saphyr` reads it, under a budget that is generous to honest files and small against
-//! hostile ones. Scalars are taken as text wherever they stand, so the type that YAML would guess
-//! for an unquoted word never matters: a name `no`, a version `1.10` and a digest of digits all
-//! stay what they are.
+//! hostile ones. Every scalar is read as text. So it never matters which type YAML would guess for
+//! an unquoted word: a name `no`, a version `1.10` and a digest of digits all stay what they are.
 
 mod raw;
 
@@ -22,21 +21,20 @@ use super::{
     report::{Report, quoted},
 };
 
-/// Nodes in a file: 10,000 routes with everything on them take about 300,000; 100,000 consumers
-/// with a plan, metadata and a key that has an id and expires, 1,800,000.
+/// The most nodes in a file. 10,000 routes with everything on them take about 300,000. 100,000
+/// consumers take 1,800,000 if each has a plan, metadata and a key with an id and an expiry.
 const MAX_NODES: usize = 2_500_000;
-/// Levels of nesting. Ours end at six; Envoy's own resources reach some forty. A level takes up
-/// to 40 KiB of stack where nothing is optimised, which is why the stack grows where it must.
+/// The most levels of nesting. Our fields end at level six. Envoy's resources reach some forty.
+/// A level takes up to 40 KiB of stack in an unoptimised build, so the stack grows where it must.
 const MAX_DEPTH: usize = 64;
 /// Anchors, and uses of them.
 const MAX_ALIASES: usize = 50_000;
-/// What all aliases together may expand to, in YAML events: what bounds the memory that an alias
-/// bomb can take.
+/// The most YAML events that all aliases together may expand to. This bounds the memory that an
+/// alias bomb can take.
 const MAX_ALIAS_EVENTS: usize = 500_000;
 
-/// Reads one YAML document. Duplicate keys are reported and the first one kept, so that what
-/// follows is still checked; everything else that is not YAML is reported once and ends the
-/// reading.
+/// Reads one YAML document. Reports duplicate keys and keeps the first, so that the rest is still
+/// checked. Any other fault in the YAML is reported once and ends the reading.
 pub fn parse(text: &str, report: &mut Report) -> Option<Node> {
     match serde_saphyr::from_str_with_options::<Option<Placed>>(text, options()) {
         Ok(Some(placed)) => Some(Builder { text, report }.node(placed)),
@@ -124,7 +122,7 @@ fn slice(text: &str, bytes: Range<u32>) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
-/// The place without what follows on further lines.
+/// The part of the place that is on its first line.
 fn span(text: &str, place: Place) -> Span {
     let first_line = slice(text, place.bytes).lines().next().unwrap_or_default();
     let width = u32::try_from(first_line.chars().count()).unwrap_or(u32::MAX);

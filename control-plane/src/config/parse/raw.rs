@@ -8,8 +8,8 @@ use serde::{
 };
 use serde_saphyr::{Location, Spanned};
 
-/// A node and its place. Much smaller than [`Spanned`], of which a large file would have hundreds
-/// of thousands.
+/// A node and its place. It is much smaller than [`Spanned`], and a large file has hundreds of
+/// thousands of nodes.
 #[derive(Debug)]
 pub struct Placed {
     /// What it holds.
@@ -31,7 +31,7 @@ pub struct Place {
 
 impl From<&Location> for Place {
     fn from(location: &Location) -> Self {
-        // A text is far shorter than 4 GiB; what is unknown becomes the beginning.
+        // A text is far shorter than 4 GiB. An unknown place becomes the beginning.
         let clamp = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let start = clamp(location.span().byte_offset().unwrap_or_default());
         let length = clamp(location.span().byte_len().unwrap_or_default());
@@ -45,7 +45,7 @@ impl From<&Location> for Place {
 
 impl<'de> Deserialize<'de> for Placed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Two levels of YAML at most lie between two calls.
+        // Between two calls lie at most two levels of YAML.
         let spanned: Spanned<Raw> =
             stacker::maybe_grow(256 * 1024, 1024 * 1024, || Spanned::deserialize(deserializer))?;
         let raw = match spanned.value {

@@ -1,10 +1,10 @@
 //! Routes that can never win, because another takes all of their requests first.
 //!
-//! The routes of one host are tried by [`RouteMatch::specificity`]. A route that comes earlier and
-//! asks no more shadows a later one. With another path that cannot be: of two prefixes that match
-//! one request the longer comes first, and it matches less. Routes of wider hosts come later. So
-//! only a route that serves the same hosts, and perhaps more, shadows another. The same holds for
-//! listeners.
+//! Envoy tries the routes of one host in the order of [`RouteMatch::specificity`]. An earlier route
+//! shadows a later one if it asks for no more. Both have the same path then: of two prefixes that
+//! match a request, the longer one comes first and matches less. Routes of wider hosts come later.
+//! So only a route that serves the same hosts, and perhaps more, shadows another. The same holds
+//! for listeners.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ use crate::{
     model::{HeaderMatch, HeaderValueMatch, Host, PathMatch, Route, RouteMatch},
 };
 
-/// How many routes of one path and host a route is compared with: all of them, in any file that a
-/// person wrote.
+/// The most routes of one path and host that a route is compared with. In a file that a person
+/// wrote, these are all of them.
 const MOST_COMPARED: usize = 500;
 
 /// Warns of each route that can never win.

@@ -7,9 +7,9 @@ use crate::{
     model::route::timeouts::{MAX_STREAM, REQUEST},
 };
 
-/// A header (with a hyphen at its end: all that begin so), what its value holds, if that matters,
-/// and the preset that such requests want. The first that fits counts: gRPC-Web and Connect
-/// stream over HTTP/1.1.
+/// A header, a part of its value if that matters, and the preset that such requests want. A hyphen
+/// at the end stands for all headers that begin so. The first row that fits counts: gRPC-Web and
+/// Connect stream over HTTP/1.1.
 const SUGGESTIONS: &[(&str, Option<&str>, &str)] = &[
     ("accept", Some("text/event-stream"), "sse"),
     ("accept", Some("ndjson"), "sse"),
@@ -25,8 +25,8 @@ const SUGGESTIONS: &[(&str, Option<&str>, &str)] = &[
     ("upload-offset", None, "upload"),
 ];
 
-/// Warns of each header that suggests a stream, and of the path of a gRPC method, unless the
-/// route says one, or how long its exchanges may take.
+/// Warns of each header that suggests a stream, and of the path of a gRPC method. A route that says
+/// `stream`, or how long its exchanges may take, gets no warning.
 pub fn warn(route: &Route, report: &mut Report) {
     let says_how_long = route
         .features
@@ -96,7 +96,7 @@ fn suggested(name: &HeaderName, condition: &HeaderCondition) -> Option<&'static 
     let holds = |needle: Option<&str>| match (needle, &value) {
         (None, _) => true,
         (Some(needle), Some(value)) => value.contains(needle),
-        // Any value at all: enough where all of them are of one kind.
+        // The condition takes any value. That is enough if all values are of one kind.
         (Some(_), None) => name == "range",
     };
     let mut suggestions = SUGGESTIONS.iter().filter(|(header, needle, _)| is(header) && holds(*needle));
