@@ -15,6 +15,9 @@ mod sources;
 
 const TARGET: &str = "wasm32-wasip1";
 
+/// The packages whose locked versions are a part of resource versions, as Cargo.lock names them.
+const SHAPING: &[&str] = &["name = \"envoy-types\"", "name = \"regex-syntax\""];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let workspace = here.parent().ok_or("the control plane lies in the workspace")?;
@@ -41,6 +44,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn translate_build(here: &Path) -> Result<String, Box<dyn Error>> {
     let mut hash = Sha256::new();
     hash.update(env::var("CARGO_PKG_VERSION")?);
+    // The crates that hold Envoy's messages, and that escape what goes into regular expressions.
+    let lock = here.join("../Cargo.lock");
+    println!("cargo::rerun-if-changed={}", lock.display());
+    let lock = fs::read_to_string(&lock).map_err(|error| format!("cannot read {}: {error}", lock.display()))?;
+    for package in lock.split("[[package]]").filter(|package| SHAPING.iter().any(|name| package.contains(name))) {
+        hash.update(package);
+    }
     for root in sources::ROOTS {
         println!("cargo::rerun-if-changed={}", here.join(root).display());
     }

@@ -14,7 +14,15 @@ use std::{
 use proc_macro2::{Delimiter, Group, LexError, TokenStream, TokenTree};
 
 /// Files and folders, relative to the package. A folder stands for everything below it.
-pub const ROOTS: &[&str] = &["src/translate", "src/model", "src/route_features.rs", "../protos/src"];
+pub const ROOTS: &[&str] = &[
+    "src/translate",
+    "src/model",
+    "src/route_features.rs",
+    "../protos/src",
+    // Policies, and the headers that say who calls.
+    "../filters/gateway/src/config",
+    "../filters/gateway/src/identity.rs",
+];
 
 /// Returns every source below the roots of the package at `here`, in the same order on every
 /// machine.

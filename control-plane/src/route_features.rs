@@ -14,7 +14,7 @@
 /// Calls the macro `$stage` with the list of words.
 macro_rules! route_features {
     ($stage:ident) => {
-        $stage! { timeouts, stream, max_request_body, api_key, rate_limit }
+        $stage! { timeouts, stream, max_request_body, api_key, rate_limit, mirror }
     };
 }
 
@@ -25,7 +25,6 @@ pub(crate) use route_features;
 pub const PLANNED: &[&str] = &[
     "retry",
     "headers",
-    "mirror",
     "transcode",
     "grpc_web",
     "decompress",

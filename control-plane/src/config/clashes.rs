@@ -50,6 +50,18 @@ pub const ROUTE: &[Clash<Route>] = &[
         help: None,
     },
     Clash {
+        here: |route| route.features.mirror.key(),
+        there: |route| route.respond.key(),
+        message: "`mirror` has no effect with `respond`: nothing goes to a cluster",
+        help: None,
+    },
+    Clash {
+        here: |route| route.features.mirror.key(),
+        there: |route| of_stream(route, Stream::Websocket).or_else(|| of_stream(route, Stream::Upload)),
+        message: "`mirror` can't copy what `stream` says at {}: such a request may have no end",
+        help: None,
+    },
+    Clash {
         here: |route| route.rewrite.key(),
         there: |route| route.r#match.get()?.path.key(),
         message: "`rewrite` needs a prefix to replace; the route matches a path at {}",
@@ -100,8 +112,12 @@ pub fn check<T>(clashes: &[Clash<T>], written: &T, report: &mut Report) {
 }
 
 fn websocket(route: &Route) -> Option<Span> {
-    let stream = route.features.stream.get()?;
-    (stream.value == Word(Stream::Websocket)).then_some(stream.span)
+    of_stream(route, Stream::Websocket)
+}
+
+/// Where the route says this stream.
+fn of_stream(route: &Route, stream: Stream) -> Option<Span> {
+    route.features.stream.get().filter(|said| said.value == Word(stream)).map(|said| said.span)
 }
 
 /// The place of a written request timeout that is not `0s`.

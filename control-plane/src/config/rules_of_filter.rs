@@ -108,9 +108,10 @@ impl Places<'_> {
         let mut node = self.root;
         let mut is_reported = false;
         let mut is_policy = false;
-        for step in &path.0 {
+        for (depth, step) in path.0.iter().enumerate() {
             let next = match step {
-                Step::Field(name) if name == "policies" => {
+                // Further down, it is the name that a person gave to a plan.
+                Step::Field(name) if depth == 0 && name == "policies" => {
                     is_policy = true;
                     child(node, "routes")
                 }

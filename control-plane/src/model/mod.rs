@@ -14,6 +14,7 @@ mod cluster;
 mod listener;
 mod raw;
 pub mod route;
+mod share;
 mod tls;
 
 pub use cluster::{Cluster, Endpoints, HostPort, LoadBalancing, Protocol};
@@ -23,6 +24,7 @@ pub use route::{
     Action, Domain, Forward, HeaderMatch, HeaderValueMatch, Host, PathMatch, Route, RouteMatch, Stream, Timeouts,
     WeightedCluster,
 };
+pub use share::Share;
 pub use tls::{
     CertificateFiles, ClusterTls, FileKind, Hidden, ListenerTls, NamedFile, Secret, SecretContent, TlsVersion,
 };

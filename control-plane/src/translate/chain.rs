@@ -14,6 +14,8 @@
 //!
 //! A disabled filter costs a request about 0.02 µs. `docs/decisions.md` has what was tried.
 
+use std::sync::Arc;
+
 use legation_protos::{
     pack,
     pb::{
@@ -108,13 +110,12 @@ pub(super) fn inline(inputs: &Inputs<'_>) -> Vec<HttpFilter> {
 }
 
 /// Returns the resources of ECDS, each with its version.
-pub(super) fn extensions(inputs: &Inputs<'_>) -> impl Iterator<Item = (Extension, TypedExtensionConfig)> {
+pub(super) fn extensions(inputs: &Inputs<'_>) -> impl Iterator<Item = (Arc<str>, TypedExtensionConfig)> {
     CHAIN.iter().filter_map(|slot| match slot.source {
         Source::Static(_) => None,
         Source::Ecds { resource, .. } => {
-            let extension = resource(inputs);
-            let typed_config = Some(extension.configuration.clone());
-            Some((extension, TypedExtensionConfig { name: slot.name.to_owned(), typed_config }))
+            let Extension { version, configuration } = resource(inputs);
+            Some((version, TypedExtensionConfig { name: slot.name.to_owned(), typed_config: Some(configuration) }))
         }
     })
 }

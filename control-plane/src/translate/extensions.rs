@@ -25,8 +25,8 @@ use legation_protos::{
 };
 use serde::Serialize;
 
-use super::version;
-use crate::model::{Hidden, Model, Route, Secret, SecretContent};
+use super::{route, version};
+use crate::model::{Hidden, Model, Secret, SecretContent};
 
 /// The filter's name in the chain, in ECDS and in `typed_per_filter_config`.
 pub const FILTER_NAME: &str = "legation";
@@ -116,7 +116,7 @@ fn held_pepper(secret: &Secret) -> Option<&Hidden> {
 pub fn configuration_bytes(model: &Model, secrets: &[Secret], module: &Module) -> usize {
     let fragment = fragment(&Inputs { model, module, pepper: PepperSource::Held(secrets) });
     let pepper = fragment.key_pepper.map_or(0, |pepper| pepper.0.len());
-    let policies = model.routes.iter().filter_map(Route::policy);
+    let policies = model.routes.iter().filter_map(route::policy);
     json_bytes(&fragment.config) + pepper + policies.map(|policy| json_bytes(&policy)).sum::<usize>()
 }
 

@@ -38,6 +38,7 @@ use crate::{
 pub use extensions::{FILTER_NAME, Module, PEPPER_VARIABLE, configuration_bytes};
 use extensions::{Inputs, PepperSource};
 pub use listeners::CONNECTION_LIMIT;
+pub use route::policy;
 use routes::Ordered;
 use tls::Secrets;
 
@@ -52,8 +53,8 @@ pub fn resources(model: &Model, secrets: &[Secret], module: &Module) -> Vec<(Res
     };
 
     let inputs = Inputs { model, module, pepper: PepperSource::Held(secrets) };
-    for (extension, resource) in chain::extensions(&inputs) {
-        add(ResourceType::Extension, &resource.name, extension.version, encode(&resource), &model.origin);
+    for (version, resource) in chain::extensions(&inputs) {
+        add(ResourceType::Extension, &resource.name, version, encode(&resource), &model.origin);
     }
 
     for secret in secrets {

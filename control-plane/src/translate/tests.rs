@@ -297,6 +297,7 @@ fn every_filter_that_a_route_turns_on_stands_disabled_in_the_chain() {
         max_request_body: Some(1),
         api_key: Some(ApiKeyRule::default()),
         rate_limit: vec![RateLimit::default()],
+        ..Features::default()
     };
     let built = route::build(&full, &model().listeners[0]);
     let mut turned_on: Vec<_> = built.typed_per_filter_config.keys().map(String::as_str).collect();

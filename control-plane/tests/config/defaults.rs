@@ -6,6 +6,7 @@ use legation::model::{
     Action, Endpoints, HeaderMatch, HeaderValueMatch, HostPort, LoadBalancing, Model, PathMatch, Protocol, Route,
     Stream, Timeouts,
 };
+use legation::translate::policy as policy_of;
 use legation_filter::config::{ApiKeyRule, By, Policy, RateLimit};
 
 use crate::support::{REST, load, model};
@@ -48,7 +49,7 @@ consumers:
         rate_limit: vec![rate_limit],
         ..Policy::default()
     };
-    assert_eq!(model.routes[0].policy(), Some(policy));
+    assert_eq!(policy_of(&model.routes[0]), Some(policy));
 }
 
 #[test]
@@ -60,7 +61,7 @@ fn an_empty_gateway_is_legal() {
 #[test]
 fn an_empty_value_is_an_empty_list_or_an_empty_mapping() {
     model("version: 1\nlisteners:\nroutes:\nclusters:\nconsumers:\nplans:\n");
-    assert!(route("match: {prefix: /}, cluster: svc, api_key:").policy().unwrap().api_key.is_some());
+    assert!(policy_of(&route("match: {prefix: /}, cluster: svc, api_key:")).unwrap().api_key.is_some());
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn several_limits_hold_at_once() {
         "match: {prefix: /}, cluster: svc, api_key: {plans: [pro], keep: true}, rate_limit: [{plan: true}, \
          {limit: 10, window: 1s, burst: 5, by: ip, name: per-address, algorithm: token_bucket}]",
     );
-    let policy = limits.policy().unwrap();
+    let policy = policy_of(&limits).unwrap();
     assert!(policy.api_key.is_some_and(|rule| rule.keep && rule.plans == ["pro"]));
     assert!(policy.rate_limit[0].plan);
     let second = RateLimit {
@@ -186,8 +187,8 @@ fn several_limits_hold_at_once() {
 
 #[test]
 fn a_route_that_asks_nothing_has_no_policy() {
-    assert_eq!(route("match: {prefix: /}, cluster: svc").policy(), None);
-    assert_eq!(route("match: {prefix: /}, cluster: svc, rate_limit: []").policy(), None);
+    assert_eq!(policy_of(&route("match: {prefix: /}, cluster: svc")), None);
+    assert_eq!(policy_of(&route("match: {prefix: /}, cluster: svc, rate_limit: []")), None);
 }
 
 #[test]

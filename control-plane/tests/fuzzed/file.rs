@@ -38,7 +38,7 @@ pub fn filter_accepts(model: &Model) {
         version: 1,
         consumers: model.consumers.clone(),
         plans: model.plans.clone(),
-        policies: model.routes.iter().filter_map(|route| route.policy()).collect(),
+        policies: model.routes.iter().filter_map(legation::translate::policy).collect(),
         ..filter::Config::default()
     };
     if let Err(problems) = compile::compile_config(&config, |_| None) {

@@ -5,15 +5,15 @@ use legation_testing::{Flood, Limited, limited};
 
 const LIMITS: [Limited; 2] = [
     Limited { algorithm: "token_bucket", limit: 100, burst: 100, fields: "" },
-    // The load begins somewhere in a window: most of that may pass beside.
+    // The load begins somewhere in a window, so that up to a whole window may pass besides.
     Limited { algorithm: "sliding_window", limit: 100, burst: 100, fields: ", algorithm: sliding_window" },
 ];
 
-/// So little that it is 40 times the limit also on a machine that runs other tests beside.
+/// 40 times the limit. Even a machine that runs other tests besides can send so little.
 const FLOOD: Flood = Flood { rate: 4_000, seconds: 3 };
 const EDITS: usize = 4;
 
-/// The gateway is its own, as the load is for two workers.
+/// The test has its own gateway, since it needs two workers.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_admitted_of_forty_times_a_limit_is_the_limit_also_while_the_configuration_changes() {
     let gateway = limited(&LIMITS, 0).start_with(["--concurrency", "2"]).await;

@@ -1,6 +1,6 @@
-//! What a client, or an upstream, can do to a gateway that nobody configured further: everything
-//! here is bounded in time and in Envoy's memory, and meanwhile the others are served and their
-//! stream of events goes on.
+//! Attacks of clients and of upstreams on a gateway with the file's defaults. Time and Envoy's
+//! memory bound each of them. Meanwhile the gateway serves other clients, and their stream of
+//! events goes on.
 
 mod dawdling;
 mod endless;

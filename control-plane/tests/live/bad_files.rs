@@ -1,4 +1,4 @@
-//! A file that can't be used changes nothing, and everything that is wrong with it is said.
+//! A file with errors changes nothing, and the gateway reports every error.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ clusters:
 - {name: svc, endpoints: ["127.0.0.1:1"]}
 "#;
 
-/// Where the mistakes are, and what they are called.
+/// The places and codes of the mistakes.
 const FOUND: [(&str, &str); 4] = [
     ("gateway.yaml:3:22", "out_of_range"),
     ("gateway.yaml:5:44", "unknown_cluster"),
@@ -76,7 +76,7 @@ fn validate(arguments: &[&str]) -> Output {
     Command::new(legation_path()).arg("validate").args(arguments).output().unwrap()
 }
 
-/// The code of the one error of a file.
+/// Returns the code of the only error of a file.
 fn one_error(content: &[u8]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gateway.yaml");

@@ -1,4 +1,4 @@
-//! How much of a request's body a route takes, and that what it takes passes as it comes.
+//! Limits on a request's body, and that a body within them passes as it comes.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ fn file(svc: SocketAddr, one: SocketAddr) -> File {
     file.listener_with("limits: {request_body: $BOUND}").set("BOUND", "1KiB")
 }
 
-/// The status of the answer to a body of this many bytes, by its length or in chunks.
+/// Sends a body of this many bytes, with its length or in chunks. Returns the status of the answer.
 async fn sent(port: u16, path: &str, bytes: usize, chunked: bool) -> String {
     let (framing, body) = if chunked {
         let chunks = "64\r\n".to_owned() + &"x".repeat(100) + "\r\n";

@@ -20,8 +20,8 @@ fn flags(flags: [(&str, &PathBuf); 3]) -> Vec<String> {
     flags.iter().flat_map(|(flag, file)| [(*flag).to_owned(), file.display().to_string()]).collect()
 }
 
-/// A control plane that asks for clients' certificates and holds them to their names, and Envoys
-/// that have one.
+/// A control plane that verifies clients' certificates and holds nodes to their names, and Envoys
+/// with certificates.
 struct Fleet {
     folder: tempfile::TempDir,
     port: u16,
@@ -44,7 +44,7 @@ impl Fleet {
         Self { folder, port, control_plane, authority }
     }
 
-    /// An Envoy that says that it is this node, and shows a certificate for that name.
+    /// Starts an Envoy that says that it is `node`, and shows a certificate for `name`.
     async fn envoy(&self, node: &str, name: &str) -> Envoy {
         let (cert, key) = self.authority.pair(&[name]).write(self.folder.path(), node);
         let arguments =
@@ -68,7 +68,8 @@ async fn an_envoy_joins_with_its_certificate_and_comes_back_after_the_control_pl
     let shown = text(&proxies(&admin, &[]));
     assert!(shown.contains("edge-1  SYNCED  ACKED 1"), "{shown}");
 
-    // A pair that does not belong together is refused, and said; then a new one is taken.
+    // The control plane refuses a key that does not belong to the certificate and says so. Then it
+    // takes a new pair.
     let others = Authority::new("others").pair(&["localhost"]);
     fs::write(fleet.control_plane.path("xds.key"), others.key).unwrap();
     let output = || fleet.control_plane.process.output();
@@ -109,8 +110,7 @@ async fn run_serves_its_own_envoy_while_the_port_asks_for_certificates() {
 #[tokio::test(flavor = "multi_thread")]
 async fn proxies_shows_a_rejection_with_its_place_and_says_who_cannot_be_asked() {
     let taken = TakenPort::take();
-    // It is rejected at the start, where nothing was confirmed that it could be put back to: so it
-    // stays.
+    // Envoy rejects the first file. No earlier generation is confirmed, so the rejection stays.
     let gateway = Gateway::answering("one").and_listener("second", taken.port).begin_with([]).await;
     let (admin, at) = (gateway.admin(), gateway.place("{name: second"));
     eventually("the rejection shows", async || proxies(&admin, &[]).status.code() == Some(2)).await;

@@ -1,8 +1,8 @@
-//! What changes with clusters, through the whole product and as a real Envoy takes it: what is new
-//! is in place before anything leads to it, what is old goes when nothing does any more, and
-//! neither waits until Envoy gives up waiting for endpoints.
+//! Changes of clusters, through the whole product and a real Envoy. A new cluster is in place
+//! before a route leads to it, an old one goes when no route needs it any more, and neither has to
+//! wait until Envoy gives up waiting for endpoints.
 //!
-//! Each test has its own gateway: it looks at what all clusters and listeners of its Envoy are.
+//! Each test has its own gateway, since it looks at all clusters and listeners of its Envoy.
 
 use legation_testing::{File, Gateway, Hammer, Variant, both_variants, eventually, free_port, upstream};
 
@@ -13,12 +13,12 @@ both_variants! {
     a_cluster_without_endpoints_does_not_hold_up_the_others_o5,
 }
 
-/// A file with one route `/` to a cluster of this name.
+/// Returns a file with one route `/` to a cluster of this name.
 fn file(cluster: &str) -> File {
     File::routes("- {name: to-$CLUSTER, match: {prefix: /}, cluster: $CLUSTER}").set("CLUSTER", cluster)
 }
 
-/// Makes sure that Envoy had the endpoints of a cluster before it gave up waiting for them, which
+/// Makes sure that Envoy got the endpoints of a cluster before it gave up waiting for them, which
 /// it does after 15 s.
 async fn had_its_endpoints(gateway: &Gateway, cluster: &str) {
     let given_up = gateway.known_envoy_counter(&format!("cluster.{cluster}.init_fetch_timeout")).await;
@@ -80,7 +80,7 @@ async fn a_listener_a_route_and_its_cluster_go_in_one_edit_o1(variant: Variant) 
     })
     .await;
     hammer.stop().await;
-    // Its path falls to the route that is left; at no time to nothing.
+    // The route that is left serves its path at once.
     goes_hammer.stop().await;
     assert_eq!(gateway.envoy_counter("listener_manager.lds.update_rejected").await, 0);
     assert_eq!(gateway.envoy_counter("cluster_manager.cds.update_rejected").await, 0);

@@ -1,7 +1,7 @@
-//! Listeners that an edit changes or removes, and the end of the whole gateway: what runs goes on,
-//! what begins goes elsewhere, and the gateway says how much is still open.
+//! Drains: of listeners that an edit changes or removes, and of the whole gateway at its end.
+//! Running streams go on, new requests go elsewhere, and the gateway says how much is still open.
 //!
-//! Each test has its own gateway: it ends it, or looks at all that drains.
+//! Each test has its own gateway, since it ends the gateway or looks at everything that drains.
 
 use std::{net::SocketAddr, time::SystemTime};
 
@@ -23,7 +23,8 @@ fn public(svc: SocketAddr, port: u16, limits: &str) -> File {
     file(svc).and_listener_with("public", port, "limits: {LIMITS}".replace("LIMITS", limits))
 }
 
-/// The head of the answer to one more request on a connection that is kept open between requests.
+/// Sends one more request on a connection that stays open between requests. Returns the head of the
+/// answer.
 async fn ask_again(kept: &mut Wire) -> String {
     kept.ask("GET /status/204").await.expect("an answer")
 }
@@ -72,17 +73,17 @@ async fn an_edit_of_a_listener_cuts_no_stream_and_says_how_many_drain_until_when
     assert!(metrics.contains("legation_draining_streams{listener=\"public\"} 2\n"), "{metrics}");
     assert!(metrics.contains("legation_drains_until_timestamp_seconds{listener=\"public\"} "), "{metrics}");
 
-    // A client between requests goes over with the next one: by `connection: close`, and over
+    // A client between requests leaves with its next one: told by `connection: close`, or over
     // HTTP/2 by GOAWAY.
     assert!(ask_again(&mut kept).await.contains("connection: close"));
     assert_eq!(http2.ask(request(port, "/status/204")).await.unwrap().status(), 204);
     eventually("the client is told to go", || async { http2.is_closed() }).await;
-    // What streams goes on, to its end.
+    // Streams go on to their end.
     one.go_on().await;
     let rest = time::timeout(PATIENCE, other.collect()).await.expect("it ends").expect("whole").to_bytes();
     assert!(String::from_utf8_lossy(&rest).contains("id: 30\n"), "{rest:?}");
     eventually("one is left", || async { draining().await[0]["open_streams"] == 1 }).await;
-    // The edit is taken back: its old form is in use again, and what drains still does.
+    // The edit is taken back. The old form is in use again, and the other one still drains.
     gateway.edit(public(svc, port, "connections: 1000")).await;
     let mut another = Events::open(events.clone()).await;
     eventually("both are told apart", || async {
@@ -98,7 +99,7 @@ async fn an_edit_of_a_listener_cuts_no_stream_and_says_how_many_drain_until_when
     gateway.process.says(&["listener public has drained: its last connection is closed"]).await;
     assert!(!gateway.metrics().await.contains("{listener="));
 
-    // A listener that goes away refuses new connections at once, and its streams go on.
+    // A removed listener refuses new connections at once, and its streams go on.
     let mut one = Events::open(events).await;
     gateway.edit(file(svc)).await;
     refuses(port).await;
@@ -153,6 +154,6 @@ async fn at_the_end_of_the_gateway_clients_that_ask_again_are_told_to_go_and_str
     let body = time::timeout(PATIENCE, response.into_body().collect()).await.expect("it ends").expect("whole");
     assert_eq!(String::from_utf8_lossy(&body.to_bytes()).matches("id: ").count(), 10);
     assert_eq!(gateway.process.wait(), Some(0));
-    // One, or two if the other one's answer was still under way.
+    // It waits for one request, or for two if the other answer was still under way.
     gateway.process.says(&["waiting 15s at most for what is open: "]).await;
 }

@@ -1,5 +1,5 @@
-//! `run` and its Envoy: they start together, end together, and one that dies comes back. Each test
-//! ends its gateway, and so has its own.
+//! `run` and its Envoy start together and end together, and an Envoy that dies is started again.
+//! Each test ends its gateway, and so has its own.
 
 use std::{fs, process::Command};
 
@@ -22,7 +22,7 @@ fn is_alive(pid: Pid) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
 }
 
-/// Waits until it answers a client that had no connection to it before.
+/// Waits until the gateway answers a client without an open connection.
 async fn answers_again(gateway: &Gateway) {
     let (client, url) = (Client::new(), gateway.url("/"));
     eventually("it answers again", || client.gets(200, &url, &[])).await;

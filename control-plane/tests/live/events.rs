@@ -1,5 +1,5 @@
-//! Server-sent events through the gateway: each arrives as it is sent, whatever is edited
-//! meanwhile. `EVENTS` says how many.
+//! Server-sent events through the gateway. Each arrives as it is sent, during any edits. `EVENTS`
+//! sets their number.
 
 use std::{env, time::Instant};
 
@@ -19,7 +19,7 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    /// Subscribes; gives what its events are written with, too.
+    /// Subscribes. Also returns the writer of its events.
     async fn new(client: &Client, port: u16, upstream: &Answerer) -> (Self, Parts) {
         let request = by_alice(Method::GET, &format!("http://127.0.0.1:{port}/events")).body(empty()).unwrap();
         let (answer, asked) = upstream.call(client, request).await;
@@ -31,7 +31,7 @@ impl Subscriber {
         (Self { body: response.into_body(), text: String::new() }, parts)
     }
 
-    /// Waits until all that was not looked at yet is this, and nothing more.
+    /// Waits until the text since the last call is this, and nothing more.
     async fn gets(&mut self, text: &str) {
         while self.text.len() < text.len() {
             let frame = timeout(PATIENCE, self.body.frame()).await;
@@ -44,7 +44,7 @@ impl Subscriber {
     }
 }
 
-/// The median and the worst.
+/// Returns the median and the longest lag.
 fn summary(mut lags: Vec<Duration>) -> String {
     lags.sort();
     format!("{:.2?}, worst {:.2?}", lags[lags.len() / 2], lags[lags.len() - 1])

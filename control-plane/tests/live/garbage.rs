@@ -1,9 +1,9 @@
-//! Requests that make no sense, many of them, over HTTP/1.1 and HTTP/2 written by hand, to an Envoy
-//! whose filter looks for keys wherever they may be: it survives, and no request without a key
-//! passes. A trap in the filter would cut every stream of its worker.
+//! Many meaningless requests, over HTTP/1.1 and HTTP/2 written by hand, to an Envoy whose filter
+//! looks for keys in every place. Envoy survives, and no request without a key passes. A trap in
+//! the filter would cut every stream of its worker.
 //!
-//! `GARBAGE` says how many (60,000), `GARBAGE_SEED` which (1): the same seed gives the same
-//! requests.
+//! `GARBAGE` sets their number (60,000) and `GARBAGE_SEED` the seed (1). The same seed makes the
+//! same requests.
 
 mod http1;
 mod http2;
@@ -27,8 +27,9 @@ use tokio::task::JoinSet;
 
 use request::{Request, spoil};
 
-/// Envoy as it takes the most; it says in its access log what became of each request. A route
-/// answers by itself, so what the log shows of a request that passed is what an upstream would see.
+/// Returns the bootstrap of an Envoy that accepts as much as possible. Its access log shows the
+/// outcome of each request. Its routes answer by themselves, so that the log shows a passed request
+/// as an upstream would see it.
 fn bootstrap(port: u16, folder: &Path) -> String {
     include_str!("garbage/envoy.yaml")
         .replace("$PORT", &port.to_string())
@@ -42,7 +43,7 @@ fn setting(name: &str, default: usize) -> usize {
 
 /// The most requests that an HTTP/2 connection has on the way at once.
 const AT_ONCE: usize = 24;
-/// The same of HTTP/1.1: Envoy ends a connection on which more than two answers are queued.
+/// The same over HTTP/1.1. Envoy ends a connection on which more than two answers are queued.
 const PIPELINED: usize = 2;
 /// The number of connections at once for each protocol.
 const CONNECTIONS: u64 = 4;
@@ -60,7 +61,7 @@ impl Flood {
         Self { port, left: AtomicUsize::new(count), sent: AtomicUsize::new(0), answered: AtomicUsize::new(0) }
     }
 
-    /// The next request, with what the access log will show of it.
+    /// Returns the next request, with a mark that the access log will show.
     fn next(&self, chance: &mut Chance, may_have_key: bool) -> Option<Request> {
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
         self.sent.fetch_add(1, Ordering::Relaxed);
@@ -120,8 +121,8 @@ impl Flood {
 const HAS_KEY: &str = "key";
 const HAS_NONE: &str = "none";
 
-/// What became of requests, counted by protocol, status and details. Nobody passed without a key,
-/// or with another consumer's name, and the filter failed for no request.
+/// Counts the outcomes of requests by protocol, status and details. Makes sure that no request
+/// passed without a key or with another consumer's name, and that the filter failed for no request.
 fn judge(log: &str) -> BTreeMap<(&str, &str, &str), usize> {
     let mut counts = BTreeMap::new();
     for line in log.lines() {
@@ -131,7 +132,7 @@ fn judge(log: &str) -> BTreeMap<(&str, &str, &str), usize> {
         assert_ne!(*status, "503", "{line:?}");
         let failed = ["wasm", "filter_failed", "unavailable", "unknown_policy"];
         assert!(!failed.iter().any(|failed| details.contains(failed)), "{line:?}");
-        // Of a request that is refused the log shows what it claims.
+        // For a refused request the log shows what its headers claim.
         if *details == "direct_response" {
             let is_alice = *identity == ["alice", "pro", "--"];
             assert!(is_alice || *identity == ["-", "free", "--"] && *route == "open", "{line:?}");
@@ -141,7 +142,7 @@ fn judge(log: &str) -> BTreeMap<(&str, &str, &str), usize> {
     counts
 }
 
-/// Asks over many connections, so that every worker has some.
+/// Asks over many connections, so that every worker gets some.
 async fn asks(port: u16, key: &str, expected: u16) {
     let asking = (0..64).map(|_| async {
         let url = format!("http://127.0.0.1:{port}/");
@@ -187,7 +188,7 @@ async fn no_garbage_hurts_the_filter_or_passes_it() {
     let said = envoy.process.output();
     assert!(!said.contains("[critical]") && !said.contains("[error]") && !said.contains("wasm log"), "{said}");
 
-    // Envoy writes what is left of its log at its end.
+    // Envoy writes the rest of its log when it ends.
     envoy.process.end(Signal::SIGTERM);
     let log = fs::read(envoy.path("access.log")).expect("Envoy wrote it");
     let log = String::from_utf8_lossy(&log);

@@ -1,5 +1,5 @@
-//! gRPC of every kind through the filter and fifty edits: messages as they are sent, ends as they
-//! are meant, refusals as statuses.
+//! gRPC calls of every kind through the filter during fifty edits. Messages pass as they are sent,
+//! calls end as intended, and refusals are statuses.
 
 use std::{
     collections::BTreeMap, convert::Infallible, net::SocketAddr, path::PathBuf, pin::Pin, process::Stdio, sync::Arc,
@@ -19,10 +19,10 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{CancellationHandle, Code, Response, Status, Streaming, client, server, transport::Channel};
 use tonic_prost::ProstCodec;
 
-/// Long enough for a call to arrive before it is over, also on a busy machine.
+/// Long enough for a call to reach the server, also on a busy machine.
 const DEADLINE: Duration = Duration::from_millis(500);
 
-/// Both ends say texts (protobuf's `StringValue`).
+/// All messages are texts (protobuf's `StringValue`).
 fn codec() -> ProstCodec<String, String> {
     ProstCodec::default()
 }
@@ -33,11 +33,11 @@ struct Beside {
     heard: Semaphore,
     /// Messages that the server has read.
     arrived: Semaphore,
-    /// Calls that the server saw given up.
+    /// Calls that the server saw cancelled.
     given_up: Semaphore,
 }
 
-/// A call of a method, at the server.
+/// A call of a method, as the server sees it.
 #[derive(Clone)]
 struct Call {
     method: String,
@@ -68,7 +68,7 @@ impl server::StreamingService<String> for Call {
     }
 }
 
-/// Says so when it is dropped.
+/// Counts a cancelled call when it is dropped.
 struct GivenUp(Arc<Beside>);
 
 impl Drop for GivenUp {
@@ -127,7 +127,7 @@ async fn serve() -> (SocketAddr, Arc<Beside>) {
     (Upstream::start(Http::Two, answer).await.address, told)
 }
 
-/// A client, as alice.
+/// A client with alice's key.
 #[derive(Clone)]
 struct Client(client::Grpc<Channel>);
 
@@ -204,7 +204,7 @@ impl Client {
         let mut late = request("late".to_owned());
         late.set_timeout(DEADLINE);
         let error = self.unary(path("Wait"), late).await.unwrap_err();
-        // So tonic calls its own deadline.
+        // This is tonic's name for its own deadline.
         assert_eq!((error.code(), error.message()), (Code::Cancelled, "Timeout expired"));
         is_given_up(beside).await;
     }
@@ -227,7 +227,7 @@ async fn is_given_up(beside: &Beside) {
     timely(beside.given_up.acquire()).await.unwrap().forget();
 }
 
-/// The status is in the head, and nothing follows.
+/// The status is in the head of the answer, and nothing follows.
 async fn without_a_key_the_answer_is_a_status_alone(port: u16) {
     let request = Request::builder().method(Method::POST).uri("http://any/test.Talk/Echo");
     let request = request.header("content-type", "application/grpc").header("te", "trailers").body(empty()).unwrap();
@@ -261,7 +261,7 @@ impl Talk {
         assert_eq!(timely(self.back.message()).await.unwrap().unwrap(), self.said.to_string());
     }
 
-    /// The client has no more to say, and the server says that all is well.
+    /// The client ends its side, and the server ends the call with OK.
     async fn end(mut self) {
         drop(self.there);
         assert_eq!(timely(self.back.message()).await.unwrap(), None);
@@ -324,7 +324,7 @@ impl Peer {
         Self { _process: process, say, lines }
     }
 
-    /// Has it make a call of each kind, and gives what came of each.
+    /// Makes a call of each kind. Returns the outcome of each.
     async fn round(&mut self) -> BTreeMap<String, String> {
         self.say.write_all(b"\n").await.unwrap();
         let line = timely(self.lines.next_line()).await.unwrap().expect("it goes on");
@@ -357,7 +357,7 @@ async fn calls_of_grpcs_own_client_pass_too() {
             edits
                 .each(async || {
                     assert_eq!(peer.round().await, expected);
-                    // Its deadline, and its cancel.
+                    // One call ran into its deadline, and one was cancelled.
                     is_given_up(&beside).await;
                     is_given_up(&beside).await;
                     rounds += 1;

@@ -1,6 +1,6 @@
-//! Answers before the answer: whether a body is wanted (`Expect: 100-continue`), early hints. Over
-//! HTTP/1.1 and HTTP/2 at both ends, through the filter and fifty edits. Over HTTP/2 both ends are
-//! h2's: the tests' own client and server show no interim answers.
+//! Interim answers: `Expect: 100-continue` and early hints, over HTTP/1.1 and HTTP/2 at both ends,
+//! through the filter and fifty edits. Over HTTP/2 both ends use h2, since the tests' own client
+//! and server do not show interim answers.
 
 use std::{future::poll_fn, net::SocketAddr};
 
@@ -54,7 +54,7 @@ impl Asking {
         }
     }
 
-    /// The next head that comes, interim or final: its status, and its `link`.
+    /// Returns the status and the `link` of the next head, interim or final.
     async fn head(&mut self) -> (u16, String) {
         match self {
             Self::One(wire) => {
@@ -150,7 +150,7 @@ enum Asked {
 }
 
 impl Asked {
-    /// Whether it waits to be told that its body is wanted.
+    /// Whether the client waits with its body.
     fn expects(&self) -> bool {
         match self {
             Self::One(_, head) => head.contains("expect: 100-continue\r\n"),
@@ -178,7 +178,7 @@ impl Asked {
         }
     }
 
-    /// The answer itself.
+    /// Sends the final answer.
     async fn answer(&mut self, status: u16) {
         match self {
             Self::One(wire, _) => {
@@ -218,7 +218,7 @@ impl Way<'_> {
         client.send_body().await;
         assert_eq!(asked.body().await, BODY);
         asked.answer(201).await;
-        // There was one 100, the upstream's.
+        // The only 100 was the upstream's.
         assert_eq!(client.head().await.0, 201);
     }
 
@@ -243,7 +243,7 @@ impl Way<'_> {
         assert_eq!(client.head().await.0, 200);
     }
 
-    /// Envoy 1.40 drops all that follow it.
+    /// Envoy 1.40 drops those that follow the first.
     async fn of_several_interim_answers_the_first_passes(&mut self) {
         for several in [[103, 103, 102], [100, 103, 103], [102, 103, 100]] {
             let mut client = self.getting().await;

@@ -10,8 +10,8 @@ use legation_testing::{ALICE_KEY, Answerer, Client, Direction, File, Flow, Gatew
 /// Long enough for a stream to begin on a busy machine.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// The file after so many edits, with these fields of the route that the streams began with;
-/// without any, it is not there, and neither is its cluster.
+/// Returns the file after this many edits, with these fields of the route that the streams began
+/// with. Without fields, the route and its cluster are gone.
 fn file([one, two]: [SocketAddr; 2], edits: usize, fields: &str) -> File {
     let file = File::routes("- {name: edits, match: {prefix: /edits}, respond: {status: 200, body: \"$EDITS\"}}")
         .cluster("two", two)
@@ -26,7 +26,7 @@ fn file([one, two]: [SocketAddr; 2], edits: usize, fields: &str) -> File {
     }
 }
 
-/// A gateway, its clusters, and streams that are running, of both clients and in both directions.
+/// A gateway with running streams of both clients in both directions.
 struct Running {
     gateway: Gateway,
     upstream: Answerer,
@@ -42,7 +42,7 @@ impl Running {
         let answerer = Answerer::start(Http::One).await;
         let addresses = [answerer.address, upstream("two").await];
         let first = "cluster: one, stream: download, $POLICY";
-        // One worker, so that an edit whose effect is seen is in effect for all.
+        // With one worker, an edit takes effect for all requests at once.
         let gateway = file(addresses, 0, first).start_with(["--concurrency", "1"]).await;
         let (clients, url) = (Http::BOTH.map(Client::over), gateway.url("/kept"));
         let (mut moving, mut silent) = (Vec::new(), Vec::new());
@@ -63,17 +63,17 @@ impl Running {
         eventually("the edit takes effect", || async { self.gateway.get("/edits", &[]).await.body == number }).await;
     }
 
-    /// The streams that move still do.
+    /// Makes sure that the moving streams still move.
     async fn go_on(&mut self) {
         join_all(self.moving.iter_mut().map(Flow::moves)).await;
     }
 
-    /// A stream that begins now.
+    /// Begins another stream.
     async fn newcomer(&self) -> Flow {
         Flow::begin(&self.clients[1], &self.upstream, &self.gateway.url("/kept"), Direction::Down).await
     }
 
-    /// Waits until a request that comes now is answered with this.
+    /// Waits until a new request gets this status.
     async fn answers(&self, status: u16) {
         let (client, url, key) = (&self.gateway.client, self.gateway.url("/kept"), [("x-api-key", ALICE_KEY)]);
         eventually("a request is answered anew", || client.gets(status, &url, &key)).await;
@@ -82,12 +82,12 @@ impl Running {
 
 /// What becomes of a stream that begins after an edit.
 enum Newcomer {
-    /// A stream, which is cut after [`LIMIT`]; it moves, or does not.
+    /// A stream that is cut after [`LIMIT`], whether it moves or not.
     IsCut {
         moving: bool,
     },
     IsWhole,
-    /// A request, which is answered with this at once.
+    /// A request that gets this status at once.
     Gets(u16),
 }
 
@@ -98,7 +98,7 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
     let mut running = Running::start().await;
     let mut cut = Vec::new();
     for (fields, newcomer) in [
-        // Those that run live longer than these, and some of them are silent for longer.
+        // The running streams live longer than these limits, and some are silent for longer.
         ("cluster: one, stream: download, timeouts: {max_stream: $LIMIT}, $POLICY", IsCut { moving: true }),
         ("cluster: one, stream: download, timeouts: {idle: $LIMIT}, $POLICY", IsCut { moving: false }),
         ("cluster: one, stream: download, timeouts: {request: $LIMIT}, $POLICY", IsCut { moving: true }),
@@ -108,7 +108,7 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
         // The filter goes, and comes back with a rule that would refuse them.
         ("cluster: one, stream: download", IsWhole),
         ("cluster: one, stream: download, api_key: {consumers: [bob]}", Gets(403)),
-        // The route leads elsewhere, answers by itself, and is gone, with their cluster.
+        // The route leads elsewhere, then answers by itself, then is gone with its cluster.
         ("cluster: two, stream: download", Gets(200)),
         ("respond: {status: 204}", Gets(204)),
         ("", Gets(404)),
@@ -121,7 +121,7 @@ async fn a_running_stream_keeps_the_route_that_it_began_with() {
         }
         running.go_on().await;
     }
-    // They keep theirs, too.
+    // These streams keep their limits, too.
     for newcomer in cut {
         newcomer.await.unwrap();
     }

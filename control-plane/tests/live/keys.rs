@@ -90,7 +90,7 @@ async fn a_client_cannot_say_who_it_is() {
     assert_eq!(headers["x-consumer-plan"], "pro");
     assert!(!headers.contains_key("x_consumer_id"), "{headers:?}");
 
-    // Nor where no key is asked for.
+    // The same holds on a route that asks for no key.
     let headers = gateway.get("/open", &forged).await.seen_headers();
     let said: Vec<_> = headers.keys().filter(|name| name.contains("consumer")).collect();
     assert!(said.is_empty(), "{said:?}");

@@ -29,7 +29,7 @@ fn file(svc: SocketAddr) -> File {
     file.plans("- {name: small, limits: [{limit: $SMALL, window: 1h}]}").set("LIMIT", LIMIT).set("SMALL", 2)
 }
 
-/// No two tests that use it ask the same route.
+/// Each test that uses it asks other routes.
 static GATEWAY: Shared = Shared::new(|| Box::pin(async { file(upstream("svc").await) }));
 
 /// Sends this number of requests at once, each over a connection of its own, so that every worker
@@ -63,7 +63,7 @@ async fn a_caller_can_read_its_limit_and_when_to_come_back() {
 
     let first = gateway.get("/shared", &[]).await;
     assert_eq!(first.header("ratelimit-policy"), "\"everyone\";q=3;w=3600", "{first:?}");
-    // One of three in an hour comes back after 20 minutes.
+    // With three in an hour, one comes back after 20 minutes.
     assert_eq!(first.header("ratelimit"), "\"everyone\";r=2;t=1200", "{first:?}");
     gateway.get("/shared", &[]).await;
     gateway.get("/shared", &[]).await;

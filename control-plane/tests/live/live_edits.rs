@@ -1,5 +1,5 @@
-//! Edits while traffic runs: each takes effect, none fails a request or touches a running stream.
-//! Each test edits its gateway, and so has its own.
+//! Edits while traffic runs. Each takes effect, and none fails a request or touches a running
+//! stream. Each test edits its gateway, and so has its own.
 
 use legation_testing::{
     BOB_KEY, Events, File, Gateway, Hammer, Variant, both_variants, eventually, free_port, upstream,

@@ -1,5 +1,5 @@
 //! The whole path: the real command, a real Envoy, real HTTP. Tests that leave no trace share the
-//! gateway of their file; the others run one of their own, on ports of its own.
+//! gateway of their file. The others run one of their own, on free ports.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
@@ -23,6 +23,7 @@ mod limits;
 mod live_edits;
 mod mesh;
 mod mesh_image;
+mod mirror;
 mod neighbour;
 mod overload;
 mod pairings;

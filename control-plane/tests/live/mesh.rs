@@ -1,6 +1,6 @@
-//! The filter in the Envoys of others. Each file of `examples/mesh` is read as a person would apply
-//! it, its configuration taken out and loaded by a real Envoy in the shape that its system gives
-//! it. The systems themselves do not run here.
+//! The filter in other systems' Envoys. The tests read each file of `examples/mesh` as a person
+//! would apply it, and a real Envoy loads its configuration in the form that the system gives it.
+//! The systems themselves do not run here.
 
 use std::{
     collections::BTreeSet,
@@ -32,15 +32,16 @@ fn document() -> Value {
     istio_wasm(&example(TRAFFIC_EXTENSION))["pluginConfig"].clone()
 }
 
-/// The same for a test that counts: bob's five requests do not come back while it runs.
+/// The same with a longer window, for a test that counts: bob's five requests do not come back
+/// while it runs.
 fn counting() -> Value {
     let mut document = document();
     document["plans"][1]["limits"][0]["window"] = json!("1h");
     document
 }
 
-/// The same, and carol, whose key is the tests' own: that it is taken shows that this configuration
-/// is in use.
+/// The same with carol, whose key is the tests' own. When she is let in, Envoy uses this
+/// configuration.
 fn with_carol(mut document: Value) -> Value {
     let carol = json!({"name": "carol", "plan": "pro", "api_keys": [{"sha256": ALICE_SHA256}]});
     document["consumers"].as_array_mut().unwrap().push(carol);
@@ -59,7 +60,7 @@ async fn get(port: u16, path: &str, headers: &[(&str, &str)]) -> Response {
     ask(port, path, headers).await.unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The status with this key; 0 while nothing answers.
+/// Returns the status with this key; 0 while Envoy does not answer.
 async fn status(port: u16, key: &str) -> u16 {
     ask(port, "/", &[("x-api-key", key)]).await.map_or(0, |response| response.status.as_u16())
 }
@@ -84,7 +85,7 @@ async fn works_as_the_readme_says(port: u16) {
     assert_eq!((elsewhere.status.as_u16(), &elsewhere.json()["code"]), (503, &json!("unknown_policy")));
 
     let mut statuses = Vec::new();
-    // One comes back every two seconds.
+    // One request comes back every two seconds.
     while statuses.last() != Some(&429) && statuses.len() < 50 {
         statuses.push(status(port, BOB).await);
     }
@@ -199,7 +200,7 @@ async fn the_plain_example_works_as_it_is() {
     assert!(!output.contains("eprecated") && !output.contains("restricted"), "{output}");
 }
 
-/// An Envoy with this plugin before everything.
+/// Starts an Envoy with each plugin on a listener of its own.
 async fn istio(folder: &tempfile::TempDir, plugins: &[(&Istio, u16)]) -> Mesh {
     let svc = upstream("svc").await;
     let routes = json!([{"match": {"prefix": "/"}, "route": {"cluster": "svc"}}]);
@@ -227,8 +228,8 @@ async fn the_traffic_extension_works_as_istio_hands_it_to_envoy() {
     an_example_of_istio_works(TRAFFIC_EXTENSION).await;
 }
 
-/// Envoy hands a Struct over as protobuf's bytes, whatever its documentation says, and all its
-/// numbers are doubles.
+/// Envoy passes a Struct on as protobuf's bytes, contrary to its documentation, and all numbers in
+/// it are doubles.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_struct_is_the_same_as_a_text_and_so_are_its_mistakes() {
     let folder = tempfile::tempdir().unwrap();
@@ -281,19 +282,19 @@ async fn an_edit_reaches_istios_envoy_and_counts_stay_and_a_bad_one_changes_noth
     assert_eq!([status(port, CAROL).await, status(port, ALICE).await, status(port, BOB).await], [200, 200, 429]);
     assert_eq!(status(port, "nobody's").await, 401);
 
-    // And a good one is taken after it.
+    // The filter takes a good configuration after a bad one.
     plugin.send(&counting(), As::Text);
     eventually("carol is no more", || async { status(port, CAROL).await == 401 }).await;
     assert_eq!([status(port, ALICE).await, status(port, BOB).await], [200, 429]);
 }
 
-/// Two gateways' worth of plugins in one Envoy: code and `vm_id` are the same, so the VM is.
+/// Two plugins in one Envoy, with the same code and the same `vm_id`, so that they share their VMs.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_plugins_of_one_vm_do_not_disturb_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let first = Istio::new(folder.path(), "first", &example(TRAFFIC_EXTENSION));
     let second = Istio::new(folder.path(), "second", &example(TRAFFIC_EXTENSION));
-    // The other's consumers are others, and its plans have other names: counts go by name.
+    // The second plugin has other consumers, and other names of plans, since counts go by name.
     let mut other = with_carol(counting());
     other["plans"][0]["name"] = json!("gold");
     other["plans"][1]["name"] = json!("tin");
@@ -306,11 +307,11 @@ async fn two_plugins_of_one_vm_do_not_disturb_each_other() {
     let (one, two) = (free_port(), free_port());
     let mesh = istio(&folder, &[(&first, one), (&second, two)]).await;
     eventually("both answer", || async { (status(one, ALICE).await, status(two, CAROL).await) == (200, 200) }).await;
-    // One that is only copied, one on the main thread, one on the only worker.
+    // Envoy has a VM that it copies, one on the main thread, and one on the only worker.
     assert_eq!(mesh.envoy.stat("wasm.envoy.wasm.runtime.v8.active").await, 3);
     assert_eq!((status(one, CAROL).await, status(two, ALICE).await), (401, 401));
 
-    // Each has its own counts.
+    // Each plugin has its own counts.
     for _ in 0..5 {
         assert_eq!(status(one, BOB).await, 200);
     }
@@ -318,7 +319,7 @@ async fn two_plugins_of_one_vm_do_not_disturb_each_other() {
     let response = get(two, "/", &[("x-api-key", BOB)]).await;
     assert_eq!((response.status.as_u16(), response.header("ratelimit-policy")), (200, "\"tin\";q=5;w=3600"));
 
-    // An edit of one, a bad edit of one: the other goes on.
+    // A good and a bad edit of one plugin do not disturb the other.
     first.send(&with_carol(counting()), As::Text);
     eventually("carol is let in", || async { status(one, CAROL).await == 200 }).await;
     assert_eq!((status(one, BOB).await, status(two, ALICE).await, status(two, CAROL).await), (429, 401, 200));
@@ -338,14 +339,14 @@ async fn the_extension_policy_works_as_envoy_gateway_hands_it_to_envoy() {
     let port = free_port();
     let _mesh = Mesh::start(&folder, &[policy.listener(port)], &[("svc", svc), ("wasm_cluster", code.address)]).await;
     works_as_the_readme_says(port).await;
-    // A route that the policy does not name passes as it came.
+    // A request to a route without the policy passes unchanged.
     let open = get(port, "/open/x", &[("x-api-key", "whatever"), ("x-consumer-id", "root")]).await;
     assert_eq!(open.status, 200);
     let seen = open.seen_headers();
     assert_eq!((&seen["x-consumer-id"], &seen["x-api-key"]), (&json!("root"), &json!("whatever")));
 }
 
-/// Requests without a key, one after the other, until it is told to stop.
+/// Sends requests without a key, one after the other, until it is stopped.
 struct Intruder {
     stop: Arc<AtomicBool>,
     statuses: tokio::task::JoinHandle<BTreeSet<u16>>,
@@ -388,17 +389,17 @@ async fn nothing_passes_while_istio_brings_another_module_and_counts_outlive_the
     plugin.send(&with_carol(counting()), As::Text);
     eventually("carol is let in", || async { status(port, CAROL).await == 200 }).await;
     assert_eq!(intruder.stop().await, BTreeSet::from([401]));
-    // The VM is another, and knows what was counted.
+    // The new VM knows the old counts.
     assert_eq!(status(port, BOB).await, 429);
 }
 
-/// The same module with an empty section of no meaning.
+/// Returns the same module with one more section, which means nothing.
 fn another(module: Vec<u8>) -> Vec<u8> {
     [module, b"\0\x02\x01x".to_vec()].concat()
 }
 
-/// Here Envoy fetches the module itself. By ECDS it would drop the old one for a new one that it
-/// never fetches, and let all pass.
+/// Envoy fetches the module itself here. By ECDS it would drop the old module for a new one that it
+/// never fetches, and let all requests pass.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_passes_while_envoy_gateway_brings_another_module() {
     let svc = upstream("svc").await;

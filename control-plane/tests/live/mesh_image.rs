@@ -1,5 +1,5 @@
-//! The image of the module, as `scripts/oci-layout` writes it: read back with other programs than
-//! those that wrote it.
+//! The image of the module that `scripts/oci-layout` writes. Other programs than those that wrote
+//! it read it back.
 
 use std::{fs, path::Path, process::Command};
 
@@ -65,7 +65,7 @@ fn the_image_is_what_istio_and_envoy_gateway_read_and_its_digest_stays() {
     let extracted = said("tar", &["--extract", "--to-stdout", "--gzip", "--file"], &layer);
     assert!(extracted == fs::read(&module).unwrap(), "the layer holds the module");
 
-    // Another day, over the old one, and elsewhere: the same bytes.
+    // The script writes the same bytes on another day, over the old image, and elsewhere.
     let copy = folder.path().join("copy.wasm");
     fs::write(&copy, fs::read(&module).unwrap()).unwrap();
     assert_eq!(write(&copy, &layout), digest);

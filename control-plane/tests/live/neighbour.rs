@@ -1,6 +1,6 @@
-//! A neighbour that means harm: another plugin of the same Envoy, whose VM has the same id and so
-//! the same shared data, writes over all that the filter keeps there. Keys decide as before, and
-//! limits count on, from what is left of the counts.
+//! A hostile neighbour: another plugin of the same Envoy, whose VM has the same id and so the same
+//! shared data, overwrites all that the filter keeps there. Keys decide as before, and limits go on
+//! with the counts that are left.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -27,7 +27,7 @@ impl SharedState for Recorder {
     }
 }
 
-/// The neighbour, which knows the filter's keys and the form of their values.
+/// Returns the module of the neighbour, which knows the filter's keys and the form of their values.
 fn scribbler() -> Vec<u8> {
     let mut recorder = Recorder::default();
     prepare(&mut recorder, [7; 16]).unwrap();
@@ -45,9 +45,9 @@ fn scribbler() -> Vec<u8> {
     wat::parse_str(include_str!("neighbour/scribbler.wat").replace("ENTRIES", &entries)).unwrap()
 }
 
-/// What it writes, by the path that asks for it, and whether that is an empty set of counts to the
-/// filter. What has the right form may leave no room for a count of one's own: callers then share
-/// that of the limit.
+/// What the neighbour writes, by the path of the request, and whether the filter takes it for an
+/// empty set of counts. Well-formed values may leave no room for a caller's own count. Callers then
+/// share the count of the limit.
 const KINDS: [(&str, &str, bool); 6] = [
     ("/0", "empty values", true),
     ("/1", "a byte too few", true),
@@ -91,8 +91,8 @@ fn listener(port: u16, mut filter: Value) -> Value {
     })
 }
 
-/// An Envoy with both plugins, each on a listener of its own. The filter's configuration comes from
-/// a file.
+/// An Envoy with both plugins, each on a listener of its own. A file holds the filter's
+/// configuration.
 struct Neighbours {
     envoy: Bare,
     vm_id: &'static str,
@@ -132,8 +132,8 @@ impl Neighbours {
         assert_eq!(Client::new().get(&url, &[]).await.status, 200);
     }
 
-    /// The statuses of so many requests, each over a connection of its own, so that every worker
-    /// has some.
+    /// Returns the statuses of this many requests, each over a connection of its own, so that every
+    /// worker gets some.
     async fn ask(&self, count: usize, path: &str, headers: &[(&str, &str)]) -> Vec<u16> {
         let url = format!("http://127.0.0.1:{}{path}", self.filter);
         let url = &url;
@@ -141,8 +141,8 @@ impl Neighbours {
         join_all(answers).await
     }
 
-    /// Keys decide, and limits that nobody has met yet admit what they say: by whatever they count.
-    /// `fresh` is their number.
+    /// Makes sure that keys decide and that unused limits admit what they should, whatever they
+    /// count by. `fresh` is the number of the limits.
     async fn decides_and_counts(&self, fresh: usize, when: &str) {
         let all = |status: u16| vec![status; 16];
         let asked = self.ask(16, "/", &[("x-api-key", ALICE_KEY)]).await;
@@ -178,8 +178,8 @@ impl Neighbours {
 
 const BY: [&str; 3] = ["ip", "consumer", "route"];
 
-/// The filter's configuration: a policy for each limit that a test needs afresh, and one that tells
-/// versions apart.
+/// Writes the filter's configuration: a policy for each limit that a test needs afresh, and one
+/// that tells versions apart.
 fn write_configuration(folder: &Path, vm_id: &str, version: usize) {
     let mut policies = vec![json!({"name": "keyed", "api_key": {}}), json!({"name": "open"})];
     let mut rules = vec![json!({"policy": "open", "prefix": format!("/version/{version}")})];
@@ -221,7 +221,7 @@ async fn scribbling_harms_nothing_but_counts(vm_id: &'static str) {
         }
         neighbours.scribble(path).await;
         for by in BY {
-            // Its count is gone, and begins anew: the scribbling reached it.
+            // The count begins anew, which shows that the scribbling reached it.
             neighbours.admits_what_it_says(by, 2 * number, ALICE_KEY, &format!("after {what} again")).await;
         }
         neighbours.reload(number + 1).await;

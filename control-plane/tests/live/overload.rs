@@ -1,4 +1,5 @@
-//! How much an Envoy takes before it refuses. Each test has its own gateway, which is full in it.
+//! Limits beyond which an Envoy refuses connections and requests. Each test has its own gateway,
+//! which it fills.
 
 use legation_testing::{File, Wire, eventually, wire::status};
 
@@ -6,10 +7,11 @@ fn file() -> File {
     File::answering("here")
 }
 
-/// Whether a request over the connection is answered; `false` if it is closed.
+/// Returns whether a request over the connection is answered with 200. It is not if Envoy closes
+/// the connection.
 async fn is_answered(connection: &mut Wire) -> bool {
     let answer = connection.ask("GET /").await.unwrap_or_default();
-    // The body of the answer comes before the next.
+    // The body comes before the next answer.
     !answer.is_empty() && connection.reader.up_to("here").await.is_some() && status(&answer) == "200"
 }
 
@@ -30,7 +32,7 @@ async fn more_connections_than_envoy_takes_are_closed_and_the_others_go_on() {
     // Its own admin interface still answers, and says why.
     let stats = gateway.envoy_admin("/stats?filter=downstream_global_cx_overflow").await;
     assert!(stats.lines().any(|line| line.ends_with("downstream_global_cx_overflow: 1")), "{stats}");
-    // Where one ends there is room for another.
+    // When one connection ends, another may come.
     taken.pop();
     eventually("there is room again", || async { is_answered(&mut connect().await).await }).await;
 }

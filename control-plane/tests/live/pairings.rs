@@ -28,7 +28,7 @@ struct Exchange {
 }
 
 impl Way<'_> {
-    /// Asks, as alice, and gets this answer.
+    /// Sends a request of alice's, which the upstream answers with `answer`.
     async fn exchange(&self, method: Method, path: &str, body: Body, answer: Response<Body>) -> Exchange {
         let mut client = Connection::connect(self.from, self.port).await;
         let request = request(method, path, body);
@@ -37,7 +37,7 @@ impl Way<'_> {
         Exchange { client, answer: answer.unwrap(), upload, connection }
     }
 
-    /// Asks for events, of which one has come.
+    /// Asks for events and waits for the first.
     async fn begun(&self, answer: http::response::Builder) -> (Parts, Exchange) {
         let (events, body) = parts();
         let mut exchange = self.exchange(Method::GET, "/events", empty(), answer.body(body).unwrap()).await;
@@ -46,7 +46,7 @@ impl Way<'_> {
         (events, exchange)
     }
 
-    /// Their length is unknown to all, and they end all the same.
+    /// Events have no length, and end all the same.
     async fn events_arrive_one_by_one(&self) {
         let (events, exchange) = self.begun(events()).await;
         assert!(!exchange.answer.headers().contains_key(CONTENT_LENGTH));
@@ -124,8 +124,8 @@ impl Way<'_> {
         assert!(matches!(end, Some(Err(_))), "{end:?}");
     }
 
-    /// It is cut alone, or `with_all` that its connection carries. What the client sees is for
-    /// `ends`: over HTTP/1.1 Envoy gives it a second to take all that came before, and closes then.
+    /// The upstream cuts the answer alone, or `with_all` its whole connection. `ends` collects what
+    /// the client sees, since over HTTP/1.1 Envoy gives it a second to take what came before.
     async fn an_answer_that_is_cut_never_looks_whole(&self, with_all: bool, ends: &mut JoinSet<()>) {
         for framing in [None, Some(100)] {
             let mut answer = events();
@@ -156,7 +156,7 @@ fn events() -> http::response::Builder {
     Response::builder().header("content-type", "text/event-stream")
 }
 
-/// The rest of a body that ends well, and its trailers.
+/// Returns the rest of a body that ends well, and its trailers.
 async fn rest(body: &mut Incoming) -> (String, Option<HeaderMap>) {
     let rest = timeout(PATIENCE, body.collect()).await.expect("it ends").expect("it ends well");
     let trailers = rest.trailers().cloned();
@@ -179,7 +179,7 @@ impl Lasting {
         Self { events, there, back, echo }
     }
 
-    /// A part makes the whole round before the next is sent.
+    /// Each part arrives before the next is sent.
     async fn go_on(&mut self) {
         let (events, feed) = &mut self.events;
         events.send("data: more\n\n").await;

@@ -40,8 +40,8 @@ fn peppered(key: &str, pepper: &str) -> String {
     Pepper::new(pepper.as_bytes()).unwrap().digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A gateway whose pepper is in a file beside the gateway file. Each test that looks at counts or
-/// at the pepper has its own.
+/// Runs a gateway whose pepper is in a file beside the gateway file. Each test that looks at counts
+/// or at the pepper has its own.
 async fn gateway() -> (Gateway, SocketAddr) {
     let svc = upstream("svc").await;
     let gateway = File::default().start().await;
@@ -69,7 +69,7 @@ async fn a_policy_tells_the_upstream_counts_plans_and_is_counted_itself() {
     assert_eq!(gateway.get("/told", &bob).await.header("ratelimit-policy"), "\"free\";q=1;w=3600");
     assert_eq!(gateway.get("/told", &bob).await.status, 429);
 
-    // A route without a policy does not hear what a client makes up either.
+    // An upstream does not see forged headers on a route without a policy either.
     let open = gateway.get("/open", &[("x-consumer-metadata-tier", "forged"), ("x-consumer-id", "root")]).await;
     let seen = open.seen_headers();
     assert!(!seen.contains_key("x-consumer-metadata-tier") && !seen.contains_key("x-consumer-id"), "{seen:?}");
@@ -96,7 +96,7 @@ async fn a_policy_tells_the_upstream_counts_plans_and_is_counted_itself() {
 async fn a_pepper_is_followed_and_shown_nowhere() {
     let (gateway, svc) = gateway().await;
     assert_eq!(gateway.get("/told", &[("x-api-key", BOB_KEY)]).await.status, 200);
-    // Another pepper: bob's digest is no longer good, alice's was made without.
+    // With another pepper, bob's digest is no longer valid. Alice's was made without a pepper.
     let other = "another pepper of some length";
     fs::write(gateway.directory().join("pepper"), other).unwrap();
     eventually("bob is refused", || async { gateway.get("/told", &[("x-api-key", BOB_KEY)]).await.status == 401 })
@@ -110,7 +110,7 @@ async fn a_pepper_is_followed_and_shown_nowhere() {
     gateway.edit(file(svc, digest)).await;
     assert_eq!(gateway.get("/told", &[("x-api-key", BOB_KEY)]).await.status, 429, "he is known again");
 
-    // One that is too short changes nothing.
+    // A pepper that is too short changes nothing.
     fs::write(gateway.directory().join("pepper"), "short").unwrap();
     eventually("the file is at fault", || async {
         gateway.status().await["file"]["diagnostics"][0]["code"] == json!("bad_pepper")
@@ -134,7 +134,7 @@ async fn a_pepper_is_followed_and_shown_nowhere() {
     assert!(!fixed.contains("pepper of some length"));
 }
 
-/// A token as Envoy verifies it, signed with the key of the test (HS256).
+/// Returns a token for Envoy to verify, signed with the key of the test (HS256).
 fn token(claims: &serde_json::Value) -> String {
     let part = |value: &serde_json::Value| BASE64.encode(value.to_string());
     let signed = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(claims));

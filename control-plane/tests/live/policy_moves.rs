@@ -1,5 +1,5 @@
-//! Names that move between routes with strong and with weak policies, edit by edit, under load: a
-//! request is always judged by the policy of its own route.
+//! Edits that move names between routes with strong and with weak policies, under load. The policy
+//! of its own route always judges a request.
 
 use std::{
     collections::BTreeMap,
@@ -52,8 +52,9 @@ struct Edits {
 }
 
 impl Edits {
-    /// The next file: names swapped between all routes, some of them new, other policies; now and
-    /// then a cluster that warms slowly beside, or a listener that Envoy can't have.
+    /// Returns the next file: it swaps names between all routes, renames some, and changes
+    /// policies. Now and then it has a cluster that warms slowly, or a listener that Envoy cannot
+    /// have.
     fn next(&mut self) -> File {
         self.made += 1;
         for place in (1..self.names.len()).rev() {
@@ -118,7 +119,7 @@ impl Edits {
     }
 }
 
-/// Requests to routes of one kind without a pause, and how often each status was answered.
+/// Sends requests to routes of one kind without a pause, and counts the statuses of the answers.
 struct Asking {
     stop: Arc<AtomicBool>,
     answers: Arc<Mutex<BTreeMap<u16, usize>>>,
@@ -137,7 +138,7 @@ impl Asking {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    // A new connection, which may be another Envoy's.
+                    // A new connection may reach the other Envoy.
                     if number % 40 == 0 {
                         client = Client::new();
                     }
@@ -150,7 +151,7 @@ impl Asking {
         Self { stop, answers, task }
     }
 
-    /// Ends, and makes sure that every answer was this one.
+    /// Ends, and makes sure that every answer had this status.
     async fn had_only(self, status: u16) {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.expect("it does not panic");
@@ -172,7 +173,7 @@ async fn no_request_is_judged_by_the_policy_of_another_route(variant: Variant) {
         warm: 0,
     };
     let control_plane = ControlPlane::start(edits.file(false), [""; 0]).await;
-    // Both have the same port, and connections come to either.
+    // Both Envoys listen on the same port.
     let envoys = [Envoy::join(&control_plane, "a", variant).await, Envoy::join(&control_plane, "b", variant).await];
     control_plane.at(1, 1, 0).await;
     for envoy in &envoys {

@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-/// The commands of the README's first shell block that calls curl, for another port.
+/// Returns the commands of the README's first shell block that calls curl, for another port.
 fn readme_lines(port: u16) -> Vec<String> {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let block = readme.split("```sh\n").find(|block| block.contains("curl")).expect("the README tries the quickstart");
@@ -32,7 +32,7 @@ async fn output(line: &str) -> String {
 
 /// Waits until a command that does not end has written `count` lines with this beginning.
 async fn writes(line: &str, count: usize, beginning: &str) {
-    // Not bash, but what it runs: else that would outlive it.
+    // With `exec`, killing the shell kills the command.
     let mut running = shell(&format!("exec {line}")).spawn().unwrap();
     let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
     let mut came = 0;

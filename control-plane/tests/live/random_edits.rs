@@ -1,8 +1,8 @@
 //! Many random edits, some of them bad, while traffic runs on two workers, from clients in this
 //! process and from h2load: no request fails and no stream is cut.
 //!
-//! `EDITS` says how many (40), `EDITS_SEED` which (23, which once found a configuration that comes
-//! back): the same seed gives the same edits, so that a failure can be repeated.
+//! `EDITS` sets their number (40) and `EDITS_SEED` the seed (23, which once found a configuration
+//! that comes back). The same seed makes the same edits, so that a failure can be repeated.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -19,14 +19,14 @@ both_variants! {
 struct Content {
     second_port: u16,
     upstreams: Vec<SocketAddr>,
-    /// A number that a route answers with: it tells which edit serves.
+    /// The number that a route answers with. It tells which edit is served.
     edit: usize,
     has_second_listener: bool,
     extra_routes: BTreeSet<usize>,
     weights: (usize, usize),
-    /// Which cluster the moving routes lead to; each has another name.
+    /// The number in the name of the cluster that the moving routes lead to.
     moved: usize,
-    /// Which upstreams the spread cluster has, never none.
+    /// The upstreams of the spread cluster, at least one.
     spread: BTreeSet<usize>,
     limit: usize,
     has_bob: bool,
@@ -38,7 +38,7 @@ struct Content {
 const BALANCERS: [&str; 5] = ["round_robin", "least_request", "random", "ring_hash", "maglev"];
 
 impl Content {
-    /// Changes something, and gives its name.
+    /// Makes a random change. Returns its name.
     fn change(&mut self, chance: &mut Chance) -> &'static str {
         fn toggle(set: &mut BTreeSet<usize>, item: usize) {
             if !set.remove(&item) {
@@ -212,7 +212,8 @@ async fn random_edits_disturb_nothing(variant: Variant) {
         let what = if chance.one_in(10) {
             if chance.one_in(3) {
                 let before = rejected().await;
-                // Another name each time: what was rejected once is not sent again.
+                // The control plane does not send a rejected listener again, so each has another
+                // name.
                 gateway.write(content.file().and_listener(&format!("taken-{number}"), taken.port));
                 eventually("Envoy rejects it", || async { rejected().await > before }).await;
                 "a port that is taken"
@@ -229,7 +230,7 @@ async fn random_edits_disturb_nothing(variant: Variant) {
         } else {
             let what = content.change(&mut chance);
             gateway.write(content.file());
-            // One in four is followed at once by the next.
+            // The test does not wait for one edit in four.
             if !chance.one_in(4) {
                 eventually("the edit serves", || serves(content.edit)).await;
             }

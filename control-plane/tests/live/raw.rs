@@ -3,7 +3,8 @@
 
 use legation_testing::{File, Gateway, eventually, free_port, upstream};
 
-/// A route to a raw cluster that leads to a port, and has these further fields.
+/// Returns a file with a route to a raw cluster, which leads to a port and has these further
+/// fields.
 fn file(port: u16, fields: &str) -> File {
     let resources = r#"
         envoy:
@@ -21,7 +22,7 @@ fn file(port: u16, fields: &str) -> File {
     file.set("UPSTREAM", port).set("FIELDS", fields)
 }
 
-/// An HTTP listener with its routes inside, in the words of Envoy.
+/// An HTTP listener with its routes, in Envoy's words.
 const LISTENER: &str = r#"
     - "@type": type.googleapis.com/envoy.config.listener.v3.Listener
       name: own
@@ -58,7 +59,7 @@ async fn a_route_goes_to_a_raw_cluster_and_follows_its_edit() {
 async fn what_only_envoy_finds_bad_shows_at_the_entrys_line() {
     let up = upstream("up").await;
     let gateway = file(up.port(), "").start().await;
-    // A positive duration is a rule of Envoy's beyond the form.
+    // Only Envoy knows that this duration has to be positive.
     gateway.write(file(up.port(), "connect_timeout: 0s"));
     let place = gateway.place("\"@type\"");
     eventually("the rejection shows", || async {

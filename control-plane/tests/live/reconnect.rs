@@ -25,7 +25,7 @@ async fn envoy_serves_on_and_is_sent_nothing_again() {
         control_plane.process.end(Signal::SIGKILL);
         assert!(serves().await);
         control_plane.start_again().await;
-        // Envoy is back, and has confirmed what it has.
+        // Envoy has joined again and confirmed its resources.
         control_plane.at(1, 1, 0).await;
         assert_eq!(envoy.counters().await, before);
         control_plane.has_sent_nothing().await;

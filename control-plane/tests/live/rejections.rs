@@ -1,4 +1,4 @@
-//! What only Envoy can find bad. Each test has a file rejected, and so has its own gateway.
+//! Faults that only Envoy finds. Each test has Envoy reject a file, and so has its own gateway.
 
 use legation_testing::{Client, File, Gateway, Load, TakenPort, Variant, both_variants, eventually, free_port};
 use nix::sys::signal::Signal;
@@ -13,7 +13,7 @@ fn good() -> File {
     Gateway::answering("one")
 }
 
-/// The same with a listener more, whose port is taken.
+/// The same with one more listener, whose port is taken.
 fn bad(taken: &TakenPort) -> File {
     good().and_listener("second", taken.port)
 }
@@ -40,7 +40,7 @@ async fn a_port_that_is_taken_shows_in_the_status_with_the_listeners_line() {
     assert!(rejected["at"].as_str().unwrap().ends_with(&place), "{rejected}");
     assert!(rejected["message"].as_str().unwrap().contains("Address already in use"), "{rejected}");
     assert_eq!((&status["generation"]["serving"], &status["generation"]["confirmed"]), (&1.into(), &1.into()));
-    // The node is put back, and still says what it rejected.
+    // The node is put back, and its status still shows the rejection.
     let of_type = &status["nodes"][0]["types"]["LDS"];
     assert_eq!(of_type["state"], "NACKED", "{status}");
     assert!(of_type["at"].as_str().unwrap().ends_with(&place), "{status}");
@@ -97,7 +97,7 @@ async fn what_envoy_rejects_is_rejected_once_g7(variant: Variant) {
     let rejections = async || gateway.envoy_counter("listener_manager.lds.update_rejected").await;
     gateway.write(bad(&taken));
     eventually("Envoy rejects it", || async { rejections().await > 0 }).await;
-    // Between the rejection and the end of these edits there is time for a storm.
+    // A storm of rejections would show by the end of these edits.
     for body in ["two", "three"] {
         gateway.edit(Gateway::answering(body)).await;
         eventually("the edit serves", || async { gateway.get("/", &[]).await.body == body }).await;

@@ -1,4 +1,4 @@
-//! Two control planes on one file: they say the same, and an Envoy that goes from one to the other
+//! Two control planes on one file give equal versions, and an Envoy that goes from one to the other
 //! is sent nothing again.
 
 use std::{
@@ -18,7 +18,7 @@ use prost::Message;
 use tonic::{Request, client::Grpc, transport::Channel};
 use tonic_prost::ProstCodec;
 
-/// A control plane on this file, with a folder of its own for what it keeps.
+/// Starts a control plane on this file, with a state folder of its own.
 async fn serve(file: &Path, name: &str) -> ControlPlane {
     ControlPlane::on(file, ["--state", file.with_file_name(name).to_str().unwrap()]).await
 }
@@ -39,8 +39,8 @@ where
     answers.unwrap().into_inner().message().await.unwrap().expect("an answer")
 }
 
-/// The version of every resource by kind and name, in delta, and that of each kind as a whole, in
-/// state of the world.
+/// Returns the version of every resource by kind and name, from delta, and that of each kind as a
+/// whole, from state of the world.
 async fn versions_of(xds: u16) -> BTreeMap<(String, String), String> {
     let node = Some(Node { id: "test".to_owned(), ..Node::default() });
     let mut versions = BTreeMap::new();
@@ -92,7 +92,7 @@ async fn two_control_planes_on_one_file_give_equal_versions_s7_d11() {
     assert_eq!(versions, versions_of(other.xds).await);
 }
 
-/// The bootstrap for the first control plane, with the second behind it.
+/// Returns the bootstrap for the first control plane, with the second as its fallback.
 fn bootstrap(first: u16, second: u16) -> String {
     let arguments = ["bootstrap", "--node-id", "test", "--envoy-admin", "127.0.0.1:0"];
     let output = legation().args(arguments).args(["--xds", &format!("127.0.0.1:{first}")]).output().unwrap();
@@ -104,7 +104,8 @@ fn bootstrap(first: u16, second: u16) -> String {
     behind["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] = second.into();
     behind["priority"] = 1.into();
     localities.push(behind);
-    // Without a check, the first is thought to be well however often it refuses to connect.
+    // Without a health check, Envoy takes the first for healthy however often it refuses to
+    // connect.
     cluster["health_checks"] = serde_json::json!([{
         "timeout": "1s", "interval": "0.1s", "no_traffic_interval": "0.1s", "unhealthy_threshold": 1, "healthy_threshold": 1,
         "tcp_health_check": {}

@@ -1,5 +1,4 @@
-//! What one node rejects is undone for all, or for that node alone; and what only a few nodes try
-//! first.
+//! Roll-backs after a node rejects a file: for all nodes, or for that node alone. And canaries.
 
 use legation_testing::{ControlPlane, Envoy, File, Node, TakenPort, Variant, both_variants, eventually, free_port};
 
@@ -25,7 +24,7 @@ async fn a_rejected_file_is_undone_also_for_an_envoy_that_joins_later_and_after_
     control_plane.at(1, 1, 0).await;
     first.has_listeners(&["http"]).await;
 
-    // One good listener more, and one that Envoy can't have.
+    // The file has one more good listener, and one that Envoy cannot have.
     control_plane.write(&rejected);
     control_plane.at(1, 1, 2).await;
     first.has_listeners(&["http"]).await;
@@ -57,7 +56,7 @@ async fn a_rejected_file_is_undone_also_for_an_envoy_that_joins_later_and_after_
     later.has_listeners(&["http"]).await;
     control_plane.process.says(&["the file was rejected before"]).await;
 
-    // A mended file is taken, and then the rejected one is tried again.
+    // Envoy takes a mended file. Then it is sent the rejected one again.
     control_plane.write(file(port, &[("good", good), ("other", other)]));
     control_plane.at(3, 3, 0).await;
     first.has_listeners(&["good", "http", "other"]).await;
@@ -91,7 +90,7 @@ async fn a_file_written_while_nothing_ran_falls_back_to_what_was_confirmed_befor
 async fn after_a_confirmation_only_the_node_that_rejects_is_put_back() {
     let (port, more) = (free_port(), free_port());
     let control_plane = ControlPlane::start(file(port, &[]), ["--canary", "1"]).await;
-    // By the order of their ids, Envoy is the canary.
+    // Envoy is the canary, since its id comes first.
     let envoy = Envoy::join(&control_plane, "a-envoy", &[]).await;
     control_plane.node_is("a-envoy", "SYNCED").await;
     let node = Node::join(control_plane.xds, "b-node", "picky").await;

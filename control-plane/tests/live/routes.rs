@@ -1,5 +1,5 @@
-//! Which route a request takes, and what becomes of it on the way. All tests share a gateway: each
-//! has prefixes of its own.
+//! Routes: which one a request takes, and how it changes the request. All tests share a gateway,
+//! and each has prefixes of its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -121,7 +121,7 @@ async fn a_response_that_takes_longer_than_allowed_to_begin_or_to_end_is_cut() {
     };
     assert_eq!(gateway.get("/first", &[]).await.status, 504);
     assert_eq!(gateway.get("/both", &[]).await.status, 504);
-    // No client changes that by the headers that Envoy heeds from those whom it trusts.
+    // A client cannot change that with headers that Envoy heeds from trusted clients.
     for (name, value) in [("x-envoy-upstream-rq-timeout-ms", "1"), ("x-envoy-upstream-rq-per-try-timeout-ms", "1")] {
         for path in ["/usual/sse?count=2", "/begun/sse?count=2"] {
             assert_eq!(events(path, &[(name, value)]).await, Ok(2), "{path} {name}");
@@ -129,8 +129,8 @@ async fn a_response_that_takes_longer_than_allowed_to_begin_or_to_end_is_cut() {
     }
     let longer = [("x-envoy-upstream-rq-timeout-ms", "60000")];
     assert_eq!(gateway.get("/both", &longer).await.status, 504);
-    // Fourteen events take 2.6 s: the response is cut before its end, unless only its beginning is
-    // limited.
+    // Fourteen events take 2.6 s. A limit on the whole response cuts them; one on its first byte
+    // does not.
     let (cut, cut_too, goes_on) = tokio::join!(
         events("/whole/sse?count=14", &[]),
         events("/whole/sse?count=14", &longer),

@@ -40,7 +40,7 @@ async fn a_rename_a_truncating_write_and_sed_reload_once_each() {
     assert_eq!(reloads().await, 4);
     assert_eq!(gateway.status().await["generation"]["serving"], 4);
 
-    // The same content again is no generation.
+    // The same content again makes no generation.
     fs::write(&path, file(&gateway, "three")).unwrap();
     fs::write(&path, file(&gateway, "three") + "# a comment\n").unwrap();
     eventually("the comment is read", || async { reloads().await == 5 }).await;
@@ -56,7 +56,7 @@ async fn half_a_file_takes_no_effect_while_it_is_written() {
     let mut open = fs::File::create(gateway.path()).unwrap();
     open.write_all(half.as_bytes()).unwrap();
     open.sync_all().unwrap();
-    // Longer than any burst of events: many requests, one after the other.
+    // Many requests, one after the other, take longer than any burst of file events.
     for _ in 0..200 {
         assert!(answers(&gateway, "whole").await);
     }

@@ -1,5 +1,4 @@
-//! The filter's scenarios, through a real Envoy: the same requests and the same answers as the core
-//! has them natively.
+//! The filter's scenarios through a real Envoy. Requests and answers are those of the native tests.
 
 use std::convert::Infallible;
 
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::scenario::{self, Seen, Send, flat};
 
-/// By this header the upstream is told what to answer: `name=value`, once for each header.
+/// The header that tells the upstream what to answer: `name=value`, once for each header.
 const RESPOND: &str = "x-respond";
 
 /// Returns the answer of an upstream that describes the request that it saw.
@@ -34,7 +33,7 @@ fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     response
 }
 
-/// A listener whose filter has this configuration, in a VM of its own.
+/// Returns a listener whose filter has this configuration and a VM of its own.
 fn listener(port: u16, name: &str, config: &Value, module: &std::path::Path) -> Value {
     let routes = json!([
         {"name": "named", "match": {"prefix": "/named"}, "route": {"cluster": "svc"}},
@@ -42,7 +41,7 @@ fn listener(port: u16, name: &str, config: &Value, module: &std::path::Path) -> 
     ]);
     let mut listener = mesh::listener(port, &[wasm_filter(name, config, module)], &routes);
     let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
-    // The client's address is what the scenario says it is.
+    // The scenario sets the client's address.
     manager["use_remote_address"] = json!(false);
     listener
 }

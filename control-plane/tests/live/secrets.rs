@@ -1,4 +1,4 @@
-//! Where keys may be read: nowhere. An access log that shows paths as Envoy has them, and all that
+//! No key shows anywhere: neither in an access log that shows paths as Envoy has them, nor in what
 //! Legation and Envoy say of themselves, after requests with keys in every place and with every
 //! outcome.
 
@@ -9,14 +9,14 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// What all keys of these tests have in common, also where one is escaped in part.
+/// A part of all keys of these tests, also where one is partly escaped.
 const SECRET: &str = "3cr3t";
 
 const ALICE: &str = "s3cr3t-of-alice";
 const BOB: &str = "s3cr3t-of-bob";
 const CAROL: &str = "s3cr3t-of-carol";
 const NOBODY: &str = "s3cr3t-of-nobody";
-/// In the form of `legation key new`, but for its checksum.
+/// A key in the form of `legation key new` with a wrong checksum.
 const MISTYPED: &str = "lg_abcdefgh_s3cr3ts3cr3ts3cr3ts3cr3ts3cr3t";
 
 fn file(svc: SocketAddr) -> File {
@@ -52,8 +52,8 @@ fn file(svc: SocketAddr) -> File {
         .set("CAROLS", sha256(CAROL))
 }
 
-/// Its listener once more on another port, with access logs: of paths and details, and of the
-/// headers where keys may be.
+/// Returns the gateway's listener for another port, with two access logs: of paths and details, and
+/// of the headers that may hold keys.
 fn with_access_log(gateway: &Gateway, port: u16) -> Value {
     let dump = legation().arg("dump").arg(gateway.path()).output().unwrap();
     let dump: Value = serde_yaml::from_slice(&dump.stdout).unwrap();
@@ -79,8 +79,8 @@ fn with_access_log(gateway: &Gateway, port: u16) -> Value {
     listener
 }
 
-/// A gateway whose second port logs what it may. Each test has its own, and ends it: Envoy writes
-/// its log to the end then.
+/// Runs a gateway whose second port logs. Each test has its own and ends it, since Envoy writes the
+/// rest of its log then.
 async fn gateway() -> (Gateway, u16) {
     let file = file(upstream("svc").await);
     let gateway = file.clone().start().await;
@@ -90,7 +90,8 @@ async fn gateway() -> (Gateway, u16) {
     (gateway, port)
 }
 
-/// Path and headers of a request with a key in each place, in two places at once, and twice in one.
+/// Returns the path and headers of requests with a key in each place, in two places at once, and
+/// twice in one.
 fn requests(path: &str, key: &str) -> Vec<(String, Vec<(&'static str, String)>)> {
     let escaped = format!("%{:02x}{}", key.as_bytes()[0], &key[1..]);
     let bearer = ("authorization", format!("Bearer {key}"));
@@ -167,8 +168,7 @@ async fn no_key_is_said_anywhere() {
         .map(|log| fs::read_to_string(gateway.directory().join(log)).expect("Envoy wrote it"));
     shows_nothing("an access log", &paths);
     assert!(paths.contains("GET /elsewhere/x /moved/x"), "the path before a rewrite is logged, too: {paths}");
-    // The headers of a request that is refused stay as they came; nothing but a log that asks for
-    // them sees them.
+    // The headers of a refused request stay unchanged. Only a log that asks for them shows them.
     let passed = headers.lines().filter(|line| line.starts_with("via_upstream")).collect::<Vec<_>>();
     shows_nothing("the headers of what passed", &passed.join("\n"));
 }
@@ -177,8 +177,8 @@ async fn no_key_is_said_anywhere() {
 async fn an_access_log_shows_a_key_in_a_path_that_no_policy_was_asked_about() {
     let (gateway, port) = gateway().await;
     let shown = [
-        // A route that asks for no key, a path that has no route, and what Envoy answers before any
-        // filter.
+        // These are a route that asks for no key, a path without a route, and requests that Envoy
+        // answers before any filter.
         ("/open/1", "/open/1", 200),
         ("/nowhere/2", "/nowhere/2", 404),
         ("/any/3%2f", "/any/3/", 307),

@@ -1,6 +1,6 @@
-//! Streams that stand still, with the filter on the route and the file edited meanwhile: clients
-//! that read nothing, uploads that nobody takes. Envoy holds little for each, holds back whoever
-//! sends, and lets everybody else pass, on the same connections too. `STALLED` says how many.
+//! Stalled streams, with the filter on the route and during edits: clients that read nothing, and
+//! uploads that the upstream does not take. Envoy buffers little of each, holds its sender back,
+//! and lets all others pass, even on the same connections. `STALLED` sets their number.
 
 use std::{
     env,
@@ -17,25 +17,24 @@ use tokio::time::{self, Duration};
 const ROUTES: &[(&str, &str)] = &[("/down", "stream: download"), ("/up", "stream: upload")];
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
-/// More than sockets and Envoy take of a stream, by far.
+/// Far more than sockets and Envoy take of a stream.
 const LENGTH: u64 = 64 * MIB;
 
-/// Downloads of one client that stand still, and a quarter as many uploads: nearly as many as a
-/// connection may have, so that others pass only if its window has room for more than all of them
-/// (see `translate/flow_control.rs`).
+/// The stalled downloads of one client, beside a quarter as many uploads. They are nearly as many
+/// as a connection may have, so that others pass only if its window has room for more than all of
+/// them (see `translate/flow_control.rs`).
 const EACH: u64 = 75;
 
-/// What each of some streams that stand still has come to, in KiB.
+/// The averages of some stalled streams, in KiB.
 struct Each {
-    /// As much as its sender has sent: it is in the sockets of all sides
-    /// and in Envoy.
+    /// What the sender has sent. It is in sockets on all sides and in Envoy.
     sent: u64,
-    /// As Envoy has more of allocated.
+    /// What Envoy has allocated for it.
     held: u64,
 }
 
 impl Each {
-    /// Begins streams, and waits until nothing more of them moves.
+    /// Begins streams, and waits until they stall.
     async fn of<T>(
         count: u64,
         gateway: &Gateway,
@@ -50,7 +49,7 @@ impl Each {
     }
 }
 
-/// Waits until a count stays what it is for a while; gives it.
+/// Waits until a count stops changing for a while. Returns it.
 async fn still(count: impl Fn() -> u64) -> u64 {
     let mut tick = time::interval(Duration::from_millis(25));
     let (mut last, mut times) = (count(), 0);
@@ -65,7 +64,7 @@ async fn still(count: impl Fn() -> u64) -> u64 {
     last
 }
 
-/// A download and an upload of each client, as if nothing stood still.
+/// Makes sure that a download and an upload of each client pass.
 async fn others_pass(gateway: &Gateway, clients: &[Client]) {
     for client in clients {
         let read = client.download(&gateway.url(&format!("/down/{}", 4 * MIB))).await.unwrap().finish().await;
@@ -132,7 +131,7 @@ async fn streams_that_stand_still_hold_up_nobody(client: Http, cluster: Http, do
     assert!(down.held < KIB && up.held < KIB);
     assert!(memory.peak() < (downloads + uploads) * MIB);
 
-    // What moves again is whole, and what goes away is held no longer.
+    // Streams that move again arrive whole, and Envoy frees the memory of those that end.
     let moving = waiting.pop().unwrap();
     for upload in waiting {
         upload.abort();

@@ -1,4 +1,4 @@
-//! What works without the control plane: a static Envoy, and the filter alone.
+//! Without the control plane: a static Envoy, and the filter alone.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! What happens to large exchanges with the filter on the route: refused before they begin, asked
-//! for in parts, ended by their connection. `pairings` has the others.
+//! Large exchanges with the filter on the route: refused before they begin, requested in parts, or
+//! ended by their connection. `pairings` has the others.
 
 use http::Method;
 use http_body_util::BodyExt;
@@ -21,7 +21,7 @@ static GATEWAY: Shared = Shared::new(|| {
     })
 });
 
-/// A gateway whose upstream the test plays.
+/// Runs a gateway whose upstream is the test.
 async fn gateway_before(stream: &str) -> (Gateway, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let fields = "cluster: svc, api_key: {}, rate_limit: {limit: 100, window: 1h}, stream: ".to_owned() + stream;
@@ -40,7 +40,7 @@ async fn an_upload_that_is_refused_is_answered_before_its_body_is_read() {
         client.say(head).await;
         client.reader.head().await
     };
-    // A gigabyte is announced, and not a byte of it is sent.
+    // The client announces a gigabyte and sends none of it.
     assert!(ask("nobody's", "").await.starts_with("HTTP/1.1 401 "));
     let allowed = gateway.client.try_send(Method::POST, &gateway.url("/up"), &[("x-api-key", ALICE_KEY)]).await;
     assert_eq!(allowed.unwrap().status, 200);
@@ -69,7 +69,7 @@ async fn a_part_of_a_download_passes_as_it_is() {
     }
 }
 
-/// Nobody can tell such an end from a cut.
+/// Such an end cannot be told from a cut.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_ends_with_its_connection_arrives_whole() {
     let (gateway, listener) = gateway_before("sse").await;
@@ -93,7 +93,7 @@ async fn events_are_marked_for_proxies_further_out() {
     let response = gateway.get("/events/sse?count=1", &[]).await;
     assert_eq!((response.header("x-accel-buffering"), response.header("content-type")), ("no", "text/event-stream"));
     assert!(response.header("cache-control").contains("no-transform"), "{response:?}");
-    // An answer that is no stream is as the upstream made it.
+    // Other answers pass unchanged.
     let echo = gateway.get("/events/other", &[]).await;
     assert_eq!((echo.header("x-accel-buffering"), echo.header("cache-control")), ("", ""));
 }

@@ -1,6 +1,6 @@
-//! The limits of a stream's time, with the filter on the route and the file edited meanwhile: one
-//! that moves a byte now and then outlives `idle`, and one that a limit ends is aborted on both
-//! sides, and never looks whole.
+//! Limits on the time of a stream, with the filter on the route and during edits. A stream that
+//! moves a byte now and then outlives `idle`. A stream that a limit ends is aborted on both sides,
+//! and never looks whole.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use http::Method;
 use legation_testing::{Answerer, Client, Direction, Flow, Http, Unrest, by_alice, empty};
 use tokio::{join, time};
 
-/// Of every limit here.
+/// The time of every limit here.
 const LIMIT: Duration = Duration::from_secs(2);
 const ROUTES: &[(&str, &str)] = &[
     ("/idle", "stream: download, timeouts: {idle: 2s}"),
@@ -18,7 +18,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("/first", "stream: download, timeouts: {first_byte: 2s}"),
 ];
 
-/// A gateway and an upstream, for both clients.
+/// Starts an upstream, a gateway and both clients.
 async fn start() -> (Answerer, Unrest, [Client; 2]) {
     let upstream = Answerer::start(Http::One).await;
     let unrest = Unrest::start(ROUTES, "", upstream.address).await;

@@ -18,7 +18,7 @@ both_variants! {
 
 const HOST: &str = "gateway.test";
 
-/// The file with one HTTPS listener in place of the other one, whose TLS has these further fields.
+/// Returns the file with one HTTPS listener in place of `http`. Its TLS has these further fields.
 fn https(file: File, folder: &Path, fields: &str) -> File {
     let listener = "
         - name: https
@@ -35,19 +35,19 @@ fn answers() -> File {
     File::answering("here")
 }
 
-/// A folder with the certificate of a listener.
+/// Returns a folder with the certificate of a listener.
 fn folder_with(pair: &Pair) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     pair.write(folder.path(), "public");
     folder
 }
 
-/// The status of `/`, or why there is none.
+/// Returns the status of `/`, or why there is none.
 async fn status(port: u16, offer: Offer<'_>) -> Result<u16, String> {
     Ok(tls::get(connect(port, HOST, offer).await?, "/").await?.status().as_u16())
 }
 
-/// The certificate that new connections are shown.
+/// Returns the certificate that the listener shows to new connections.
 async fn shown(port: u16, offer: Offer<'_>) -> Option<Vec<u8>> {
     let stream = connect(port, HOST, offer).await.ok()?;
     stream.get_ref().1.peer_certificates()?.first().map(|certificate| certificate.to_vec())
@@ -90,7 +90,7 @@ async fn a_client_without_a_certificate_of_the_right_authority_is_refused() {
     assert!(status(gateway.port, offer).await.is_err());
     assert!(status(gateway.port, Offer { certificate: Some(&bad), ..offer }).await.is_err());
 
-    // Other authorities are no change of the listener, and count at once.
+    // New authorities take effect at once and do not change the listener.
     others.write(folder.path(), "clients.crt");
     eventually("the other authority counts", || async {
         status(gateway.port, Offer { certificate: Some(&bad), ..offer }).await == Ok(200)
@@ -99,7 +99,7 @@ async fn a_client_without_a_certificate_of_the_right_authority_is_refused() {
     assert!(status(gateway.port, Offer { certificate: Some(&good), ..offer }).await.is_err());
 }
 
-/// Envoy's statistics whose names match.
+/// Returns Envoy's statistics whose names match.
 async fn statistics(gateway: &Gateway, names: &str) -> String {
     gateway.envoy_admin(&format!("/stats?filter={names}")).await
 }
@@ -153,7 +153,7 @@ async fn a_bad_pair_is_refused_and_the_old_one_kept_and_no_key_is_shown() {
     assert!(diagnostic().await["at"].as_str().unwrap().ends_with(&place), "{}", diagnostic().await);
     assert_eq!(shown(gateway.port, offer).await, Some(first.der().to_vec()));
 
-    // Nor is anything else of the file used as long as it is so.
+    // Until then, nothing else of the file takes effect either.
     gateway.write(https(answers(), folder.path(), "").to_string().replace("200", "201"));
     fs::remove_file(folder.path().join("public.key")).unwrap();
     eventually("the missing key is reported", || async { diagnostic().await["code"] == "unreadable" }).await;
@@ -177,7 +177,7 @@ async fn a_bad_pair_is_refused_and_the_old_one_kept_and_no_key_is_shown() {
     }
 }
 
-/// What `/` of the gateway says, and with which status.
+/// Returns the status and the body of `/`.
 async fn answer(gateway: &Gateway) -> (u16, String) {
     let response = gateway.get("/", &[]).await;
     (response.status.as_u16(), response.text())

@@ -1,5 +1,5 @@
-//! Large bodies through the gateway, with the filter on the route and the file edited meanwhile:
-//! whole, byte for byte, and with no more memory than small ones. `TRANSFER_MIB` says how large.
+//! Large bodies through the gateway, with the filter on the route and during edits. They arrive
+//! whole, byte for byte, and take no more memory than small ones. `TRANSFER_MIB` sets their size.
 
 use std::{
     env,
@@ -17,15 +17,16 @@ use tokio::join;
 
 const ROUTES: &[(&str, &str)] = &[("/down", "stream: download"), ("/up", "stream: upload")];
 const MIB: u64 = 1 << 20;
-/// How many parts a body has where one side waits for an edit before each; enough for all edits.
+/// The parts of a body whose one side waits for an edit before each. They are enough for all edits.
 const PARTS: u64 = 100;
 
-/// How long each body is.
+/// Returns the length of each body.
 fn length() -> u64 {
     env::var("TRANSFER_MIB").map_or(96, |mib| mib.parse().expect("TRANSFER_MIB is a number")) * MIB
 }
 
-/// Where the next part ends, after another edit; after all of them, the end of the body.
+/// Waits for another edit. Returns where the next part ends: after the last edit, at the end of the
+/// body.
 async fn next_part(edits: &mut Edits, so_far: u64, length: u64) -> u64 {
     edits.another().await;
     if edits.are_over() { length } else { so_far + length / PARTS }
@@ -35,7 +36,7 @@ async fn large_bodies_pass_whole_and_take_no_memory(from: Http, cluster: Http) {
     let depot = Depot::start(cluster).await;
     let unrest = Unrest::start(ROUTES, cluster.protocol(), depot.upstream.address).await;
     let (client, up) = (&Client::over(from), unrest.gateway.url("/up"));
-    // Everything has run once.
+    // Envoy has its buffers after the first exchanges.
     client.download(&unrest.gateway.url(&format!("/down/{MIB}"))).await.unwrap().finish().await.unwrap();
     client.upload(&up, MIB, body::whole(MIB)).await.unwrap();
     let length = length();
@@ -124,7 +125,7 @@ async fn a_body_of_unknown_length_passes_piece_by_piece() {
         assert!(!response.headers().contains_key(header::CONTENT_LENGTH));
         let mut reader = Reader::new(0, response.into_body());
         for piece in [1, 7, 4_096, 16_385, 65_537, 300_000].into_iter().cycle() {
-            // Comes back before the next one is sent.
+            // Each piece comes back before the next is sent.
             let end = reader.offset + piece;
             assert!(writer.write_to(end).await);
             reader.read_to(end).await.unwrap();
@@ -167,7 +168,7 @@ async fn a_download_that_was_cut_is_resumed_where_it_was() {
             edits.another().await;
             reader.read_to(reader.offset + length / PARTS).await.unwrap();
             let offset = reader.offset;
-            // Drops the one before, and so cuts it.
+            // This drops the response before, and so cuts it.
             let next = ask(&client, &version, offset).await;
             assert_eq!(next.status(), 206);
             let range = format!("bytes {offset}-{}/{length}", length - 1);
@@ -177,7 +178,7 @@ async fn a_download_that_was_cut_is_resumed_where_it_was() {
             cuts += 1;
         }
         assert_eq!(reader.finish().await.unwrap(), length);
-        // Of another version than the client has, the whole is given.
+        // The upstream gives the whole body if the client has another version of it.
         let other = ask(&client, "\"another\"", 5).await;
         assert_eq!(other.status(), 200);
         println!("{from:?}: {} MiB, cut {cuts} times", length / MIB);

@@ -1,5 +1,5 @@
-//! WebSocket through the filter and fifty edits: all that it has passes both ways, byte for byte,
-//! and ends as it ended.
+//! WebSocket through the filter and fifty edits. All its kinds of messages pass both ways, byte for
+//! byte, and it ends as either side ends it.
 //!
 //! `WEBSOCKET_SECONDS=60 cargo test -p legation --test live -- websocket --nocapture` keeps one
 //! open for a minute, under edits all the while, and says what passed.
@@ -38,7 +38,7 @@ async fn ask(port: u16, path: &str, key: &str) -> Result<(Socket, Response), Err
     timeout(PATIENCE, client_async(request, stream)).await.expect("an answer")
 }
 
-/// Opens one, as alice; here are both its ends.
+/// Opens a WebSocket with alice's key. Returns both its ends.
 async fn open(port: u16, listener: &TcpListener) -> (Socket, Socket) {
     let accept = async {
         let (stream, _) = timeout(PATIENCE, listener.accept()).await.expect("the gateway connects")?;
@@ -64,7 +64,7 @@ struct Passed {
     slowest: Duration,
 }
 
-/// A text goes there, is pinged for, and is answered.
+/// Sends a text and a ping, and waits for the pong.
 async fn talk(from: &mut Socket, to: &mut Socket, passed: &mut Passed) {
     passed.texts += 1;
     let text = Message::text(format!("text {} \u{1f3db}", passed.texts));
@@ -76,16 +76,16 @@ async fn talk(from: &mut Socket, to: &mut Socket, passed: &mut Passed) {
     let begin = Instant::now();
     from.send(Message::Ping(payload.clone())).await.unwrap();
     assert_eq!(next(to).await.unwrap(), Message::Ping(payload.clone()));
-    // The library has made the pong, and sends it with what is sent next.
+    // The library has queued the pong, and sends it with the next message.
     to.flush().await.unwrap();
     assert_eq!(next(from).await.unwrap(), Message::Pong(payload));
     passed.slowest = passed.slowest.max(begin.elapsed());
 }
 
-/// Large messages go both ways at once.
+/// Sends large messages both ways at once.
 async fn cross(client: &mut Socket, server: &mut Socket, passed: &mut Passed) {
     let messages = [7, 11].map(|step| {
-        // No two megabytes of it are equal.
+        // Each megabyte of it is different.
         Bytes::from_iter((0..LARGE).map(|place| (place * step + (place >> 16)) as u8))
     });
     let [to_server, to_client] = &messages;
@@ -107,13 +107,13 @@ async fn cross(client: &mut Socket, server: &mut Socket, passed: &mut Passed) {
     }
 }
 
-/// One end closes with a code and a reason, and the other sees both, and the end.
+/// Closes one end with a code and a reason. The other end sees both, and the end.
 async fn close(mut from: Socket, mut to: Socket) {
     let frame = CloseFrame { code: CloseCode::Library(4001), reason: "enough".into() };
     from.close(Some(frame.clone())).await.unwrap();
     let close = Message::Close(Some(frame));
     assert_eq!(next(&mut to).await.unwrap(), close);
-    // The library answers with the same code, once it is driven.
+    // The library answers with the same code when it is polled.
     let _ = to.flush().await;
     assert_eq!(next(&mut from).await.unwrap(), close);
     drop(from);
@@ -174,8 +174,7 @@ async fn a_websocket_that_is_dropped_or_refused_is_so_for_the_other_side() {
         .await;
 }
 
-/// Envoy gives a client that still sends a second to take the end (`delayed_close_timeout`), before
-/// it closes.
+/// Before it closes, Envoy waits a second for a client that still sends (`delayed_close_timeout`).
 async fn is_gone_for(mut other: Socket, drop_it: impl FnOnce()) {
     drop_it();
     let ended = timeout(PATIENCE, other.next()).await.expect("it is gone");
@@ -191,9 +190,9 @@ async fn is_refused(port: u16, path: &str, key: &str, status: StatusCode) {
     }
 }
 
-/// Envoy 1.40 could take it from a client (`allow_connect`), and hands it on to HTTP/1.1 without
-/// the `sec-websocket-key` that servers insist on. So it is not offered, and clients use HTTP/1.1,
-/// where it works.
+/// Envoy 1.40 could accept it (`allow_connect`), but passes it on to HTTP/1.1 without the
+/// `sec-websocket-key` that servers need. So the gateway does not offer it, and clients use
+/// HTTP/1.1.
 #[tokio::test(flavor = "multi_thread")]
 async fn websocket_over_http2_is_not_offered() {
     let svc = upstream("svc").await;
@@ -207,7 +206,7 @@ async fn websocket_over_http2_is_not_offered() {
     timeout(PATIENCE, pings.ping(h2::Ping::opaque())).await.expect("an answer").unwrap();
     let mut sender = sender.ready().await.unwrap();
     assert!(!sender.is_extended_connect_protocol_enabled());
-    // A client that asks all the same is refused.
+    // Envoy refuses a client that asks all the same.
     let request = Request::connect("http://any/ws").extension(h2::ext::Protocol::from_static("websocket"));
     let (answer, _body) = sender.send_request(request.body(()).unwrap(), false).unwrap();
     let answer = timeout(PATIENCE, answer).await.expect("an answer");

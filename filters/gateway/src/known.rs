@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{self, ApiKeyRule};
+use crate::consumer::unknown_plan;
 use crate::names::Names;
 use crate::plan::Plan;
 use crate::problem::{At, Problems, code, text, value};
@@ -24,7 +25,7 @@ impl<'a> Known<'a> {
     pub(crate) fn plan(&self, at: &At<'_>, name: &str, problems: &mut Problems) -> Option<&'a Arc<Plan>> {
         let plan = self.plans.get(name);
         if plan.is_none() && self.document.is_some() {
-            problems.error(at, code::UNKNOWN_PLAN, [text("there is no plan "), value(name)]);
+            unknown_plan(at, name, problems);
         }
         plan
     }

@@ -8,7 +8,7 @@ const BUFFERING: &str = "x-accel-buffering";
 const CACHE_CONTROL: &str = "cache-control";
 const NO_TRANSFORM: &[u8] = b"no-transform";
 
-/// Media types of responses that come bit by bit.
+/// Media types of responses that stream.
 const STREAMS: &[&[u8]] = &[
     b"text/event-stream",
     b"application/x-ndjson",

@@ -1,5 +1,5 @@
-//! What the control plane builds on: each problem has its code, a path that can be walked, and a
-//! help where one can be given; what is quoted stands apart.
+//! What the control plane builds on: each problem has its code, a path that can be walked, and help
+//! where it can be given. What a message quotes stands apart.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use legation_filter::compile::{check, compile_config};

@@ -17,7 +17,7 @@ use super::{
         words,
     },
     report::Report,
-    route::Route,
+    route,
 };
 use crate::model::{self, LoadBalancing, Protocol};
 
@@ -125,8 +125,5 @@ fn one(cluster: &Cluster, origin: crate::origin::Origin, report: &mut Report) ->
 }
 
 fn used(file: &File) -> BTreeSet<&str> {
-    let routes = || file.routes.items().map(|route| -> &Route { route });
-    let single = routes().filter_map(|route| route.cluster.get());
-    let shared = routes().flat_map(|route| route.clusters.items()).filter_map(|cluster| cluster.name.get());
-    single.chain(shared).map(|name| name.value.text.as_str()).collect()
+    file.routes.items().flat_map(|route| route::clusters(route)).map(|name| name.text.as_str()).collect()
 }

@@ -8,6 +8,7 @@ mod host;
 pub mod name;
 mod number;
 mod path;
+mod share;
 mod size;
 mod text;
 mod time;

@@ -38,13 +38,10 @@ mapping! {
 }
 
 /// What becomes of the requests.
-pub fn resolve(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<Action> {
+pub fn resolve(route: &Said<Route>, report: &mut Report) -> Option<Action> {
     let rewrite_prefix = route.rewrite.resolve(|rewrite| rewrite::resolve(rewrite));
-    let single = route.cluster.resolve(|name| {
-        find(name, route, known, report);
-        Some(vec![Share { cluster: name.text.clone(), weight: 1 }])
-    });
-    let shared = route.clusters.resolve(|_| shared(route, known, report));
+    let single = route.cluster.resolve(|name| Some(vec![Share { cluster: name.text.clone(), weight: 1 }]));
+    let shared = route.clusters.resolve(|_| shared(route, report));
     let respond = route.respond.resolve(|respond| {
         let body = respond.body.value()?.unwrap_or_default().0;
         Some(Action::Respond { status: respond.status.get()?.0, body })
@@ -54,7 +51,7 @@ pub fn resolve(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> O
     Some(Action::Forward(Forward { clusters, rewrite_prefix: rewrite_prefix? }))
 }
 
-fn shared(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<Vec<Share>> {
+fn shared(route: &Said<Route>, report: &mut Report) -> Option<Vec<Share>> {
     let mut places = Places::default();
     let mut shares = Vec::new();
     for cluster in route.clusters.items() {
@@ -63,7 +60,6 @@ fn shared(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option
             let message = format!("the cluster {} already has a share at {}", name.shown(), report.origin(first));
             report.error(code::DUPLICATE_NAME, name.span, message);
         }
-        find(name, route, known, report);
         let share = |weight| Share { cluster: name.text.clone(), weight };
         shares.extend(cluster.weight.get().map(|weight| share(weight.0)));
     }
@@ -86,7 +82,7 @@ fn shared(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option
 }
 
 /// Reports a cluster that the file does not have, or that cannot carry the route's stream.
-fn find(name: &Said<Ref<Cluster>>, route: &Route, known: &Known<'_>, report: &mut Report) {
+pub fn check_cluster(name: &Said<Ref<Cluster>>, route: &Route, known: &Known<'_>, report: &mut Report) {
     if known.raw_clusters.contains(name.text.as_str()) {
         return;
     }

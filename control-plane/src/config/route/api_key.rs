@@ -2,7 +2,7 @@
 
 use legation_filter::{compile::DEFAULT_KEY_HEADER, config, identity::is_identity};
 
-use super::{Edit, Features, Route};
+use super::{Edit, Features, Route, Rules};
 use crate::{
     config::{
         code,
@@ -50,16 +50,39 @@ super::shape! {
     ApiKey
 }
 
-/// What it means. The filter's compiler has the rules but one: an empty list and none look the
-/// same to it.
-pub fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
-    if let Some(rule) = route.features.api_key.get() {
-        for at in [empty(&rule.consumers), empty(&rule.plans)].into_iter().flatten() {
-            let help = "leave it out to admit everyone who has a key".to_owned();
-            report.error_with_help(code::INVALID_VALUE, at, "the list is empty: it would admit nobody", Some(help));
+impl Rules for Feature {
+    type Meaning = Meaning;
+
+    /// What it means. The filter's compiler has the rules but one: an empty list and none look the
+    /// same to it.
+    fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
+        if let Some(rule) = route.features.api_key.get() {
+            for at in [empty(&rule.consumers), empty(&rule.plans)].into_iter().flatten() {
+                let help = "leave it out to admit everyone who has a key".to_owned();
+                report.error_with_help(code::INVALID_VALUE, at, "the list is empty: it would admit nobody", Some(help));
+            }
         }
+        Some(of_filter(&route.features))
     }
-    Some(of_filter(&route.features))
+
+    /// The headers that carry a key and do not reach the cluster.
+    fn edits(features: &Features) -> Vec<Edit> {
+        let Some(rule) = features.api_key.get().filter(|rule| !is(&rule.keep)) else { return Vec::new() };
+        let header = rule.header.get().map(|header| header.value.0.as_str());
+        let is_default = !is(&rule.bearer) && header.is_none() && !rule.cookie.is_written() && !rule.query.is_written();
+        let headers = [
+            header.or(is_default.then_some(DEFAULT_KEY_HEADER)),
+            is(&rule.bearer).then_some("authorization"),
+            rule.cookie.get().map(|_| "cookie"),
+        ];
+        let edit = |header: &str| Edit {
+            header: header.to_ascii_lowercase(),
+            at: rule.span,
+            why: "it carries the key of {}, which takes it away once a route is chosen",
+            help: "match on another header, or say `keep: true` there",
+        };
+        headers.into_iter().flatten().map(edit).collect()
+    }
 }
 
 /// In the filter's words. Where decoding has reported something, nothing stands in its place.
@@ -78,20 +101,6 @@ pub fn of_filter(features: &Features) -> Option<config::ApiKeyRule> {
         keep: is(&rule.keep),
         forward_metadata: is(&rule.forward_metadata),
     })
-}
-
-/// The headers that carry a key and do not reach the cluster.
-pub fn edits(features: &Features) -> Vec<Edit> {
-    let Some(rule) = features.api_key.get().filter(|rule| !is(&rule.keep)) else { return Vec::new() };
-    let header = rule.header.get().map(|header| header.value.0.as_str());
-    let is_default = !is(&rule.bearer) && header.is_none() && !rule.cookie.is_written() && !rule.query.is_written();
-    let headers = [
-        header.or(is_default.then_some(DEFAULT_KEY_HEADER)),
-        is(&rule.bearer).then_some("authorization"),
-        rule.cookie.get().map(|_| "cookie"),
-    ];
-    let edit = |header: &str| Edit { header: header.to_ascii_lowercase(), at: rule.span };
-    headers.into_iter().flatten().map(edit).collect()
 }
 
 /// Whether the filter writes this header, whatever the route says: clients cannot forge who they

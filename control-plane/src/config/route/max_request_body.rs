@@ -1,6 +1,6 @@
 //! `max_request_body`: the largest body of a request.
 
-use super::{Edit, Features, Route};
+use super::{Route, Rules};
 use crate::{
     config::{decode::Said, file::Known, leaf::Size, report::Report},
     model::route::max_request_body::Meaning,
@@ -12,12 +12,11 @@ super::shape! {
     Size
 }
 
-/// What it means.
-pub fn resolve(route: &Said<Route>, _: &Known<'_>, _: &mut Report) -> Option<Meaning> {
-    route.features.max_request_body.resolve(|size| Some(size.0))
-}
+impl Rules for Feature {
+    type Meaning = Meaning;
 
-/// It edits no header.
-pub fn edits(_: &Features) -> Vec<Edit> {
-    Vec::new()
+    /// What it means.
+    fn resolve(route: &Said<Route>, _: &Known<'_>, _: &mut Report) -> Option<Meaning> {
+        route.features.max_request_body.resolve(|size| Some(size.0))
+    }
 }

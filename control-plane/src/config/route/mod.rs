@@ -82,11 +82,37 @@ pub struct Edit {
     pub header: String,
     /// The place in the file that has it changed.
     pub at: Span,
+    /// What happens to it once a route is chosen, as the end of a sentence. `{}` stands for the
+    /// route and the place.
+    pub why: &'static str,
+    /// What to write instead of a condition on it.
+    pub help: &'static str,
+}
+
+/// The rules of a feature. Most need only the first.
+trait Rules {
+    /// What the feature means on a route.
+    type Meaning;
+
+    /// What the route says. `None` where that is wrong, which is then reported.
+    fn resolve(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<Self::Meaning>;
+
+    /// The request headers that the feature changes or takes away.
+    fn edits(_: &Features) -> Vec<Edit> {
+        Vec::new()
+    }
+
+    /// The clusters that the feature sends requests to.
+    fn clusters(_: &Features) -> Vec<&Said<Ref<Cluster>>> {
+        Vec::new()
+    }
 }
 
 /// Declares what the schema and the reference say of a feature, and the type that it is read as.
 macro_rules! shape {
     ($(#[doc = $doc:literal])* $type:ty) => {
+        /// The feature, as the one that has [`Rules`](super::Rules).
+        pub enum Feature {}
         /// How the feature is written.
         pub type Shape = $type;
         /// What the schema and the reference say of it.
@@ -136,20 +162,29 @@ macro_rules! features {
         impl Features {
             /// The headers that the features change or take away.
             fn edits(&self) -> Vec<Edit> {
-                let mut edits = Vec::new();
-                $( edits.extend($word::edits(self)); )*
-                edits
+                [$( $word::Feature::edits(self) ),*].into_iter().flatten().collect()
+            }
+
+            /// The clusters that the features send requests to.
+            fn clusters(&self) -> Vec<&Said<Ref<Cluster>>> {
+                [$( $word::Feature::clusters(self) ),*].into_iter().flatten().collect()
             }
         }
 
         /// What the features mean.
         fn features(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<model::route::Features> {
-            $( let $word = $word::resolve(route, known, report); )*
+            $( let $word = $word::Feature::resolve(route, known, report); )*
             Some(model::route::Features { $($word: $word?),* })
         }
     };
 }
 route_features!(features);
+
+/// The clusters that the route sends requests to.
+pub fn clusters(route: &Route) -> impl Iterator<Item = &Said<Ref<Cluster>>> {
+    let shared = route.clusters.items().filter_map(|cluster| cluster.name.get());
+    route.cluster.get().into_iter().chain(shared).chain(route.features.clusters())
+}
 
 /// What the filter is to judge the route's requests by, in its own words. `None` where it has
 /// nothing to do.
@@ -181,7 +216,10 @@ fn one(route: &Said<Route>, known: &Known<'_>, report: &mut Report) -> Option<(m
     let hosts = hosts::resolve(route, report);
     let matcher = route.r#match.get().and_then(|matcher| r#match::resolve(matcher, report));
     let features = features(route, known, report);
-    let action = action::resolve(route, known, report);
+    let action = action::resolve(route, report);
+    for cluster in clusters(route) {
+        action::check_cluster(cluster, route, known, report);
+    }
     unsaid_stream::warn(route, report);
     let name = route.name.get()?;
     let model = model::Route {

@@ -2,7 +2,7 @@
 
 use legation_filter::config::{self, Algorithm};
 
-use super::{Edit, Features, Route};
+use super::{Features, Route, Rules};
 use crate::{
     config::{
         clashes,
@@ -50,24 +50,23 @@ super::shape! {
     OneOrMany<RateLimit>
 }
 
-/// What it means. The filter's compiler has the rules but one: a default looks to it as if it
-/// were not written.
-pub fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
-    for limit in route.features.rate_limit.items() {
-        clashes::check(clashes::RATE_LIMIT, &limit.value, report);
+impl Rules for Feature {
+    type Meaning = Meaning;
+
+    /// What it means. The filter's compiler has the rules but one: a default looks to it as if it
+    /// were not written.
+    fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
+        for limit in route.features.rate_limit.items() {
+            clashes::check(clashes::RATE_LIMIT, &limit.value, report);
+        }
+        Some(of_filter(&route.features))
     }
-    Some(of_filter(&route.features))
 }
 
 /// In the filter's words: as many as are written. Where decoding has reported something, nothing
 /// stands in its place.
 pub fn of_filter(features: &Features) -> Vec<config::RateLimit> {
     features.rate_limit.slots().iter().map(|limit| limit.as_ref().map(|limit| one(limit)).unwrap_or_default()).collect()
-}
-
-/// It edits no request header.
-pub fn edits(_: &Features) -> Vec<Edit> {
-    Vec::new()
 }
 
 fn one(written: &RateLimit) -> config::RateLimit {

@@ -7,11 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Route, api_key};
+use super::{Edit, Route, api_key};
 use crate::config::{
     code,
     decode::Said,
-    node::Span,
     report::{Report, quoted},
 };
 
@@ -25,27 +24,22 @@ pub fn check<'a>(routes: impl Iterator<Item = &'a Said<Route>> + Clone, report: 
                 let message =
                     format!("no route can match on {}: the gateway writes it once a route is chosen", name.shown());
                 report.error(code::CONFLICT, name.span, message);
-            } else if let Some((other, at)) = edited.get(&name.lower) {
-                let message = format!(
-                    "no route can match on {}: it carries the key of the route {} at {}, which takes it away once a route is chosen",
-                    name.shown(),
-                    quoted(other),
-                    report.origin(*at)
-                );
-                let help = "match on another header, or say `keep: true` there".to_owned();
-                report.error_with_help(code::CONFLICT, name.span, message, Some(help));
+            } else if let Some((other, edit)) = edited.get(&name.lower) {
+                let other = format!("the route {} at {}", quoted(other), report.origin(edit.at));
+                let message = format!("no route can match on {}: {}", name.shown(), edit.why.replace("{}", &other));
+                report.error_with_help(code::CONFLICT, name.span, message, Some(edit.help.to_owned()));
             }
         }
     }
 }
 
-/// The headers that some route has edited, with that route and the place where it says so.
-fn edited<'a>(routes: impl Iterator<Item = &'a Said<Route>>) -> BTreeMap<String, (&'a str, Span)> {
+/// The headers that some route has edited, with that route.
+fn edited<'a>(routes: impl Iterator<Item = &'a Said<Route>>) -> BTreeMap<String, (&'a str, Edit)> {
     let mut headers = BTreeMap::new();
     for route in routes {
         let name = route.name.get().map_or("", |name| &name.value.text);
         for edit in route.features.edits() {
-            headers.entry(edit.header).or_insert((name, edit.at));
+            headers.entry(edit.header.clone()).or_insert((name, edit));
         }
     }
     headers

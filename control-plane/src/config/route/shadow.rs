@@ -14,32 +14,37 @@ use crate::{
         node::Span,
         report::{Report, quoted},
     },
-    model::{HeaderMatch, HeaderValueMatch, PathMatch, Route, RouteMatch},
+    model::{HeaderMatch, HeaderValueMatch, Host, PathMatch, Route, RouteMatch},
 };
 
-/// The most routes with one path that a route is compared with. In a file that a person wrote,
+/// The most routes of one path and host that a route is compared with. In a file that a person wrote,
 /// these are all of them.
 const MOST_COMPARED: usize = 500;
 
 /// Warns of each route that can never win.
 pub fn warn(routes: &[(Route, Span)], report: &mut Report) {
-    let mut by_path: BTreeMap<&PathMatch, Vec<&(Route, Span)>> = BTreeMap::new();
+    let mut by_path: BTreeMap<(&PathMatch, &Host), Vec<&(Route, Span)>> = BTreeMap::new();
     for route in routes {
-        by_path.entry(&route.0.matcher.path).or_default().push(route);
+        for host in &route.0.hosts {
+            by_path.entry((&route.0.matcher.path, host)).or_default().push(route);
+        }
     }
-    for (_, mut rivals) in by_path {
+    for rivals in by_path.values_mut() {
         rivals.sort_by_key(|(route, _)| route.matcher.specificity());
-        for (index, (route, at)) in rivals.iter().enumerate() {
-            let mut earlier = rivals.iter().take(index).take(MOST_COMPARED);
-            if let Some((winner, place)) = earlier.find(|(rival, _)| takes_all(rival, route)) {
-                let message = format!(
-                    "the route {} can never win: {} at {} takes all of its requests",
-                    quoted(&route.name),
-                    quoted(&winner.name),
-                    report.origin(*place)
-                );
-                report.warning(code::SHADOWED_ROUTE, *at, message, None);
-            }
+    }
+    for (route, at) in routes {
+        // Whatever shadows the route serves all of its hosts, so also the first.
+        let Some(host) = route.hosts.first() else { continue };
+        let rivals = by_path.get(&(&route.matcher.path, host)).map(Vec::as_slice).unwrap_or_default();
+        let mut earlier = rivals.iter().take_while(|(_, place)| place != at).take(MOST_COMPARED);
+        if let Some((winner, place)) = earlier.find(|(rival, _)| takes_all(rival, route)) {
+            let message = format!(
+                "the route {} can never win: {} at {} takes all of its requests",
+                quoted(&route.name),
+                quoted(&winner.name),
+                report.origin(*place)
+            );
+            report.warning(code::SHADOWED_ROUTE, *at, message, None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `stream`: a kind of long-lived exchange.
 
-use super::{Edit, Features, Route};
+use super::{Route, Rules};
 use crate::{
     config::{
         decode::Said,
@@ -33,12 +33,11 @@ super::shape! {
     Word<Stream>
 }
 
-/// What it means.
-pub fn resolve(route: &Said<Route>, _: &Known<'_>, _: &mut Report) -> Option<Meaning> {
-    route.features.stream.resolve(|stream| Some(stream.0))
-}
+impl Rules for Feature {
+    type Meaning = Meaning;
 
-/// It edits no request header.
-pub fn edits(_: &Features) -> Vec<Edit> {
-    Vec::new()
+    /// What it means.
+    fn resolve(route: &Said<Route>, _: &Known<'_>, _: &mut Report) -> Option<Meaning> {
+        route.features.stream.resolve(|stream| Some(stream.0))
+    }
 }

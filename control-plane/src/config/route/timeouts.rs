@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Edit, Features, Route};
+use super::{Edit, Features, Route, Rules};
 use crate::{
     config::{
         code,
@@ -43,28 +43,43 @@ super::shape! {
     Timeouts
 }
 
-/// What they mean. What the file says counts. A stream's request has no time limit unless the
-/// file says one, but its life has an end, as that of any other exchange has.
-pub fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
-    let unsaid = Timeouts::unsaid(route.span);
-    let written = match &route.features.timeouts {
-        field if field.is_written() => &field.get()?.value,
-        _ => &unsaid,
-    };
-    let is_stream = route.features.stream.is_written();
-    let request = match written.request.written() {
-        None if is_stream && !written.request.is_written() => None,
-        _ => written.request.get()?.0,
-    };
-    let longest = match request {
-        Some(request) if !is_stream => SENDING + request.max(REQUEST),
-        _ => LONGEST_STREAM,
-    };
-    let max_stream = if written.max_stream.is_written() { written.max_stream.get()?.0 } else { Some(longest) };
-    let (idle, first_byte) = (written.idle.get()?.0, written.first_byte.get()?.0);
-    let timeouts = Model { request, idle, first_byte, max_stream };
-    warn_of_useless(written, &timeouts, report);
-    Some(timeouts)
+impl Rules for Feature {
+    type Meaning = Meaning;
+
+    /// What they mean. What the file says counts. A stream's request has no time limit unless the
+    /// file says one, but its life has an end, as that of any other exchange has.
+    fn resolve(route: &Said<Route>, _: &Known<'_>, report: &mut Report) -> Option<Meaning> {
+        let unsaid = Timeouts::unsaid(route.span);
+        let written = match &route.features.timeouts {
+            field if field.is_written() => &field.get()?.value,
+            _ => &unsaid,
+        };
+        let is_stream = route.features.stream.is_written();
+        let request = match written.request.written() {
+            None if is_stream && !written.request.is_written() => None,
+            _ => written.request.get()?.0,
+        };
+        let longest = match request {
+            Some(request) if !is_stream => SENDING + request.max(REQUEST),
+            _ => LONGEST_STREAM,
+        };
+        let max_stream = if written.max_stream.is_written() { written.max_stream.get()?.0 } else { Some(longest) };
+        let (idle, first_byte) = (written.idle.get()?.0, written.first_byte.get()?.0);
+        let timeouts = Model { request, idle, first_byte, max_stream };
+        warn_of_useless(written, &timeouts, report);
+        Some(timeouts)
+    }
+
+    /// The gateway may pass `request` on to Envoy's router by this header.
+    fn edits(features: &Features) -> Vec<Edit> {
+        let edit = |at| Edit {
+            header: "x-envoy-upstream-rq-timeout-ms".to_owned(),
+            at,
+            why: "the gateway sets it once a route is chosen, for the timeouts of {}",
+            help: "match on another header",
+        };
+        features.timeouts.key().map(edit).into_iter().collect()
+    }
 }
 
 /// Warns of a timeout that another one always comes before.
@@ -83,9 +98,4 @@ fn warn_of_useless(written: &Timeouts, timeouts: &Model, report: &mut Report) {
             report.warning(code::USELESS_TIMEOUT, limit.span, message, None);
         }
     }
-}
-
-/// They edit no header.
-pub fn edits(_: &Features) -> Vec<Edit> {
-    Vec::new()
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use legation_filter::config::Policy;
 use serde::Serialize;
 
 use crate::{origin::Origin, route_features::route_features};
@@ -58,21 +57,6 @@ macro_rules! features {
 route_features!(features);
 
 impl Route {
-    /// Returns what the gateway filter asks of the route's requests. `None` means that the route
-    /// does not need the filter.
-    pub fn policy(&self) -> Option<Policy> {
-        let Features { api_key, rate_limit, stream, .. } = &self.features;
-        // Without the marks, proxies further out would hold events back.
-        let stream_headers = *stream == Some(Stream::Sse);
-        let asks = api_key.is_some() || !rate_limit.is_empty() || stream_headers;
-        asks.then(|| Policy {
-            name: self.name.clone(),
-            api_key: api_key.clone(),
-            rate_limit: rate_limit.clone(),
-            stream_headers,
-        })
-    }
-
     /// Returns whether the listener of this name serves it.
     pub fn is_on(&self, listener: &str) -> bool {
         self.listeners.as_ref().is_none_or(|listeners| listeners.contains(listener))

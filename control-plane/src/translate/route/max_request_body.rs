@@ -19,7 +19,7 @@ use legation_protos::{
     },
 };
 
-use super::Draft;
+use super::{Draft, Word};
 use crate::model::{Stream, route::max_request_body::Meaning};
 
 /// The carrier's name in the chain.
@@ -30,18 +30,24 @@ pub(in crate::translate) fn base() -> Any {
     pack(&FilterChainConfig::default())
 }
 
-/// Applies the route's own limit, or else the listener's. The listener's limit does not apply to
-/// requests that are naturally long.
-pub(super) fn apply(max_request_body: &Meaning, draft: &mut Draft<'_>) {
-    if draft.forward.is_none() {
-        return;
-    }
-    let of_listener = match draft.route.features.stream {
-        Some(stream) if Stream::has_long_requests(stream) => None,
-        _ => draft.listener.limits.request_body,
-    };
-    if let Some(largest) = max_request_body.or(of_listener) {
-        draft.turn_on(BODY_LIMIT, at_most(largest));
+pub(super) enum Feature {}
+
+impl Word for Feature {
+    type Meaning = Meaning;
+
+    /// Applies the route's own limit, or else the listener's. The listener's limit does not apply to
+    /// requests that are naturally long.
+    fn apply(max_request_body: &Meaning, draft: &mut Draft<'_>) {
+        if draft.forward.is_none() {
+            return;
+        }
+        let of_listener = match draft.route.features.stream {
+            Some(stream) if Stream::has_long_requests(stream) => None,
+            _ => draft.listener.limits.request_body,
+        };
+        if let Some(largest) = max_request_body.or(of_listener) {
+            draft.turn_on(BODY_LIMIT, at_most(largest));
+        }
     }
 }
 

@@ -1,26 +1,31 @@
-//! `stream`: what a long-lived exchange needs besides its timeouts, which `timeouts` sets.
+//! `stream`: what a long-lived exchange needs beside its timeouts. Those are in `timeouts`.
 
+use legation_filter::config::Policy;
 use legation_protos::pb::envoy::config::route::v3::route_action::UpgradeConfig;
 
-use super::{Draft, policy};
+use super::{Draft, Word};
 use crate::{
     model::{Stream, route::stream::Meaning},
     translate::common::bool_value,
 };
 
-pub(super) fn apply(stream: &Meaning, draft: &mut Draft<'_>) {
-    match stream {
-        // The filter marks events, so that proxies further out do not hold them back.
-        Some(Stream::Sse) => policy::judge(draft),
-        Some(Stream::Websocket) => {
-            if let Some(forward) = &mut draft.forward {
-                forward.upgrade_configs.push(UpgradeConfig {
-                    upgrade_type: "websocket".to_owned(),
-                    enabled: bool_value(true),
-                    ..UpgradeConfig::default()
-                });
-            }
+pub(super) enum Feature {}
+
+impl Word for Feature {
+    type Meaning = Meaning;
+
+    fn apply(stream: &Meaning, draft: &mut Draft<'_>) {
+        if let (Some(Stream::Websocket), Some(forward)) = (stream, &mut draft.forward) {
+            forward.upgrade_configs.push(UpgradeConfig {
+                upgrade_type: "websocket".to_owned(),
+                enabled: bool_value(true),
+                ..UpgradeConfig::default()
+            });
         }
-        Some(Stream::Grpc | Stream::Download | Stream::Upload) | None => {}
+    }
+
+    /// The filter marks events, so that proxies further out do not hold them back.
+    fn ask(stream: &Meaning, policy: &mut Policy) {
+        policy.stream_headers = *stream == Some(Stream::Sse);
     }
 }

@@ -21,7 +21,7 @@ use legation_protos::{
     },
 };
 
-use super::Draft;
+use super::{Draft, Word};
 use crate::{
     model::{Timeouts, route::timeouts::MAX_STREAM},
     translate::common::{duration, limit, u32_value},
@@ -37,25 +37,33 @@ pub(in crate::translate) fn base() -> Any {
     pack(&HeaderMutation::default())
 }
 
-pub(super) fn apply(timeouts: &Timeouts, draft: &mut Draft<'_>) {
-    let Timeouts { request, idle, first_byte, max_stream } = *timeouts;
-    let Some(forward) = &mut draft.forward else { return };
-    // Explicit even for no limit: Envoy's default of 15 s ends a response in its middle, with
-    // status 200.
-    forward.timeout = Some(limit(request));
-    forward.idle_timeout = Some(limit(idle));
-    // Without a condition to retry on, the first try is the only one. Envoy's timeout of a try ends
-    // with the first byte of the response.
-    forward.retry_policy = first_byte.map(|first_byte| RetryPolicy {
-        per_try_timeout: Some(duration(first_byte)),
-        num_retries: u32_value(0),
-        ..RetryPolicy::default()
-    });
-    if max_stream != Some(MAX_STREAM) {
-        forward.max_stream_duration =
-            Some(MaxStreamDuration { max_stream_duration: Some(limit(max_stream)), ..MaxStreamDuration::default() });
-        if let Some(request) = request {
-            draft.turn_on(REQUEST_TIMEOUT, set_header(request));
+pub(super) enum Feature {}
+
+impl Word for Feature {
+    type Meaning = Timeouts;
+
+    fn apply(timeouts: &Timeouts, draft: &mut Draft<'_>) {
+        let Timeouts { request, idle, first_byte, max_stream } = *timeouts;
+        let Some(forward) = &mut draft.forward else { return };
+        // Explicit even for no limit: Envoy's default of 15 s ends a response in its middle, with
+        // status 200.
+        forward.timeout = Some(limit(request));
+        forward.idle_timeout = Some(limit(idle));
+        // Without a condition to retry on, the first try is the only one. Envoy's timeout of a try ends
+        // with the first byte of the response.
+        forward.retry_policy = first_byte.map(|first_byte| RetryPolicy {
+            per_try_timeout: Some(duration(first_byte)),
+            num_retries: u32_value(0),
+            ..RetryPolicy::default()
+        });
+        if max_stream != Some(MAX_STREAM) {
+            forward.max_stream_duration = Some(MaxStreamDuration {
+                max_stream_duration: Some(limit(max_stream)),
+                ..MaxStreamDuration::default()
+            });
+            if let Some(request) = request {
+                draft.turn_on(REQUEST_TIMEOUT, set_header(request));
+            }
         }
     }
 }

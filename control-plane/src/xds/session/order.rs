@@ -46,7 +46,9 @@ const WAITS: [Wait; 4] = [
     // A generation whose listeners Envoy rejects changes no answer (O9). This does not hold up a
     // new listener that warms until its routes are there: Envoy accepts it before it is warm.
     Wait { kind: ResourceType::Route, of: ResourceType::Listener, until: Until::Accepted },
-    // A route that turns a filter on finds there what it asks for.
+    // A route that turns a filter on finds there what it asks for. The ACK is not waited for: the
+    // control plane has checked the filter's configuration by the filter's own rules, and a filter
+    // that Envoy refuses leaves the one before in force.
     Wait { kind: ResourceType::Route, of: ResourceType::Extension, until: Until::Sent },
 ];
 

@@ -1,4 +1,4 @@
-//! Clients that take their time.
+//! Clients that send slowly.
 
 use std::{
     future,
@@ -26,10 +26,10 @@ use tokio::{
 
 use super::scene::{Scene, file, upstream_that, with};
 
-/// Between one bit of a slow client and the next.
+/// The pause between two pieces of a slow client.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sends what comes first, then bit after bit until the other side ends the connection. Gives what
+/// Sends `first`, then `bit` again and again until the other side ends the connection. Returns what
 /// came back and how long it took.
 async fn trickle(port: u16, first: &[u8], bit: &[u8]) -> (String, Duration) {
     let begun = Instant::now();
@@ -50,8 +50,8 @@ async fn trickle(port: u16, first: &[u8], bit: &[u8]) -> (String, Duration) {
     (ended.unwrap_or_else(|_| panic!("{} goes on for ever", String::from_utf8_lossy(first))), begun.elapsed())
 }
 
-/// Whether a limit of so many seconds ended it, not something before. That it ends is for
-/// [`PATIENCE`]: how late says only how busy the machine is.
+/// Returns whether a limit of this many seconds ended it, and nothing earlier did. [`PATIENCE`]
+/// bounds how late it may end, since that depends on how busy the machine is.
 fn is_by_a_limit(took: Duration, seconds: f64) -> bool {
     took.as_secs_f64() > seconds - 0.2
 }
@@ -62,7 +62,8 @@ async fn clients_that_take_too_long_are_disconnected() {
     Authority::new("public").issue("gateway.test").write(folder.path(), "public");
     let (https, files) = (free_port(), folder.path().join("public").display().to_string());
     let tls = "tls: {cert_file: FILES.crt, key_file: FILES.key}".replace("FILES", &files);
-    // An upstream that waits for the rest of each request, and how many it waits for.
+    // An upstream that waits for the rest of each request, and counts the requests that it waits
+    // for.
     let waiting = Arc::<AtomicUsize>::default();
     let counted = waiting.clone();
     let patient = upstream_that(move |mut connection| {
@@ -96,7 +97,7 @@ async fn heads_over_http1(port: u16) {
     .await;
 }
 
-/// The stream ends, and the connection may have others.
+/// Only the stream ends. The connection stays open.
 async fn head_over_http2(port: u16) {
     let begun = Instant::now();
     let mut connection = Wire::open_http2(port).await;
@@ -106,7 +107,7 @@ async fn head_over_http2(port: u16) {
     assert!(is_by_a_limit(begun.elapsed(), 10.0), "{:?}", begun.elapsed());
 }
 
-/// Envoy waits 5 s for the first bytes, and then 10 s for the whole.
+/// Envoy waits 5 s for the first bytes, and then 10 s for the rest.
 async fn handshakes(port: u16) {
     const HELLO: &[u8] = &[0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
     let cases: [(&[u8], &[u8]); 3] = [(b"", b""), (HELLO, b""), (HELLO, b"\0")];
@@ -121,8 +122,8 @@ const LENGTH: &str = "content-length: 1000000\r\n";
 const CHUNKED: &str = "transfer-encoding: chunked\r\n";
 
 async fn bodies_over_http1(port: u16) {
-    // Of the first the upstream sees a byte now and then, so that the longest life ends them; of
-    // the others nothing.
+    // The upstream sees a byte of the first two now and then, so that `max_stream` ends them. It
+    // sees nothing of the others, so that `idle` ends them.
     let cases = [
         (LENGTH, "", "a", 2.0),
         (CHUNKED, "", "1\r\na\r\n", 2.0),
@@ -160,7 +161,7 @@ async fn bodies_over_http2(port: u16) {
     .await;
 }
 
-/// A client that is refused, or answered by the gateway, is not listened to any longer.
+/// Envoy does not listen any longer to a client that it has refused or answered itself.
 async fn bodies_that_nobody_wants(port: u16) {
     let keyless = format!("POST / HTTP/1.1\r\nhost: a\r\n{LENGTH}\r\n");
     join_all([(keyless, "401"), (head("POST /", LENGTH), "200")].map(async |(first, status)| {

@@ -1,4 +1,4 @@
-//! Bodies without an end, of which one side reads nothing: Envoy holds little of them and takes no
+//! Endless bodies that the other side does not read. Envoy buffers little of them and takes no
 //! more.
 
 use std::{
@@ -29,7 +29,7 @@ use super::scene::{MIB, Scene, file, upstream_that, with};
 /// The most that is taken of one body. Most of it lies in the system's buffers on both sides of
 /// Envoy.
 const MOST: usize = 32 * MIB;
-/// Whoever takes nothing for so long takes nothing more.
+/// A peer that takes nothing for this long takes nothing more.
 const STALLED: Duration = Duration::from_millis(500);
 
 /// Writes the same bytes again and again until the other side takes no more. Returns how many it
@@ -43,7 +43,7 @@ async fn write_until_stalled(mut writer: impl AsyncWrite + Unpin, bytes: &[u8]) 
     written
 }
 
-/// Of each kind at once.
+/// The number of bodies of each kind at once.
 const BODIES: usize = 32;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +76,7 @@ async fn uploads(port: u16) {
     println!("taken of each upload: {} MiB", taken.iter().sum::<usize>() / BODIES / MIB);
 }
 
-/// Of answers without an end: how many were held back, and how many have ended since.
+/// Counts of endless answers: those that were held back, and those that have ended since.
 #[derive(Default)]
 struct Counts {
     held: AtomicUsize,
@@ -102,14 +102,14 @@ async fn answers(port: u16, counts: &Counts) {
         connection
     }))
     .await;
-    // A connection of HTTP/2 whose streams have no window.
+    // A connection over HTTP/2 whose streams have no window.
     let mut over_http2 = Wire::connect(port).await;
     let no_window = [&[0, 4], &0_u32.to_be_bytes()[..]].concat();
     let asked = (0..BODIES).flat_map(|number| headers(END_STREAM, 2 * number as u32 + 1, &block("GET", "/down")));
     let asked: Vec<u8> = HELLO.iter().copied().chain(frame(SETTINGS, 0, 0, &no_window)).chain(asked).collect();
     over_http2.say(asked).await;
     eventually("all are held back", || async { counts.held.load(Ordering::Relaxed) == 2 * BODIES }).await;
-    // Not for ever: nothing moves.
+    // `idle` ends them, since nothing moves.
     eventually("all have ended", || async { counts.ended.load(Ordering::Relaxed) == 2 * BODIES }).await;
     drop((over_http1, over_http2));
 }

@@ -1,4 +1,4 @@
-//! Frames of HTTP/2 that cost Envoy more than their sender, without an end.
+//! Endless frames of HTTP/2 that cost Envoy more than their sender.
 
 use std::iter::{once, repeat};
 
@@ -14,11 +14,11 @@ use tokio::{io::AsyncWriteExt as _, time};
 
 use super::scene::{MIB, Scene, file};
 
-/// The most that Envoy may take of a flood. It ends the connection far earlier; what is more is on
-/// the way.
+/// The most bytes that Envoy may take of a flood. It ends the connection far earlier; the rest is
+/// on the way.
 const MOST: usize = 64 * MIB;
 
-/// Sends these, without reading what comes back or reading it, until Envoy ends the connection.
+/// Sends frames until Envoy ends the connection. Reads the answers only with `reads`.
 async fn flood(name: &str, port: u16, reads: bool, mut frames: impl Iterator<Item = Vec<u8>>) {
     let Wire { mut reader, mut writer } = Wire::open_http2(port).await;
     let writing = async {
@@ -45,7 +45,7 @@ async fn flood(name: &str, port: u16, reads: bool, mut frames: impl Iterator<Ite
     println!("{name}: ended after {} KiB, GOAWAY {error:?}", sent / 1024);
 }
 
-/// Streams that are reset as soon as they are there.
+/// Streams that the client resets at once.
 fn resets(path: &str) -> impl Iterator<Item = Vec<u8>> {
     let block = block("GET", path);
     let cancelled = 8_u32.to_be_bytes();
@@ -71,7 +71,7 @@ async fn a_flood_of_frames_ends_its_connection_alone() {
         flood("empty DATA", port, true, post.chain(repeat(frame(DATA, 0, 1, b"")))),
         flood("resets of what the gateway answers", port, true, resets("/")),
     );
-    // An upstream hears of few of them.
+    // Only a few of them reach an upstream.
     join_all((0..4).map(|_| flood("resets of what the upstream answers", port, true, resets("/fine/hold")))).await;
     let begun = scene.gateway.envoy_counter("cluster.fine.upstream_rq_cancelled").await;
     println!("{begun} requests of 4 connections reached the upstream");

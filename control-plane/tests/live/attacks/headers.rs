@@ -1,4 +1,4 @@
-//! Headers and streams beyond what a listener takes where its file says nothing.
+//! Headers and streams beyond the default limits of a listener.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use tokio::time;
 
 use super::scene::{Scene, file};
 
-/// How a stream was refused that may be tried again, as it was not begun.
+/// The error code of a refused stream. The client may try it again, since Envoy has not begun it.
 const REFUSED_STREAM: u32 = 7;
 
-/// The next stream that was answered (`None`) or reset.
+/// Returns the next stream that ends, and the error code if Envoy reset it.
 async fn next_end(connection: &mut Wire) -> (u32, Option<u32>) {
     let next = async {
         loop {
@@ -61,7 +61,7 @@ async fn headers_over_http1(port: u16) {
 }
 
 async fn headers_over_http2(port: u16) {
-    // Of HPACK: what is in the table once is named by one byte each time.
+    // An HPACK bomb: one byte names a field that is in the table.
     let bomb = |name: &[u8], value: &[u8]| {
         [&[0x40], &*length(name.len()), name, &*length(value.len()), value, &[0xbe; 16_000]].concat()
     };
@@ -84,7 +84,7 @@ async fn headers_over_http2(port: u16) {
 }
 
 async fn a_stream_beyond_a_hundred(port: u16) {
-    // Before it has acknowledged Envoy's settings a client need not know of the limit.
+    // A client need not know the limit before it has acknowledged Envoy's settings.
     let mut connection = Wire::connect(port).await;
     connection.say(HELLO).await;
     let begin = |stream| headers(0, stream, &block("POST", "/fine/hold"));
@@ -94,7 +94,7 @@ async fn a_stream_beyond_a_hundred(port: u16) {
     connection.say(all).await;
     assert_eq!(next_end(&mut connection).await, (201, Some(REFUSED_STREAM)));
 
-    // The hundred go on, and where one ends there is room for another.
+    // The hundred go on. When one ends, another may begin.
     connection.say(end(1)).await;
     assert_eq!(next_end(&mut connection).await, (1, None));
     connection.say(begin(203)).await;
@@ -108,7 +108,7 @@ async fn a_stream_beyond_a_hundred(port: u16) {
         assert!(open.remove(&stream), "{stream}");
     }
 
-    // A client that knows of the limit and goes beyond it is disconnected.
+    // Envoy disconnects a client that knows the limit and exceeds it.
     let mut connection = Wire::open_http2(port).await;
     let all: Vec<u8> = (0..101).flat_map(|number| begin(2 * number + 1)).collect();
     connection.say(all).await;

@@ -1,4 +1,4 @@
-//! Clients that take their place and do nothing.
+//! Clients that hold connections and streams and do nothing.
 
 use std::{fs, net::SocketAddr, time::Duration};
 
@@ -22,7 +22,8 @@ use super::scene::{POLICY, Scene, file, upstream_that};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_idle_connections_and_streams_leave_room_for_the_others() {
-    // Each connection is an open file, here as in Envoy, which has what `legation run` has.
+    // Each connection is an open file, both here and in Envoy, which inherits the limit of
+    // `legation run`.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let scene = Scene::open(file().await).await;
@@ -36,8 +37,8 @@ async fn thousands_of_idle_connections_and_streams_leave_room_for_the_others() {
     for connection in &mut connections {
         connection.reader.head().await;
     }
-    // Requests that never end, to the cluster that the others use: more than Envoy would send to a
-    // cluster by its own defaults.
+    // Endless requests to the cluster that the other clients use. They are more than Envoy would
+    // send to a cluster by its own defaults.
     let mut streams = Vec::new();
     for _ in 0..20 {
         let mut connection = Wire::open_http2(port).await;
@@ -47,14 +48,14 @@ async fn thousands_of_idle_connections_and_streams_leave_room_for_the_others() {
     }
     let active = || scene.gateway.envoy_counter("cluster.fine.upstream_rq_active");
     eventually("the upstream has them all", || async { active().await >= 2000 }).await;
-    // A client that comes now is served, too.
+    // Envoy serves a new client, too.
     let answer = scene.gateway.get("/fine", &[("x-api-key", ALICE_KEY)]).await;
     assert_eq!(answer.status, 200);
     scene.ends_unharmed(128).await;
 }
 
-/// A whole Envoy configuration, as `dump --static` writes it, but that a client may be idle for a
-/// second only.
+/// Returns the Envoy configuration that `dump --static` writes, with an idle timeout of one second
+/// for clients.
 fn impatient(svc: SocketAddr) -> String {
     let folder = tempfile::tempdir().unwrap();
     let routes = "

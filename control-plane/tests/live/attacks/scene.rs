@@ -1,4 +1,4 @@
-//! A gateway under attack, the others that it serves meanwhile, and what attackers are made of.
+//! A gateway under attack, and the other clients that it serves meanwhile.
 
 use std::{future::Future, net::SocketAddr, time::Instant};
 
@@ -10,9 +10,9 @@ pub const POLICY: &str = "api_key: {}, rate_limit: {limit: 1000000, window: 1h, 
 
 pub const MIB: usize = 1 << 20;
 
-/// The file of a gateway under attack. What is there already: the cluster `fine`, whose upstream
-/// answers, its route `/fine`, which the others use, and `/`, which the gateway answers by itself.
-/// All routes have the filter on them.
+/// Returns the file of a gateway under attack. It has the cluster `fine`, whose upstream answers,
+/// the route `/fine` to it, which other clients use, and `/`, which the gateway answers itself. The
+/// filter is on all routes.
 pub async fn file() -> File {
     let routes = "
         - {name: own, match: {prefix: /}, respond: {status: 200}, $POLICY}
@@ -29,20 +29,20 @@ pub fn with(file: File, name: &str, endpoint: SocketAddr, route: &str, cluster: 
     file.and_route(name, format!("/{name}"), fields).cluster_with(name, endpoint, cluster)
 }
 
-/// A gateway that others use. Each test has its own, as it watches Envoy's memory.
+/// A gateway that other clients use. Each test has its own, since it watches Envoy's memory.
 pub struct Scene {
     pub gateway: Gateway,
     others: Hammer,
     events: Events,
     begun: Instant,
-    /// Of Envoy, since before the attack.
+    /// Envoy's memory since before the attack.
     memory: Memory,
 }
 
 impl Scene {
-    /// Runs a gateway on a [`file`], perhaps with more in it.
+    /// Runs a gateway on a [`file`], which may have more in it.
     pub async fn open(file: File) -> Self {
-        // At the end there are streams that never end.
+        // Some streams never end, so there is nothing to wait for.
         let gateway = file.start_with(Options { drain: "0s", ..Options::default() }).await;
         let others = Hammer::start(gateway.url("/fine"));
         let events = Events::open(gateway.url("/fine/events/sse")).await;
@@ -50,13 +50,13 @@ impl Scene {
         Self { gateway, others, events, begun: Instant::now(), memory }
     }
 
-    /// Makes sure that the others were served and are, and that Envoy never took more than this
-    /// further memory, in MiB.
+    /// Makes sure that the gateway served and serves the other clients, and that Envoy's memory
+    /// never grew by more than `most` MiB.
     pub async fn ends_unharmed(mut self, most: u64) {
         self.events.go_on().await;
         let (took, answered) = (self.begun.elapsed(), self.others.stop().await);
         println!("{answered} requests of others in {took:?}");
-        // Far fewer than a busy machine manages.
+        // Even a busy machine serves far more.
         assert!(answered as u64 > took.as_secs(), "others wait: {answered} in {took:?}");
         let grown = self.memory.peak() >> 20;
         println!("Envoy's memory grew by {grown} MiB");
@@ -64,7 +64,7 @@ impl Scene {
     }
 }
 
-/// An upstream that does this with each of its connections.
+/// Starts an upstream that calls `serve` with each of its connections.
 pub async fn upstream_that<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,

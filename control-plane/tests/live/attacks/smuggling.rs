@@ -1,5 +1,5 @@
-//! Requests whose end two readers could see at different places: the upstream sees one, whole and
-//! plainly framed, or none.
+//! Requests whose end two readers could see at different places. The upstream sees each of them
+//! whole and plainly framed, or not at all.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,11 +15,10 @@ use tokio::{
 
 use super::scene::{Scene, file, upstream_that, with};
 
-/// What came over the connections to an upstream: of each request the first line, and its body as
-/// it was framed.
+/// The requests that an upstream received: the first line of each, and its body as it was framed.
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
-/// Takes the first request off the bytes, if it is whole. It must be framed as plainly as can be.
+/// Removes the first request from the bytes, if it is whole. It must be framed plainly.
 fn take_request(bytes: &mut Vec<u8>) -> Option<(String, String)> {
     let text = String::from_utf8(bytes.clone()).expect("these are text");
     let (head, rest) = text.split_once("\r\n\r\n")?;
@@ -37,7 +36,7 @@ fn take_request(bytes: &mut Vec<u8>) -> Option<(String, String)> {
     Some((line, body))
 }
 
-/// Where a chunked body ends, if it is whole.
+/// Returns where a chunked body ends, if it is whole.
 fn chunked_end(body: &str) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -62,8 +61,7 @@ async fn record(mut connection: TcpStream, seen: Seen) {
     }
 }
 
-/// What a client of the gateway may be answered: it is refused, or its request passes with this
-/// body.
+/// The outcome for a client: the gateway refuses the request, or passes it with this body.
 enum Outcome {
     Refused(&'static str),
     Passes(&'static str),
@@ -72,10 +70,10 @@ use Outcome::{Passes, Refused};
 
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n";
 const BAD: Outcome = Refused("400");
-/// A coding that Envoy does not know, or does not want.
+/// A coding that Envoy does not know or does not accept.
 const UNKNOWN: Outcome = Refused("501");
 
-/// Headers of a POST, what follows them, and what becomes of it.
+/// The headers of a POST, the bytes after them, and the outcome.
 const CASES: &[(&str, &str, Outcome)] = &[
     // Two lengths.
     ("content-length: 38\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\nHIDDEN", BAD),
@@ -84,7 +82,7 @@ const CASES: &[(&str, &str, Outcome)] = &[
     ("content-length: 33\r\ncontent-length: 0\r\n", "HIDDEN", BAD),
     ("content-length: 33\r\ncontent-length: 33\r\n", "HIDDEN", BAD),
     ("content-length: 0, 33\r\n", "HIDDEN", BAD),
-    // No length.
+    // Lengths that are no numbers.
     ("content-length: +33\r\n", "HIDDEN", BAD),
     ("content-length: -1\r\n", "HIDDEN", BAD),
     ("content-length: 0x21\r\n", "HIDDEN", BAD),
@@ -101,11 +99,11 @@ const CASES: &[(&str, &str, Outcome)] = &[
     ("transfer-encoding: \"chunked\"\r\n", "0\r\n\r\nHIDDEN", UNKNOWN),
     ("transfer-encoding: chunked;q=1\r\n", "0\r\n\r\nHIDDEN", UNKNOWN),
     ("transfer-encoding: \u{b}chunked\r\n", "0\r\n\r\nHIDDEN", BAD),
-    // Lines that are none.
+    // Malformed header lines.
     ("transfer-encoding : chunked\r\n", "0\r\n\r\nHIDDEN", BAD),
     ("content-length : 33\r\n", "HIDDEN", BAD),
     ("x-a: b\0\r\ncontent-length: 33\r\n", "HIDDEN", BAD),
-    // Chunks that are none.
+    // Malformed chunks.
     ("transfer-encoding: chunked\r\n", "z\r\nhello\r\n0\r\n\r\nHIDDEN", BAD),
     ("transfer-encoding: chunked\r\n", "0x5\r\nhello\r\n0\r\n\r\nHIDDEN", BAD),
     ("transfer-encoding: chunked\r\n", "+5\r\nhello\r\n0\r\n\r\nHIDDEN", BAD),
@@ -116,7 +114,7 @@ const CASES: &[(&str, &str, Outcome)] = &[
     ("transfer-encoding: chunked\r\n", "5\r\nhello, and more\r\n0\r\n\r\nHIDDEN", BAD),
     ("transfer-encoding: chunked\r\n", "5\r\nhello0\r\n\r\nHIDDEN", BAD),
     ("transfer-encoding: chunked\r\n", "0\n\nHIDDEN", BAD),
-    // Envoy writes a request with one meaning anew, plainly.
+    // Envoy rewrites an unambiguous request plainly.
     ("TRANSFER-ENCODING:\tcHuNkEd \r\n", "5\r\nhello\r\n0\r\n\r\n", Passes("5\r\nhello\r\n0\r\n\r\n")),
     ("transfer-encoding:\r\n chunked\r\n", "5\r\nhello\r\n0\r\n\r\n", Passes("5\r\nhello\r\n0\r\n\r\n")),
     ("x-a: b\r\n c\r\ncontent-length: 5\r\n", "hello", Passes("hello")),

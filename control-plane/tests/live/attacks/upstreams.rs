@@ -1,5 +1,5 @@
-//! Upstreams that answer with something else than a response: the client gets an answer all the
-//! same, soon.
+//! Upstreams that answer with something other than a response. The client gets an answer all the
+//! same.
 
 use futures::future::join_all;
 use legation_testing::{
@@ -17,7 +17,7 @@ use tokio::{
 
 use super::scene::{Scene, file, upstream_that, with};
 
-/// What an upstream sends once, and then again and again for as long as it is listened to.
+/// What an upstream sends: `first` once, and `again` for as long as Envoy listens.
 struct Says {
     http2: bool,
     first: Vec<u8>,
@@ -29,15 +29,14 @@ fn says(status: &'static str, first: impl Into<Vec<u8>>, again: impl Into<Vec<u8
     Says { http2: false, first: first.into(), again: again.into(), status }
 }
 
-/// The same of an upstream that speaks HTTP/2 and was asked by stream 1.
+/// The same for an upstream over HTTP/2, whose request came on stream 1.
 fn says_in_http2(status: &'static str, first: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Says {
     Says { http2: true, ..says(status, first, again) }
 }
 
 async fn answer(connection: TcpStream, http2: bool, first: Vec<u8>, again: Vec<u8>) {
     let Wire { mut reader, mut writer } = Wire::new(connection);
-    // A request's beginning, which Envoy sends in one piece, or what a connection of HTTP/2 begins
-    // with.
+    // The beginning of a request, which Envoy sends in one piece, or the preface of HTTP/2.
     let _ = reader.skip(24).await;
     if http2 {
         while reader.frame().await.is_some_and(|frame| frame.kind != HEADERS) {}

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: what a library would not send.
+//! HTTP/1.1 by hand: requests that a library would not send.
 
 use legation_testing::{PATIENCE, Wire, wire::Reader};
 use tokio::{io::AsyncWriteExt as _, time};
@@ -7,7 +7,7 @@ use super::request::Request;
 
 pub struct Connection(Wire);
 
-/// The request as it goes over the wire.
+/// Returns the bytes of a request.
 pub fn encode(request: &Request) -> Vec<u8> {
     let mut bytes = [&*request.method, b" ", &*request.path, b" HTTP/1.1\r\nhost: ", &*request.authority].concat();
     for (name, value) in &request.headers {
@@ -23,7 +23,7 @@ impl Connection {
         Self(Wire::connect(port).await)
     }
 
-    /// Sends all of these at once, and gives how many were answered before the connection ended, if
+    /// Sends all requests at once. Returns how many were answered before the connection ended, if
     /// it did.
     pub async fn exchange(&mut self, requests: &[Request]) -> usize {
         let bytes = requests.iter().map(encode).collect::<Vec<_>>().concat();
@@ -39,7 +39,7 @@ impl Connection {
             answered
         };
         let both = async { tokio::join!(writer.write_all(&bytes), reading) };
-        // What cannot be written is not answered.
+        // A request that could not be written gets no answer.
         let (_, answered) = time::timeout(PATIENCE, both).await.expect("Envoy answers or ends the connection");
         answered
     }
@@ -50,7 +50,7 @@ impl Connection {
     }
 }
 
-/// Reads one answer to its end, if there is one: whether the connection goes on after it.
+/// Reads one answer to its end, if there is one. Returns whether the connection goes on after it.
 async fn answer(reader: &mut Reader, is_head: bool) -> Option<bool> {
     loop {
         let head = reader.up_to("\r\n\r\n").await?.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! HTTP/2 by hand: what a library would not send.
+//! HTTP/2 by hand: requests that a library would not send.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub struct Connection {
     next: u32,
 }
 
-/// The request as frames of a stream.
+/// Returns a request as frames of a stream.
 pub fn encode(request: &Request, stream: u32) -> Vec<u8> {
     let mut block = field(b":method", &request.method);
     if request.method != b"CONNECT" {
@@ -37,8 +37,7 @@ impl Connection {
         Self { wire: Wire::open_http2(port).await, next: 1 }
     }
 
-    /// Sends all of these at once, and gives how many were answered rather than reset, if the
-    /// connection did not end.
+    /// Sends all requests at once. Returns how many were answered and not reset.
     pub async fn exchange(&mut self, requests: &[Request]) -> usize {
         let (mut bytes, mut open) = (Vec::new(), BTreeSet::new());
         for request in requests {
@@ -62,7 +61,7 @@ impl Connection {
             answered
         };
         let both = async { tokio::join!(writer.write_all(&bytes), reading) };
-        // What cannot be written is not answered.
+        // A request that could not be written gets no answer.
         let (_, answered) = time::timeout(PATIENCE, both).await.expect("Envoy answers or ends the connection");
         answered
     }

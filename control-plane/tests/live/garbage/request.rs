@@ -1,22 +1,22 @@
-//! Requests that make no sense, as two protocols can carry them.
+//! Meaningless requests, for both protocols.
 
 use legation_testing::{ALICE_KEY, Chance};
 
 type Bytes = Vec<u8>;
 
 pub struct Request {
-    /// Whether the good key is anywhere in it, however written.
+    /// Whether it has the good key in any place and any form.
     pub has_key: bool,
     pub method: Bytes,
     pub path: Bytes,
     pub authority: Bytes,
     pub headers: Vec<(Bytes, Bytes)>,
     pub body: Bytes,
-    /// Whether HTTP/1.1 may not be able to go on after it on the same connection.
+    /// Whether its connection over HTTP/1.1 may be unusable after it.
     pub is_last: bool,
 }
 
-/// Names that somebody reads on the way.
+/// Names that Envoy, the filter or an upstream reads.
 const NAMES: &[&str] = &[
     "x-api-key",
     "authorization",
@@ -39,7 +39,7 @@ const NAMES: &[&str] = &[
     "via",
 ];
 
-/// Those after which a connection may be at its end.
+/// Headers after which the connection may be unusable.
 const HOP_BY_HOP: &[(&str, &str)] = &[
     ("connection", "close"),
     ("connection", "x-api-key, x-consumer-id"),
@@ -73,7 +73,7 @@ const TYPES: &[&str] = &[
 const AUTHORITIES: &[&str] =
     &["all.example", "ALL.example:80", "a.b.example.", "[::1]:99", "127.0.0.1", "x", "%41", "a_b"];
 
-/// What may be in a path, a query or a cookie.
+/// Pieces of paths, queries and cookies.
 const PIECES: &[&str] = &[
     "/",
     "//",
@@ -194,8 +194,7 @@ impl Request {
         }
     }
 
-    /// Puts the good key somewhere: at the right place, or at a wrong one, or with something wrong
-    /// about it.
+    /// Adds the good key: in the right place, in a wrong one, or malformed.
     fn add_key(&mut self, chance: &mut Chance) {
         self.has_key = true;
         let (name, value) = match chance.below(8) {
@@ -214,7 +213,7 @@ impl Request {
         self.headers.insert(chance.below(self.headers.len() + 1), (name.as_bytes().to_vec(), value.into_bytes()));
     }
 
-    /// Something after which HTTP/1.1 may not go on.
+    /// Adds something after which the connection over HTTP/1.1 may be unusable.
     fn break_off(&mut self, chance: &mut Chance) {
         self.is_last = true;
         match chance.below(4) {
@@ -240,7 +239,7 @@ impl Request {
     }
 }
 
-/// Changes bytes here and there, so that it may be no message at all.
+/// Changes some bytes, so that they may be no message any more.
 pub fn spoil(chance: &mut Chance, bytes: &mut Bytes) {
     for _ in 0..=chance.below(6) {
         let at = chance.below(bytes.len() + 1);
@@ -266,7 +265,7 @@ fn path(chance: &mut Chance) -> Bytes {
         return b"*".to_vec();
     }
     let start = *chance.pick(&["/", "/", "/open", "/open/", "/strict/", "/strict", "/open?"]);
-    // Blanks would end the path in HTTP/1.1.
+    // A blank would end the path in HTTP/1.1.
     let rest = pieces(chance).into_iter().filter(|byte| byte.is_ascii_graphic());
     start.bytes().chain(rest).collect()
 }
@@ -279,7 +278,7 @@ fn token(chance: &mut Chance) -> Bytes {
     (0..=chance.below(20)).map(|_| *chance.pick(TOKEN)).collect()
 }
 
-/// Any bytes that a header's value may have, most of them no UTF-8.
+/// Returns bytes that a header's value may have. Most are not UTF-8.
 fn noise(chance: &mut Chance, most: usize) -> Bytes {
     let byte = |chance: &mut Chance| match chance.number() as u8 {
         byte @ (b'\t' | 0x20..=0x7e | 0x80..) => byte,

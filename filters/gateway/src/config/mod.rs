@@ -76,7 +76,7 @@ pub enum RateLimitHeaders {
     #[default]
     #[serde(rename = "ratelimit")]
     RateLimit,
-    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, of the limit that is nearest to its end.
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the limit that is nearest to its end.
     #[serde(rename = "x-ratelimit")]
     XRateLimit,
     /// None.
@@ -93,11 +93,11 @@ pub struct Consumer<S = String> {
     /// The name of its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<S>,
-    /// Its keys; several may be live at once, for rotation.
+    /// Its keys. Several may be valid at once, so that keys can be rotated.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few")]
     pub api_keys: Vec<ApiKey<S>>,
-    /// What else is known of it: names as of headers, and values. Upstreams see it as
-    /// `x-consumer-metadata-NAME` where a policy says `forward_metadata`.
+    /// What else is known of it: names, which become parts of header names, and values. A policy
+    /// with `forward_metadata` shows them to upstreams as `x-consumer-metadata-NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }
@@ -109,39 +109,39 @@ pub struct ApiKey<S = String> {
     /// A name for the key that is not secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<S>,
-    /// SHA-256 of the key's bytes as 64 hexadecimal digits; with a pepper, HMAC-SHA-256 (RFC 2104)
-    /// by it, or still SHA-256.
+    /// SHA-256 of the key's bytes as 64 hexadecimal digits. With a pepper it may be HMAC-SHA-256
+    /// (RFC 2104) by the pepper instead.
     pub sha256: S,
-    /// When it ceases to be valid: RFC 3339, `2027-01-31T00:00:00Z` or `2027-01-31` (its first
-    /// second, UTC).
+    /// When it expires: RFC 3339 such as `2027-01-31T00:00:00Z`, or a date such as `2027-01-31`,
+    /// which is its first second in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<S>,
-    /// When it becomes valid, as `expires`.
+    /// When it becomes valid, in the forms of `expires`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<S>,
 }
 
-/// What consumers of the plan may use, wherever a policy says `plan: true`.
+/// What consumers of the plan may use where a policy says `plan: true`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// What the upstream sees as `x-consumer-plan`.
     pub name: String,
-    /// All of them hold at once, counted for each consumer.
+    /// All of these limits hold at once. Each consumer has its own counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
-    /// How much the calendar's day or month has.
+    /// How many requests a day or month of the calendar has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
 }
 
-/// So many requests a day or month, which begin at midnight UTC.
+/// A number of requests for each day or month. Both begin at midnight UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
     /// Requests, 1 or more.
     pub limit: u64,
-    /// What they are for.
+    /// The period in which so many requests may come.
     pub window: Period,
 }
 
@@ -159,25 +159,25 @@ pub enum Period {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
-    /// An allowance that refills steadily (GCRA).
+    /// A bucket that refills steadily (GCRA).
     #[default]
     TokenBucket,
-    /// The last window, by this window's count and a share of the one before.
+    /// The count of this window, and a share of the count of the window before.
     SlidingWindow,
 }
 
-/// `limit` requests a `window`, of which `burst` may come at once.
+/// `limit` requests for each `window`. `burst` of them may come at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// What `RateLimit` calls it; the plan's name unless said.
+    /// Its name in `RateLimit`. The default is the plan's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Requests a window, 1 or more.
     pub limit: u64,
     /// A duration such as `1s`, `1m`, `1d`.
     pub window: String,
-    /// Requests that may come at once; `limit` unless said. Not with a sliding window.
+    /// Requests that may come at once. The default is `limit`. A sliding window has no burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u64>,
     /// How it is counted.
@@ -189,15 +189,15 @@ pub struct Limit {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// What rules call it.
+    /// The name by which rules refer to it.
     pub name: String,
-    /// A key is asked for, where this is said.
+    /// Asks for an API key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<ApiKeyRule>,
-    /// All of them hold at once: a request is charged to all or to none.
+    /// All of these limits hold at once: a request is charged to all of them or to none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limit: Vec<RateLimit>,
-    /// Tell proxies further out not to hold responses that stream, or to change them:
+    /// Tells proxies further out not to hold back responses that stream, and not to change them:
     /// `x-accel-buffering: no` and `cache-control: no-transform`, by content type.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stream_headers: bool,
@@ -207,8 +207,9 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyRule {
-    /// A request header that may carry the key. Where no place is said, it is `x-api-key`; where
-    /// one is, only those said count, in the order header, bearer, cookie, query.
+    /// A request header that may carry the key. If the rule names no place at all, the place is the
+    /// header `x-api-key`. If it names some, only these count, in the order header, bearer, cookie,
+    /// query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// Whether `authorization: Bearer` may carry it.
@@ -220,34 +221,33 @@ pub struct ApiKeyRule {
     /// A parameter of the query that may carry it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// Whether a request without a key passes, as nobody's. One with a key that is not good does
-    /// not.
+    /// Whether a request without a key passes, with no consumer. A request with a bad key is
+    /// refused all the same.
     #[serde(default, skip_serializing_if = "is_false")]
     pub optional: bool,
-    /// The plan of those who come without a key; only with `optional`.
+    /// The plan of callers without a key. Only with `optional`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anonymous_plan: Option<String>,
-    /// The consumers who may; all, unless said.
+    /// The consumers who may call. If neither `consumers` nor `plans` is given, all may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<String>,
-    /// The plans whose consumers may; all, unless said. A consumer named in `consumers` needs no
-    /// plan.
+    /// The plans whose consumers may call. A consumer named in `consumers` needs no plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<String>,
-    /// Leave the key in the request that the upstream sees; else it is removed.
+    /// Leaves the key in the request that the upstream sees. Otherwise the filter removes it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep: bool,
-    /// Show the upstream the consumer's metadata.
+    /// Shows the consumer's metadata to the upstream.
     #[serde(default, skip_serializing_if = "is_false")]
     pub forward_metadata: bool,
 }
 
-/// A limit of a policy: its own (`limit` and `window`) or the consumer's plan's (`plan: true`),
-/// never both.
+/// A limit of a policy: its own (`limit` and `window`), or the limits of the consumer's plan
+/// (`plan: true`), never both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// What `RateLimit` calls it; the policy's name unless said.
+    /// Its name in `RateLimit`. The default is the policy's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Requests a window, 1 or more.
@@ -256,26 +256,26 @@ pub struct RateLimit {
     /// A duration such as `1s`, `1m`, `1d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<String>,
-    /// Requests that may come at once; `limit` unless said. Not with a sliding window.
+    /// Requests that may come at once. The default is `limit`. A sliding window has no burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u64>,
     /// How it is counted.
     #[serde(default, skip_serializing_if = "is_default")]
     pub algorithm: Algorithm,
-    /// Whose requests are counted together; `route` unless said.
+    /// Whose requests are counted together. The default is `route`.
     #[serde(default)]
     pub by: By,
-    /// Take the limits of the consumer's plan, counted over all policies that say so.
+    /// Takes the limits of the consumer's plan. All policies that say so share their counts.
     #[serde(default, skip_serializing_if = "is_false")]
     pub plan: bool,
-    /// With `plan`: for consumers of these plans other limits in place of the plan's, counted for
-    /// this policy. A quota holds all the same.
+    /// With `plan`: consumers of these plans have these limits here, in place of their plan's. This
+    /// policy counts them on its own. A plan's quota holds all the same.
     #[serde(default, rename = "override", skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, Vec<Limit>>,
-    /// How much a request is charged; 1 unless said.
+    /// How much a request is charged. The default is 1.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cost: Cost,
-    /// Count, apart from what is enforced, and refuse nothing.
+    /// Counts requests, apart from the limits that are enforced, and refuses none.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
 }
@@ -283,9 +283,9 @@ pub struct RateLimit {
 /// How much a request is charged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Cost {
-    /// So much, 1 or more.
+    /// This much, 1 or more.
     Fixed(u64),
-    /// What the request header of this name says, a whole number; 1 where there is none. Written
+    /// The whole number in the request header of this name, or 1 without such a header. Written
     /// `header:NAME`.
     Header(String),
 }
@@ -305,13 +305,13 @@ pub enum By {
     Ip,
     /// The value of the request header of this name. Written `header:NAME`.
     Header(String),
-    /// The claim of the JWT that Envoy verified; a dot leads into a claim that is an object.
+    /// The claim of the JWT that Envoy verified. A dot leads into a claim that is an object.
     /// Written `jwt:CLAIM`.
     Jwt(String),
 }
 
 /// Which request has which policy: by the name of Envoy's route, or by host and path. A condition
-/// left out holds.
+/// that is left out always holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {

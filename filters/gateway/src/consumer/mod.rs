@@ -15,7 +15,7 @@ use crate::plan::Plan;
 pub use compile::metadata_name;
 pub use keys::{Digest, Key};
 
-pub(crate) use compile::{consumers, pepper_of};
+pub(crate) use compile::{consumers, pepper_of, unknown_plan};
 pub(crate) use keys::Keys;
 
 /// A consumer.

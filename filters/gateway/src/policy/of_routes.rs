@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 64 << 20;
 /// The compiled policies of one configuration, by their texts.
 #[derive(Debug, Default)]
 pub struct RoutePolicies {
-    /// `None` for a text that is no policy, so that each is reported once.
+    /// A text that is no policy is kept as `None`, so that it is reported once.
     compiled: BTreeMap<Box<[u8]>, Option<Arc<Policy>>>,
     bytes: usize,
 }

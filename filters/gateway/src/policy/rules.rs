@@ -22,7 +22,7 @@ pub(crate) struct Rule {
     pub(crate) place: usize,
     /// `None` means all hosts.
     pub(crate) hosts: Vec<HostPattern>,
-    /// Without a slash at its end; so `/` is the empty prefix.
+    /// Without a slash at its end, so `/` is the empty prefix.
     pub(crate) prefix: Option<String>,
     pub(crate) policy: Arc<Policy>,
 }

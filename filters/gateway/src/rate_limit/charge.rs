@@ -26,7 +26,7 @@ pub struct Charge<'a> {
 /// The callers whose requests count together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
-    /// Everyone's.
+    /// All requests.
     All,
     /// Those of the consumer of this name.
     Consumer(&'a str),
@@ -34,7 +34,7 @@ pub enum Subject<'a> {
     Plan(&'a str),
     /// Those from this address, in the form of [`super::address_of`].
     Address(Vec<u8>),
-    /// Those that have this value in the header.
+    /// Those with this value in the header.
     Header(Cow<'a, [u8]>),
     /// Those whose token has this value as the claim.
     Claim(Vec<u8>),
@@ -79,13 +79,14 @@ pub struct Report<'a> {
 
 /// Charges a request to all of the limits, or to none if one refuses.
 ///
-/// Limits are charged one after another, and what was charged is given back when a later one
-/// refuses; for those microseconds another worker may see one request too many in an earlier limit,
-/// never one too few. Limits that only try out come last, so that nothing is charged to them which
-/// is refused.
+/// Limits are charged one after another. If a later one refuses, what was charged is given back.
+/// For those microseconds another worker may see one request too many in an earlier limit, never
+/// one too few. Limits that only try out come last, so that a refused request is not charged to
+/// them.
 ///
 /// # Errors
-/// [`CountError`] where a count cannot be kept; nothing remains charged that could be given back.
+/// [`CountError`] where a count cannot be kept. Everything that can be given back is given back
+/// then.
 pub fn charge_all<'a>(
     state: &mut impl SharedState,
     seed: Seed,
@@ -95,7 +96,7 @@ pub fn charge_all<'a>(
     let mut counted = Vec::with_capacity(charges.len());
     let mut refused = None;
     for charge in charges.iter().filter(|charge| !charge.is_dry_run) {
-        // Once one has refused, the others are only asked how they stand.
+        // After one has refused, the others are only asked how they stand.
         match count(state, seed, charge, now, refused.is_some()) {
             Ok(one) => {
                 if one.wait.is_some() && refused.is_none() {
@@ -114,7 +115,7 @@ pub fn charge_all<'a>(
     }
     let mut dry_run_refused = false;
     for charge in charges.iter().filter(|charge| charge.is_dry_run && refused.is_none()) {
-        // One that cannot be counted refuses nothing either.
+        // A limit that only tries out refuses nothing, not even where it cannot be counted.
         dry_run_refused |= count(state, seed, charge, now, false).is_ok_and(|one| one.wait.is_some());
     }
     let report = |(charge, counted): (&Charge<'a>, Counted)| Report {
@@ -144,7 +145,7 @@ fn count(
 fn give_back(state: &mut impl SharedState, counted: &mut [(&Charge<'_>, Counted)], now: u64) {
     for (charge, counted) in counted {
         let algorithm = charge.limit.algorithm;
-        // Where this fails the limit stays too strict by this request until its time is over.
+        // If this fails, the limit stays too strict by this request until the count is over.
         let _ = counted.key.give_back(state, algorithm, now, charge.cost);
         counted.count = algorithm.give_back(counted.count, now, charge.cost);
     }
@@ -152,7 +153,7 @@ fn give_back(state: &mut impl SharedState, counted: &mut [(&Charge<'_>, Counted)
 
 fn key(seed: Seed, charge: &Charge<'_>) -> Key {
     let id = charge.limit.id.as_bytes();
-    // What only tries a plan's limit out must not use the plan up.
+    // A limit that only tries out a plan's limit must not use up the plan.
     let tried = if charge.is_dry_run { 0x80 } else { 0 };
     let whole = seed.fingerprint(id, tried, b"");
     match charge.subject.place() {

@@ -42,9 +42,9 @@ pub fn edits(fields: Fields) -> Vec<Edit<'static>> {
     fields.into_iter().map(edit).collect()
 }
 
-/// `"pro";q=600;w=60`, quota and window in seconds (no `w` where the window is not whole seconds),
-/// and `"pro";r=599;t=1`, requests that may come at once and seconds until more may; one list item
-/// a limit, each with a name of its own.
+/// `"pro";q=600;w=60` says quota and window in seconds, without `w` where the window is not whole
+/// seconds. `"pro";r=599;t=1` says how many requests may come at once, and in how many seconds more
+/// may. Each limit is one item, with a name of its own.
 fn of_draft(reports: &[Report<'_>]) -> Fields {
     let (mut policy, mut state) = (String::new(), String::new());
     for (place, report) in reports.iter().enumerate() {
@@ -85,9 +85,9 @@ pub fn whole_seconds(nanos: u64) -> u64 {
     nanos.div_ceil(1_000_000_000)
 }
 
-/// Starts the next item with its name as a structured-field string. Those are printable ASCII;
-/// whatever else a name contains is written as `%` and two digits a byte. Where `alike` others have
-/// the name, it gets a number: clients tell limits by it.
+/// Starts the next item with its name as a structured-field string, which is printable ASCII: any
+/// other byte of the name is written as `%` and two digits. If `alike` other limits have the same
+/// name, it gets a number, since clients tell limits by their names.
 fn separate(list: &mut String, name: &str, alike: usize) {
     list.push_str(if list.is_empty() { "\"" } else { ", \"" });
     for byte in name.bytes() {

@@ -49,15 +49,15 @@ pub enum Limits {
 /// The callers whose requests count together.
 #[derive(Debug)]
 pub enum By {
-    /// Everyone's.
+    /// All requests.
     Route,
-    /// The consumer's.
+    /// Those of the consumer.
     Consumer,
-    /// Those of all consumers of its plan.
+    /// Those of all consumers of the caller's plan.
     Plan,
     /// Those from the client's address.
     Ip,
-    /// Those that have the same value in this header; its name is in lower case.
+    /// Those with the same value in this header. Its name is in lower case.
     Header(String),
     /// Those whose token has the same value at this path of Envoy's properties.
     Claim(Vec<u8>),

@@ -13,8 +13,7 @@ use calendar::days_since_1970;
 /// `15s` or `1d`.
 ///
 /// # Errors
-/// A sentence that says what is allowed, where the text is something else or the duration is beyond
-/// 2⁶⁴ ns (584 years).
+/// A sentence that says what is allowed. The longest duration is 2⁶⁴ ns (584 years).
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -63,13 +62,12 @@ fn not_a_duration(text: &str) -> String {
     )
 }
 
-/// Reads a point in time as seconds since 1970-01-01T00:00:00Z: RFC 3339 (`2027-01-31T12:00:00Z`,
-/// `2027-01-31T12:00:00+01:00`; a fraction of a second is dropped) or a date alone, which is its
-/// first second in UTC.
+/// Reads a point in time as seconds since 1970-01-01T00:00:00Z. It is written in RFC 3339
+/// (`2027-01-31T12:00:00Z`, `2027-01-31T12:00:00+01:00`), whose fraction of a second is dropped, or
+/// as a date alone, which is its first second in UTC.
 ///
 /// # Errors
-/// A sentence that says what is allowed, where the text is something else or names a day that does
-/// not exist.
+/// A sentence that says what is allowed. A day that does not exist is not.
 pub fn parse_time(text: &str) -> Result<i64, String> {
     read_time(text.as_bytes()).ok_or_else(|| {
         format!(

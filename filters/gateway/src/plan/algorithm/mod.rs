@@ -39,7 +39,7 @@ pub struct Standing {
 /// An algorithm with its constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// An allowance that refills steadily.
+    /// A bucket that refills steadily.
     TokenBucket(TokenBucket),
     /// The last window: this window's count and a share of the one before.
     SlidingWindow(SlidingWindow),

@@ -1,8 +1,8 @@
 //! The token bucket, as GCRA: the generic cell rate algorithm (ITU-T I.371).
 //!
-//! A bucket is one number, the *theoretical arrival time* (TAT): the nanosecond at which it will be
-//! full again. A request moves it one interval later for each token that it costs, and is admitted
-//! if that is no further ahead than the bucket is deep.
+//! A bucket is one number, the *theoretical arrival time* (TAT): the nanosecond at which the bucket
+//! will be full again. A request moves it later, by one interval for each token that it costs. The
+//! request is admitted if the TAT is then no further ahead than the bucket is deep.
 
 use super::{Count, SKEW};
 

@@ -1,5 +1,5 @@
 //! A set of counts as one value of shared data: a version, then for each slot a fingerprint and a
-//! count ([`crate::plan::algorithm`]), three numbers of 64 bits, little-endian.
+//! count ([`crate::plan::algorithm`]), which are three numbers of 64 bits, little-endian.
 
 use crate::plan::MAX_WINDOW;
 use crate::plan::algorithm::Count;
