@@ -35,8 +35,8 @@ pub(super) enum Feature {}
 impl Word for Feature {
     type Meaning = Meaning;
 
-    /// Applies the route's own limit, or else the listener's. The listener's limit does not apply to
-    /// requests that are naturally long.
+    /// Applies the route's own limit, or else the listener's. The listener's limit does not apply
+    /// to requests that are naturally long.
     fn apply(max_request_body: &Meaning, draft: &mut Draft<'_>) {
         if draft.forward.is_none() {
             return;

@@ -24,7 +24,7 @@ impl Word for Feature {
                     }),
                     ..RuntimeFractionalPercent::default()
                 }),
-                // Envoy would add `-shadow` to the host of the copies, which no server by that name expects.
+                // Envoy would add `-shadow` to the copies' host, which no server expects.
                 disable_shadow_host_suffix_append: true,
                 ..RequestMirrorPolicy::default()
             });

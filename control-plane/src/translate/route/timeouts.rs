@@ -49,8 +49,8 @@ impl Word for Feature {
         // status 200.
         forward.timeout = Some(limit(request));
         forward.idle_timeout = Some(limit(idle));
-        // Without a condition to retry on, the first try is the only one. Envoy's timeout of a try ends
-        // with the first byte of the response.
+        // Without a condition to retry on, the first try is the only one. Envoy's timeout of a try
+        // ends with the first byte of the response.
         forward.retry_policy = first_byte.map(|first_byte| RetryPolicy {
             per_try_timeout: Some(duration(first_byte)),
             num_retries: u32_value(0),
