@@ -17,8 +17,8 @@ use crate::{
     model::{HeaderMatch, HeaderValueMatch, Host, PathMatch, Route, RouteMatch},
 };
 
-/// The most routes of one path and host that a route is compared with. In a file that a person wrote,
-/// these are all of them.
+/// The most routes of one path and host that a route is compared with. In a file that a person
+/// wrote, these are all of them.
 const MOST_COMPARED: usize = 500;
 
 /// Warns of each route that can never win.
