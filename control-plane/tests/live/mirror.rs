@@ -11,8 +11,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use legation_testing::{ALICE_KEY, File, Http, Upstream, eventually, free_port, upstream};
 
-/// Path, host, caller, and body of each request.
-type Seen = Arc<Mutex<Vec<(String, String, String, String)>>>;
+/// Path, host, caller, key and body of each request.
+type Seen = Arc<Mutex<Vec<[String; 5]>>>;
 
 /// An upstream that takes requests down and refuses them all.
 async fn recorder() -> (Upstream, Seen) {
@@ -26,10 +26,10 @@ async fn recorder() -> (Upstream, Seen) {
                 value.unwrap_or_default()
             };
             let path = request.uri().path().to_owned();
-            let (host, caller) = (text(HOST.as_str()), text("x-consumer-id"));
+            let (host, caller, key) = (text(HOST.as_str()), text("x-consumer-id"), text("x-api-key"));
             let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let body = String::from_utf8_lossy(&body).into_owned();
-            records.lock().unwrap().push((path, host, caller, body));
+            records.lock().unwrap().push([path, host, caller, key, body]);
             Ok::<_, Infallible>(Response::builder().status(500).body(Full::default()).unwrap())
         }
     };
@@ -55,10 +55,15 @@ async fn another_cluster_gets_copies_and_callers_do_not_notice() {
     }
     assert_eq!(gateway.get("/all", &[]).await.status, 401);
     for _ in 0..5 {
-        assert_eq!(gateway.get("/all/x", &key).await.status, 200);
+        let mut request = Request::post(gateway.url("/all/x"))
+            .body(Full::from("a body").map_err(|never: Infallible| match never {}).boxed())
+            .unwrap();
+        for (name, value) in key {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        assert_eq!(gateway.client.send(request).await.unwrap().status, 200);
     }
     eventually("all copies have come", || async { seen.lock().unwrap().len() == 5 }).await;
-    let copy = ("/all/x", "api.example.com", "alice", "");
-    let copy = (copy.0.to_owned(), copy.1.to_owned(), copy.2.to_owned(), copy.3.to_owned());
+    let copy = ["/all/x", "api.example.com", "alice", "", "a body"].map(str::to_owned);
     assert!(seen.lock().unwrap().iter().all(|seen| *seen == copy), "{seen:?}");
 }
