@@ -43,8 +43,13 @@ pub fn resolve(route: &Said<Route>, report: &mut Report) -> Option<Action> {
     let single = route.cluster.resolve(|name| Some(vec![Share { cluster: name.text.clone(), weight: 1 }]));
     let shared = route.clusters.resolve(|_| shared(route, report));
     let respond = route.respond.resolve(|respond| {
-        let body = respond.body.value()?.unwrap_or_default().0;
-        Some(Action::Respond { status: respond.status.get()?.0, body })
+        let (status, body) = (respond.status.get()?, respond.body.value()?.unwrap_or_default().0);
+        // RFC 9110 §6.4.1: whoever reads strictly takes such a body for the next answer.
+        if let (204 | 205 | 304, false, Some(at)) = (status.0, body.is_empty(), respond.body.key()) {
+            let message = format!("an answer with status {} has no body", status.0);
+            report.error_with_help(code::CONFLICT, at, message, Some("leave `body` out".to_owned()));
+        }
+        Some(Action::Respond { status: status.0, body })
     });
     let (single, shared, respond) = (single?, shared?, respond?);
     let Some(clusters) = single.or(shared) else { return respond };
