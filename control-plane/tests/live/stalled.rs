@@ -127,7 +127,8 @@ async fn streams_that_stand_still_hold_up_nobody(client: Http, cluster: Http, do
         up.held,
         memory.peak() / KIB,
     );
-    assert!(down.sent < 16 * KIB && up.sent < 16 * KIB);
+    // What the kernel buffers for the two connections that a stream passes, tens of MiB at most.
+    assert!(down.sent < 96 * KIB && up.sent < 96 * KIB);
     assert!(down.held < KIB && up.held < KIB);
     assert!(memory.peak() < (downloads + uploads) * MIB);
 
