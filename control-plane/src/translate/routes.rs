@@ -41,12 +41,25 @@ impl<'a> Ordered<'a> {
     /// Returns the route configuration of a listener.
     pub(super) fn configuration(&self, listener: &model::Listener) -> RouteConfiguration {
         let routes: Vec<&model::Route> = self.on(listener).map(|(route, _)| *route).collect();
-        let built: Vec<Route> = routes.iter().map(|route| route::build(route, listener)).collect();
-        let hosts = VirtualHosts::new(&routes);
+        let by_hosts = VirtualHosts::new(&routes);
+        let hosts: Vec<(&[&Host], Vec<usize>)> = by_hosts.iter().collect();
+        let mut uses = vec![0_usize; routes.len()];
+        for place in hosts.iter().flat_map(|(_, served)| served) {
+            if let Some(uses) = uses.get_mut(*place) {
+                *uses += 1;
+            }
+        }
+        let mut built: Vec<Option<Route>> = routes.iter().map(|route| Some(route::build(route, listener))).collect();
+        // The last virtual host that has a route takes it, and the others copy it.
+        let mut take = |place: usize| {
+            let (uses, route) = (uses.get_mut(place)?, built.get_mut(place)?);
+            *uses = uses.saturating_sub(1);
+            if *uses == 0 { route.take() } else { route.clone() }
+        };
         let virtual_hosts = hosts.iter().map(|(hosts, served)| VirtualHost {
             name: name(hosts),
             domains: hosts.iter().flat_map(|host| domains(host)).collect(),
-            routes: served.iter().filter_map(|place| built.get(*place)).cloned().collect(),
+            routes: served.iter().filter_map(|place| take(*place)).collect(),
             ..VirtualHost::default()
         });
         RouteConfiguration {
